@@ -1,0 +1,37 @@
+"""The names of tasks and queues, for those who send (web, beat) and those who work (worker)."""
+
+SETTLE = "scoreboard.settle"
+SWEEP = "scoreboard.sweep"
+AUDIT = "scoreboard.audit"
+
+SETTLE_QUEUE = "settle"
+SWEEP_QUEUE = "sweep"
+
+ROUTES = {SETTLE: {"queue": SETTLE_QUEUE}, SWEEP: {"queue": SWEEP_QUEUE}, AUDIT: {"queue": SWEEP_QUEUE}}
+
+SETTLE_EXPIRES = 60
+"""Seconds after which an unread settle message is void: the sweep has settled its actions long since."""
+
+SWEEP_EVERY = 2
+"""Seconds between two sweeps, and the life of a sweep's message: late ones must not pile up."""
+
+AUDIT_EVERY = 60
+"""Seconds between two audits, and the life of an audit's message."""
+
+BATCH = 500
+"""Actions that one transaction settles at most."""
+
+
+def broker_options(socket_timeout: float) -> dict[str, object]:
+    """Give Celery's options for a Redis broker whose every wait is bounded by `socket_timeout` seconds."""
+    return {
+        "socket_timeout": socket_timeout,
+        "socket_connect_timeout": min(socket_timeout, 2.0),
+        "socket_keepalive": True,
+        "retry_on_timeout": False,
+        "max_retries": 0,
+        "health_check_interval": 10,
+        # kombu would keep every message that is being worked on in Redis, to deliver it again. Outbox and sweep do that
+        # better, and a worker that Redis doesn't answer when it acknowledges would never ask for another message.
+        "ack_emulation": False,
+    }

@@ -1,0 +1,41 @@
+"""Reads the rule files. What they mean is decided in `app.domain`."""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from config import settings
+
+T = TypeVar("T")
+
+BOARDS_FILE = Path(__file__).with_name("boards.toml")
+
+
+class RulesError(Exception):
+    """A rule file is malformed; the message is one line that names the file and the key."""
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        RulesError: if it can't be read or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RulesError(f"{path.name}: {error}") from None
+
+
+def boards() -> tuple[str, ...]:
+    """Give the ids of the boards that exist."""
+    return tuple(read(BOARDS_FILE)["boards"])
+
+
+def load_or_exit(variable: str, path: Path, parse: Callable[[Mapping[str, Any]], T]) -> T:
+    """Read and parse the rule file that a variable names, or end the process with one line."""
+    try:
+        return parse(read(path))
+    except (RulesError, ValueError) as error:
+        settings.exit_with([f"{variable}: {error}"])

@@ -1,0 +1,170 @@
+"""How the value of one variable is parsed: each function takes its text and raises ValueError in words for people."""
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import limits
+import sqlalchemy as sa
+
+MIN_SECRET_BYTES = 32
+MOST_OF_A_RATE = 1_000_000_000
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+_REDIS_DATABASE = re.compile(r"/?[0-9]*")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Rate = limits.RateLimitItem
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key for board messages: `algorithm` is "hmac" or "ed25519", `secret` the raw bytes."""
+
+    algorithm: str
+    secret: bytes
+
+
+def text(text: str) -> str:
+    """Take any text."""
+    return text
+
+
+def integer(least: int, most: int) -> Callable[[str], int]:
+    """Take whole numbers from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) <= 20 and least <= int(text) <= most):
+            raise ValueError(f"must be a whole number from {least} to {most}, not {text!r}")
+        return int(text)
+
+    return parse
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Take one of some words."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be one of {', '.join(words)}, not {text!r}")
+        return text
+
+    return parse
+
+
+def list_of(parse: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
+    """Take a comma separated list."""
+    return lambda text: tuple(parse(part.strip()) for part in text.split(",") if part.strip())
+
+
+def database_url(text: str) -> str:
+    """Take PostgreSQL's address, and give it as SQLAlchemy wants it."""
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme not in ("postgres", "postgresql", "postgresql+psycopg2"):
+        raise ValueError("must begin with postgres:// or postgresql://")
+    # SQLAlchemy 2.1 reads a bare postgresql:// as psycopg 3.
+    url = f"postgresql+psycopg2://{rest}"
+    try:
+        sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):  # neither's words: they may hold the password
+        raise ValueError("must be postgresql://user:password@host:port/database") from None
+    return url
+
+
+def redis_url(text: str) -> str:
+    """Take Redis's address."""
+    if not text.startswith(("redis://", "rediss://")):
+        raise ValueError("must begin with redis:// or rediss://")
+    try:
+        parts = urlsplit(text)
+        well_formed = parts.hostname and parts.port != 0 and _REDIS_DATABASE.fullmatch(parts.path)
+    except ValueError:
+        well_formed = None
+    if not well_formed:
+        raise ValueError("must be redis://:password@host:port/number")
+    return text
+
+
+def secret(text: str) -> str:
+    """Take a key that signs tokens."""
+    if len(text.encode()) < MIN_SECRET_BYTES:
+        raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes long")
+    return text
+
+
+def signing_key(text: str) -> SigningKey:
+    """Take a key that signs board messages."""
+    algorithm, _, encoded = text.partition(":")
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        raise ValueError("must be hmac:<base64> or ed25519:<base64>") from None
+    if algorithm == "hmac" and len(raw) >= MIN_SECRET_BYTES:
+        return SigningKey(algorithm, raw)
+    if algorithm == "ed25519" and len(raw) == 32:
+        return SigningKey(algorithm, raw)
+    raise ValueError("must be hmac:<base64 of at least 32 bytes> or ed25519:<base64 of a 32 byte seed>")
+
+
+def origin(text: str) -> str:
+    """Take the origin of a page."""
+    try:
+        parts = urlsplit(text)
+        port = f":{parts.port}" if parts.port is not None else ""
+    except ValueError:
+        parts, port = urlsplit(""), ""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    found = f"{parts.scheme}://{host}{port}"
+    if parts.scheme not in ("http", "https") or text.lower().removesuffix("/") != found:
+        raise ValueError(f"must be origins such as https://play.example.com, not {text!r}")
+    return found
+
+
+def network(text: str) -> Network:
+    """Take a network, or a single address."""
+    return ipaddress.ip_network(text, strict=False)
+
+
+def rate(text: str) -> Rate | None:
+    """Take a rate; None for `off`."""
+    if text.lower() == "off":
+        return None
+    try:
+        rates = limits.parse_many(text.lower()) if len(text) <= 50 else []
+    except ValueError:
+        rates = []
+    if len(rates) != 1:
+        raise ValueError(f"must be a rate such as 10/minute, or off, not {text!r}")
+    if not 1 <= rates[0].amount <= MOST_OF_A_RATE:
+        raise ValueError(f"must be from 1 to {MOST_OF_A_RATE}; off switches a limit off")
+    return rates[0]
+
+
+def file(text: str) -> Path:
+    """Take the path of a file that is there."""
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError(f"there is no file {text!r}")
+    return path
+
+
+def log_level(text: str) -> str:
+    """Take the name of a level."""
+    if text.upper() not in LOG_LEVELS:
+        raise ValueError(f"must be DEBUG, INFO, WARNING, ERROR or CRITICAL, not {text!r}")
+    return text.upper()
+
+
+def user_and_password(text: str) -> str:
+    """Take `user:password`."""
+    user, separator, password = text.partition(":")
+    if not (user and separator and password):
+        raise ValueError("must be user:password")
+    return text
