@@ -1,0 +1,240 @@
+"""SQL on `actions`. Functions take lists, run in the caller's transaction and never commit."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from app.domain.actions import Action, Start
+from app.domain.fraud import Facts
+from app.domain.ids import ActionId, UserId
+
+_COLUMNS = "id::text, user_id::text, type, status, start_at, end_at, score, metadata::text, settlement"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What became of one insert: the user as the statement saw it, and the action's start, if it was inserted."""
+
+    token_version: int | None
+    active: bool
+    start_at: datetime | None
+    metadata: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How an action ends: "completed" with a score in points, or "cancelled" without."""
+
+    action_id: ActionId
+    status: str
+    score: int | None
+    client_ip: str | None
+
+
+_INSERT_STARTED = sa.text("""
+    WITH new AS (
+        SELECT * FROM unnest(
+            CAST(:ids AS uuid[]), CAST(:users AS uuid[]), CAST(:versions AS int[]), CAST(:types AS text[]),
+            CAST(:ips AS inet[]), CAST(CAST(:metadata AS text[]) AS jsonb[])
+        ) AS new(id, user_id, token_version, type, client_ip, metadata)
+    ), inserted AS (
+        INSERT INTO actions (id, user_id, type, client_ip, metadata)
+        SELECT new.id, new.user_id, new.type, new.client_ip, new.metadata
+        FROM new JOIN users ON users.id = new.user_id
+            AND users.token_version = new.token_version AND users.status = 'active'
+        ON CONFLICT (id) DO NOTHING
+        RETURNING id, start_at, metadata::text AS metadata
+    )
+    SELECT new.id::text, users.token_version, users.status = 'active', inserted.start_at, inserted.metadata
+    FROM new LEFT JOIN users ON users.id = new.user_id LEFT JOIN inserted ON inserted.id = new.id
+""")
+
+
+def insert_started(conn: sa.Connection, starts: Sequence[Start]) -> dict[ActionId, Started]:
+    """Add many actions; those whose user is missing, suspended or has newer tokens are not added."""
+    values = {
+        "ids": [start.action_id for start in starts],
+        "users": [start.user_id for start in starts],
+        "versions": [start.token_version for start in starts],
+        "types": [start.type for start in starts],
+        "ips": [start.client_ip for start in starts],
+        "metadata": [start.metadata for start in starts],
+    }
+    rows = conn.execute(_INSERT_STARTED, values)
+    return {action_id: Started(version, bool(active), at, text) for action_id, version, active, at, text in rows}
+
+
+_GET = sa.text(f"SELECT {_COLUMNS} FROM actions WHERE id = :id")
+
+
+def get(conn: sa.Connection, action_id: ActionId) -> Action | None:
+    """Read one action."""
+    row = conn.execute(_GET, {"id": action_id}).one_or_none()
+    return Action.of(*row) if row else None
+
+
+_LOCK = f"""
+    SELECT clock_timestamp(), {_COLUMNS} FROM actions
+    WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE
+"""
+_LOCK_WAITING, _LOCK_SKIPPING = sa.text(_LOCK), sa.text(_LOCK + " SKIP LOCKED")
+
+
+def lock(
+    conn: sa.Connection, action_ids: Collection[ActionId], *, skip_locked: bool = False
+) -> tuple[datetime | None, dict[ActionId, Action]]:
+    """Lock actions in the order of their ids; their users are locked before.
+
+    Returns:
+        The database's time, the same for all of them (None when there is none), and the actions.
+    """
+    rows = conn.execute(_LOCK_SKIPPING if skip_locked else _LOCK_WAITING, {"ids": list(action_ids)}).all()
+    now = max((row[0] for row in rows), default=None)
+    return now, {row[1]: Action.of(*row[1:]) for row in rows}
+
+
+_COMPLETED_SINCE = sa.text("""
+    SELECT user_id::text, type, count(*) FROM actions
+    WHERE user_id = ANY(CAST(:users AS uuid[])) AND end_at >= :since AND status = 'completed' AND type = ANY(:types)
+    GROUP BY 1, 2
+""")
+
+
+def completed_since(
+    conn: sa.Connection, users: Collection[UserId], types: Collection[str], since: datetime
+) -> dict[tuple[UserId, str], int]:
+    """Count the completions by user and type since a moment."""
+    rows = conn.execute(_COMPLETED_SINCE, {"users": list(users), "types": list(types), "since": since})
+    return {(user_id, type_): count for user_id, type_, count in rows}
+
+
+# The points are summed by user before they are added: UPDATE ... FROM takes one row for each user only.
+_FINISH = sa.text("""
+    WITH done AS (
+        SELECT * FROM unnest(
+            CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:scores AS bigint[]), CAST(:ips AS inet[])
+        ) AS done(id, status, score, client_ip)
+    ), ended AS (
+        UPDATE actions SET
+            status = done.status, end_at = :now, score = done.score,
+            client_ip = coalesce(done.client_ip, actions.client_ip),
+            settlement = CASE WHEN done.status = 'completed' THEN 'pending' END
+        FROM done WHERE actions.id = done.id
+        RETURNING actions.user_id, done.score
+    )
+    UPDATE users SET total_score = users.total_score + earned.points, updated_at = :now
+    FROM (SELECT user_id, sum(score) AS points FROM ended GROUP BY user_id) AS earned
+    WHERE users.id = earned.user_id AND earned.points > 0
+""")
+
+
+def finish(conn: sa.Connection, finishes: Sequence[Finish], now: datetime) -> None:
+    """Write how locked actions end, and add their points to the totals of their locked users."""
+    values = {
+        "ids": [finish.action_id for finish in finishes],
+        "statuses": [finish.status for finish in finishes],
+        "scores": [finish.score for finish in finishes],
+        "ips": [finish.client_ip for finish in finishes],
+        "now": now,
+    }
+    conn.execute(_FINISH, values)
+
+
+_CLAIM = sa.text("""
+    SELECT id::text, user_id::text, score, start_at, end_at, host(client_ip) FROM actions
+    WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'completed' AND settled_at IS NULL
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+
+def claim(conn: sa.Connection, action_ids: Iterable[ActionId]) -> list[Facts]:
+    """Lock those of the actions that are completed, not settled, and in nobody else's hands."""
+    rows = conn.execute(_CLAIM, {"ids": list(action_ids)})
+    return [Facts(*row) for row in rows]
+
+
+_SETTLE = sa.text("""
+    UPDATE actions SET settlement = done.settlement, settled_at = clock_timestamp()
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:settlements AS text[])) AS done(id, settlement)
+    WHERE actions.id = done.id
+""")
+
+
+def settle(conn: sa.Connection, settlements: Sequence[tuple[ActionId, str]]) -> None:
+    """Write "cleared" or "held" to claimed actions."""
+    ids, words = zip(*settlements, strict=True)
+    conn.execute(_SETTLE, {"ids": list(ids), "settlements": list(words)})
+
+
+_SET_SETTLEMENT = sa.text("UPDATE actions SET settlement = :settlement WHERE id = :id")
+
+
+def set_settlement(conn: sa.Connection, action_id: ActionId, settlement: str) -> None:
+    """Write another settlement to a locked action that has been settled."""
+    conn.execute(_SET_SETTLEMENT, {"id": action_id, "settlement": settlement})
+
+
+_OVERDUE = sa.text("""
+    SELECT id::text, attempts FROM actions
+    WHERE status = 'completed' AND settled_at IS NULL AND end_at < clock_timestamp() - make_interval(secs => :age)
+    ORDER BY attempts, end_at LIMIT :most
+""")
+
+
+def overdue(conn: sa.Connection, *, age: float, most: int) -> list[tuple[ActionId, int]]:
+    """Find actions that were completed over `age` seconds ago and are not settled, with their attempts so far."""
+    return [(action_id, attempts) for action_id, attempts in conn.execute(_OVERDUE, {"age": age, "most": most})]
+
+
+_COUNT_ATTEMPT = sa.text("""
+    WITH mine AS (
+        SELECT id FROM actions WHERE id = ANY(CAST(:ids AS uuid[])) AND settled_at IS NULL
+        ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE actions SET attempts = attempts + 1 FROM mine WHERE actions.id = mine.id
+""")
+
+
+def count_attempt(conn: sa.Connection, action_ids: Iterable[ActionId]) -> int:
+    """Raise the attempts of unsettled actions that nobody holds, and give their number."""
+    return conn.execute(_COUNT_ATTEMPT, {"ids": list(action_ids)}).rowcount
+
+
+_FORGIVE_ATTEMPT = sa.text("""
+    UPDATE actions SET attempts = attempts - 1
+    WHERE id = ANY(CAST(:ids AS uuid[])) AND settled_at IS NULL AND attempts >= :most
+""")
+
+
+def forgive_attempt(conn: sa.Connection, action_ids: Iterable[ActionId], *, most: int) -> None:
+    """Take the last attempt back from unsettled actions that have had `most`."""
+    conn.execute(_FORGIVE_ATTEMPT, {"ids": list(action_ids), "most": most})
+
+
+_CANCEL_EXPIRED = sa.text("""
+    WITH due AS (
+        SELECT actions.id FROM actions
+        JOIN unnest(CAST(:types AS text[]), CAST(:seconds AS int[])) AS rule(type, max_seconds)
+            ON rule.type = actions.type
+        WHERE status = 'started' AND start_at < clock_timestamp() - make_interval(secs => :least)
+            AND start_at < clock_timestamp() - make_interval(secs => rule.max_seconds)
+        ORDER BY actions.id LIMIT :most FOR NO KEY UPDATE OF actions SKIP LOCKED
+    )
+    UPDATE actions SET status = 'cancelled', end_at = clock_timestamp() FROM due WHERE actions.id = due.id
+    RETURNING actions.id::text
+""")
+
+
+def cancel_expired(conn: sa.Connection, max_seconds: dict[str, int], *, most: int) -> list[ActionId]:
+    """Cancel actions that are open for longer than their type's `max_seconds`."""
+    if not max_seconds:
+        return []
+    values = {
+        "types": list(max_seconds),
+        "seconds": list(max_seconds.values()),
+        "least": min(max_seconds.values()),
+        "most": most,
+    }
+    return list(conn.execute(_CANCEL_EXPIRED, values).scalars())

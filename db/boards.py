@@ -1,0 +1,123 @@
+"""SQL on `boards` and `top_scores`. The lock on a board's row orders all who write to that board."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.domain.ids import BoardId
+from app.domain.ranking import Standing
+
+_ENSURE = sa.text("INSERT INTO boards (id, epoch) VALUES (:id, :epoch) ON CONFLICT DO NOTHING")
+
+
+def ensure(conn: sa.Connection, board_id: BoardId, epoch: str) -> None:
+    """Make a board's row if there is none."""
+    conn.execute(_ENSURE, {"id": board_id, "epoch": epoch})
+
+
+_LOCK = sa.text("SELECT 1 FROM boards WHERE id = :id FOR NO KEY UPDATE")
+
+
+def lock(conn: sa.Connection, board_id: BoardId) -> None:
+    """Lock a board's row until the transaction ends."""
+    conn.execute(_LOCK, {"id": board_id}).one()
+
+
+_PRESENT = sa.text("""
+    SELECT top.rank, users.id::text, users.username, coalesce(standings.score, 0),
+        coalesce(standings.reached_at, top.updated_at), users.status = 'active',
+        top.username, top.score
+    FROM users
+    LEFT JOIN standings ON standings.user_id = users.id AND standings.board_id = :board
+    LEFT JOIN top_scores AS top ON top.user_id = users.id AND top.board_id = :board
+    WHERE users.id = ANY(CAST(:touched AS uuid[]))
+        OR users.id IN (SELECT user_id FROM top_scores WHERE board_id = :board)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A user's standing now, beside the row that the board has of it: (rank, username, score), if any."""
+
+    standing: Standing
+    row: tuple[int, str, int] | None
+
+
+def present(conn: sa.Connection, board_id: BoardId, touched: Iterable[str]) -> list[Present]:
+    """Read the touched users' standings and those of the users who are on the board, in one statement."""
+    result = []
+    for rank, user_id, username, score, reached_at, active, row_name, row_score in conn.execute(
+        _PRESENT, {"board": board_id, "touched": list(touched)}
+    ):
+        standing = Standing(user_id, username, score, reached_at, active)
+        result.append(Present(standing, (rank, row_name, row_score) if rank is not None else None))
+    return result
+
+
+_WRITE_TOP = sa.text("""
+    WITH gone AS (
+        DELETE FROM top_scores WHERE board_id = :board AND rank > cardinality(CAST(:users AS uuid[]))
+    ), written AS (
+        INSERT INTO top_scores (board_id, rank, user_id, username, score, updated_at)
+        SELECT :board, * , clock_timestamp() FROM unnest(
+            CAST(:ranks AS int[]), CAST(:users AS uuid[]), CAST(:names AS text[]), CAST(:scores AS bigint[])
+        )
+        ON CONFLICT (board_id, rank) DO UPDATE SET
+            user_id = excluded.user_id, username = excluded.username, score = excluded.score,
+            updated_at = excluded.updated_at
+    )
+    UPDATE boards SET version = version + 1, updated_at = clock_timestamp() WHERE id = :board RETURNING version
+""")
+
+
+def write_top(conn: sa.Connection, board_id: BoardId, top: Sequence[Standing]) -> int:
+    """Write a locked board's rows and raise its version, which is returned."""
+    values = {
+        "board": board_id,
+        "ranks": list(range(1, len(top) + 1)),
+        "users": [standing.user_id for standing in top],
+        "names": [standing.username for standing in top],
+        "scores": [standing.score for standing in top],
+    }
+    return int(conn.execute(_WRITE_TOP, values).scalar_one())
+
+
+_READ = sa.text("""
+    SELECT boards.epoch::text, boards.version, boards.updated_at,
+        top.user_id::text, top.username, top.score, top.rank
+    FROM boards LEFT JOIN top_scores AS top ON top.board_id = boards.id
+    WHERE boards.id = :board ORDER BY top.rank
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class BoardNow:
+    """A board as one statement saw it; `rows` are (user id, username, score, rank)."""
+
+    epoch: str
+    version: int
+    updated_at: datetime
+    rows: list[Any]
+
+
+def read(conn: sa.Connection, board_id: BoardId) -> BoardNow | None:
+    """Read a board and its version in one statement, so that they belong together."""
+    found = conn.execute(_READ, {"board": board_id}).all()
+    if not found:
+        return None
+    epoch, version, updated_at = found[0][:3]
+    return BoardNow(epoch, version, updated_at, [tuple(row[3:]) for row in found if row[3] is not None])
+
+
+_RENEW = sa.text("""
+    UPDATE boards SET epoch = :new, version = version + 1, updated_at = clock_timestamp()
+    WHERE id = :board AND epoch = :old
+""")
+
+
+def renew_epoch(conn: sa.Connection, board_id: BoardId, *, old: str, new: str) -> bool:
+    """Begin a new epoch of a board; False when somebody has done so already."""
+    return conn.execute(_RENEW, {"board": board_id, "old": old, "new": new}).rowcount == 1

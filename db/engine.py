@@ -1,0 +1,82 @@
+"""Connections to PostgreSQL on which every wait has a bound."""
+
+import select
+import time
+from dataclasses import dataclass
+
+import psycopg2
+import psycopg2.extensions
+import sqlalchemy as sa
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long a process waits for PostgreSQL, in seconds.
+
+    `lock` and `statement` are kept by the server; `answer`, a little longer, by ourselves, since a server that was
+    stopped never times out by itself; `checkout` is the wait for a free connection of the pool.
+    """
+
+    lock: float
+    statement: float
+    answer: float
+    checkout: float
+    idle_in_transaction: float
+
+
+WEB = Bounds(lock=0.8, statement=1.5, answer=2.0, checkout=1.0, idle_in_transaction=5)
+# Twice `answer` is less than the life of a task: a COMMIT that hangs, and asking what became of it.
+WORKER = Bounds(lock=1.5, statement=2, answer=2.2, checkout=1, idle_in_transaction=10)
+OPERATOR = Bounds(lock=5, statement=600, answer=610, checkout=5, idle_in_transaction=60)
+
+
+def connect(database_url: str, bounds: Bounds, *, pool_size: int, name: str) -> sa.Engine:
+    """Make an engine; no connection is opened yet.
+
+    Args:
+        pool_size: connections at most.
+        name: what PostgreSQL shows as application_name.
+    """
+    wait_at_most(bounds.answer)
+    options = {
+        "timezone": "UTC",
+        "lock_timeout": f"{bounds.lock * 1000:.0f}",
+        "statement_timeout": f"{bounds.statement * 1000:.0f}",
+        "idle_in_transaction_session_timeout": f"{bounds.idle_in_transaction * 1000:.0f}",
+    }
+    return sa.create_engine(
+        database_url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=bounds.checkout,
+        # The newest connection first: an idle service keeps one warm instead of all lukewarm.
+        pool_use_lifo=True,
+        # An error's text may end up in a log, and parameters hold e-mail addresses and password hashes.
+        hide_parameters=True,
+        connect_args={
+            "connect_timeout": 2,
+            "application_name": f"scoreboard-{name}",
+            "keepalives_idle": 10,
+            "keepalives_interval": 3,
+            "keepalives_count": 3,
+            "options": " ".join(f"-c {key}={value}" for key, value in options.items()),
+        },
+    )
+
+
+def wait_at_most(seconds: float) -> None:
+    """Bound every wait of psycopg2 in this process, connecting included, by `seconds`."""
+
+    def wait(connection: psycopg2.extensions.connection) -> None:
+        deadline = time.monotonic() + seconds
+        while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
+            # poll, not select: with thousands of sockets open the descriptor is beyond what select takes.
+            poller = select.poll()
+            event = select.POLLIN if state == psycopg2.extensions.POLL_READ else select.POLLOUT
+            poller.register(connection.fileno(), event)
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or not poller.poll(remaining * 1000):
+                # psycopg2 closes the connection when this is raised.
+                raise psycopg2.OperationalError(f"PostgreSQL did not answer within {seconds:g} s")
+
+    psycopg2.extensions.set_wait_callback(wait)

@@ -1,0 +1,122 @@
+"""SQL that gathers what the fraud rules look at, for a whole batch of claimed actions at once."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from app.domain.fraud import WINDOW, Facts
+from app.domain.ids import ActionId, UserId
+
+HISTORY = 500
+"""A user's last completions that the history is made of."""
+
+_CLAIMED = """
+    unnest(CAST(:ids AS uuid[]), CAST(:users AS uuid[]), CAST(:ends AS timestamptz[])) AS claimed(id, user_id, end_at)
+"""
+
+_WINDOWS = sa.text(f"""
+    SELECT claimed.id::text, count(*), coalesce(sum(actions.score), 0) FROM {_CLAIMED}
+    JOIN actions ON actions.user_id = claimed.user_id AND actions.status = 'completed'
+        AND actions.end_at > claimed.end_at - make_interval(secs => :window) AND actions.end_at <= claimed.end_at
+    GROUP BY claimed.id
+""")
+
+
+def windows(conn: sa.Connection, claimed: Sequence[Facts]) -> dict[ActionId, tuple[int, int]]:
+    """Count each action's user's completions, and their points, in the window that ends with the action."""
+    rows = conn.execute(_WINDOWS, {**_values(claimed), "window": WINDOW})
+    return {action_id: (completions, int(points)) for action_id, completions, points in rows}
+
+
+_MINUTES = sa.text(f"""
+    SELECT claimed.id::text, array_agg(minutes.points) FROM {_CLAIMED}
+    CROSS JOIN LATERAL (
+        SELECT sum(score)::bigint AS points FROM (
+            SELECT score, end_at FROM actions
+            WHERE actions.user_id = claimed.user_id AND actions.status = 'completed'
+                AND actions.end_at <= claimed.end_at - make_interval(secs => :window)
+            ORDER BY end_at DESC LIMIT :history
+        ) AS last GROUP BY date_trunc('minute', end_at) HAVING sum(score) > 0
+    ) AS minutes
+    GROUP BY claimed.id
+""")
+
+
+def minutes(conn: sa.Connection, claimed: Sequence[Facts]) -> dict[ActionId, list[int]]:
+    """Sum the points of each minute with points, of each action's user's last completions before the window."""
+    if not claimed:
+        return {}
+    rows = conn.execute(_MINUTES, {**_values(claimed), "window": WINDOW, "history": HISTORY})
+    return {action_id: points for action_id, points in rows}
+
+
+# Most addresses are far from the limit, so counting stops there; only beyond it the whole window is looked at.
+_ADDRESSES = sa.text("""
+    SELECT asked.n, coalesce(whole.completions, few.completions), coalesce(whole.accounts, 0) FROM unnest(
+        CAST(:firsts AS inet[]), CAST(:lasts AS inet[]), CAST(:ends AS timestamptz[])
+    ) WITH ORDINALITY AS asked(first_ip, last_ip, end_at, n)
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS completions FROM (
+            SELECT 1 FROM actions
+            WHERE client_ip BETWEEN first_ip AND last_ip AND status = 'completed'
+                AND actions.end_at > asked.end_at - make_interval(secs => :window)
+                AND actions.end_at <= asked.end_at
+            LIMIT :beyond
+        ) AS found
+    ) AS few
+    LEFT JOIN LATERAL (
+        SELECT count(*) AS completions, count(DISTINCT user_id) AS accounts FROM actions
+        WHERE client_ip BETWEEN first_ip AND last_ip AND status = 'completed'
+            AND actions.end_at > asked.end_at - make_interval(secs => :window)
+            AND actions.end_at <= asked.end_at
+    ) AS whole ON few.completions >= :beyond
+""")
+
+
+Asked = tuple[str, str, datetime]
+"""The first and the last address of a network that counts as one address, and the end of a window."""
+
+
+def addresses(conn: sa.Connection, asked: Collection[Asked], *, limit: int) -> dict[Asked, tuple[int, int]]:
+    """Count the completions from networks in the windows that end then, and the accounts that made them.
+
+    Args:
+        limit: completions up to which the accounts that made them don't matter, and are not counted.
+    """
+    if not asked:
+        return {}
+    keys = list(asked)
+    firsts, lasts, ends = (list(column) for column in zip(*keys, strict=True))
+    values = {"firsts": firsts, "lasts": lasts, "ends": ends, "window": WINDOW, "beyond": limit + 1}
+    rows = conn.execute(_ADDRESSES, values)
+    return {keys[n - 1]: (completions, accounts) for n, completions, accounts in rows}
+
+
+# Held actions that an operator has released since, and those from before a reinstatement, don't count.
+_DUE_FOR_SUSPENSION = sa.text("""
+    SELECT events.user_id::text, count(DISTINCT events.action_id) FROM audit_events AS events
+    JOIN users ON users.id = events.user_id AND users.status = 'active'
+    JOIN actions ON actions.id = events.action_id AND actions.settlement <> 'cleared'
+    WHERE events.kind = 'held' AND events.at > clock_timestamp() - interval '24 hours'
+        AND NOT events.details->>'rule' = ANY(:excused)
+        AND NOT EXISTS (
+            SELECT 1 FROM audit_events AS later
+            WHERE later.user_id = events.user_id AND later.kind = 'reinstated' AND later.at >= events.at
+        )
+    GROUP BY events.user_id HAVING count(DISTINCT events.action_id) >= :held
+""")
+
+
+def due_for_suspension(conn: sa.Connection, *, held: int, excused: Sequence[str]) -> dict[UserId, int]:
+    """Find active users with at least `held` held actions in 24 hours, and how many they have."""
+    rows = conn.execute(_DUE_FOR_SUSPENSION, {"held": held, "excused": list(excused)})
+    return {user_id: count for user_id, count in rows}
+
+
+def _values(claimed: Sequence[Facts]) -> dict[str, object]:
+    return {
+        "ids": [facts.action_id for facts in claimed],
+        "users": [facts.user_id for facts in claimed],
+        "ends": [facts.end_at for facts in claimed],
+    }

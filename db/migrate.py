@@ -1,0 +1,82 @@
+"""Brings the database up to date: `python -m db.migrate`, the Procfile's release process."""
+
+import logging
+import time
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from app.domain.ids import BoardId, new_id
+from config import logs, rules, settings
+from db import boards, engine
+from db.transaction import is_away, pgcode
+
+log = logging.getLogger("scoreboard.release")
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+LOCK_WITHIN = "500ms"
+"""How long a migration waits for a lock: behind it everybody else waits, and the web's patience is 800 ms."""
+PATIENCE = 600.0
+"""Seconds in which it tries again."""
+_LOCK_NOT_AVAILABLE = "55P03"
+# One at a time, however many releases run at once. The number is arbitrary, and this project's own.
+_MIGRATION_LOCK = 7_201_811_964_225
+
+
+def migrate(database: sa.Engine, migrations: Path = MIGRATIONS) -> None:
+    """Run every migration that is missing, and make a row for each board of `boards.toml`."""
+    with database.connect() as conn:
+        conn.execute(sa.text("SET LOCAL lock_timeout = '5min'"))
+        conn.execute(sa.text("SELECT pg_advisory_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        conn.commit()
+        try:
+            _upgrade(conn, migrations)
+            for board_id in rules.boards():
+                boards.ensure(conn, BoardId(board_id), new_id())
+            conn.commit()
+        finally:
+            conn.rollback()
+            conn.execute(sa.text("SELECT pg_advisory_unlock(:lock)"), {"lock": _MIGRATION_LOCK})
+            conn.commit()
+
+
+def _upgrade(conn: sa.Connection, migrations: Path) -> None:
+    """Run the migrations, each in a transaction of its own, again while somebody holds a lock that one needs."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations))
+    config.attributes["connection"] = conn
+    conn.execute(sa.text("SELECT set_config('lock_timeout', :most, false)"), {"most": LOCK_WITHIN})
+    conn.commit()
+    give_up = time.monotonic() + PATIENCE
+    while True:
+        try:
+            command.upgrade(config, "head")
+            break
+        except sa.exc.OperationalError as error:
+            conn.rollback()
+            if pgcode(error) != _LOCK_NOT_AVAILABLE or time.monotonic() > give_up:
+                raise
+            log.warning("a migration waits for a lock: %s", str(error.orig).strip().partition("\n")[0])
+        time.sleep(1)
+    conn.execute(sa.text("RESET lock_timeout"))
+    conn.commit()
+
+
+def main() -> None:
+    """Migrate the database that the environment names."""
+    config = settings.load_or_exit()
+    logs.set_up(config.log_level, json=config.production)
+    database = engine.connect(config.database_url, engine.OPERATOR, pool_size=1, name="release")
+    try:
+        migrate(database)
+    except sa.exc.DBAPIError as error:
+        if not is_away(error):
+            raise
+        settings.exit_with([f"DATABASE_URL: {str(error.orig).strip().partition(chr(10))[0]}"])
+    log.info("the database is up to date")
+
+
+if __name__ == "__main__":
+    main()

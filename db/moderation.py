@@ -1,0 +1,103 @@
+"""SQL that operators read: actions by settlement with their verdicts, users by name, counters."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.domain.ids import ActionId, UserId
+
+_ACTIONS = sa.text("""
+    SELECT actions.id::text, user_id::text, type, actions.status, start_at, end_at, score, metadata::text, settlement,
+        users.username, verdict.reason, verdict.details
+    FROM actions JOIN users ON users.id = actions.user_id
+    LEFT JOIN LATERAL (
+        SELECT reason, details FROM audit_events
+        WHERE audit_events.action_id = actions.id AND kind = 'held' ORDER BY id DESC LIMIT 1
+    ) AS verdict ON true
+    WHERE settlement = :settlement AND (CAST(:before AS uuid) IS NULL OR actions.id < CAST(:before AS uuid))
+    ORDER BY actions.id DESC LIMIT :most
+""")
+
+
+def actions_by_settlement(
+    conn: sa.Connection, settlement: str, *, before: ActionId | None, most: int
+) -> Sequence[sa.Row[Any]]:
+    """Read the newest actions in a state, with username and newest verdict."""
+    return conn.execute(_ACTIONS, {"settlement": settlement, "before": before, "most": most}).all()
+
+
+_USER_COLUMNS = "id::text, username, email, role, status, total_score, created_at"
+_USERS = sa.text(f"""
+    SELECT {_USER_COLUMNS} FROM users
+    WHERE username_key LIKE :pattern OR email LIKE :pattern OR id::text = :query
+    ORDER BY username_key LIMIT :most
+""")
+_USER = sa.text(f"SELECT {_USER_COLUMNS} FROM users WHERE id = :id")
+
+
+def find_users(conn: sa.Connection, query: str, *, most: int) -> Sequence[sa.Row[Any]]:
+    """Find users whose name or e-mail address begins with the query, or whose id it is."""
+    prefix = query.lower().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+    return conn.execute(_USERS, {"pattern": f"{prefix}%", "query": query, "most": most}).all()
+
+
+def user(conn: sa.Connection, user_id: UserId) -> sa.Row[Any] | None:
+    """Read one user as operators see them."""
+    return conn.execute(_USER, {"id": user_id}).one_or_none()
+
+
+_REVERSIBLE = sa.text("""
+    SELECT id::text FROM actions
+    WHERE settlement IN ('cleared', 'held')
+        AND (CAST(:user AS uuid) IS NULL OR user_id = CAST(:user AS uuid))
+        AND (CAST(:network AS inet) IS NULL OR client_ip <<= CAST(:network AS inet))
+        AND (CAST(:since AS timestamptz) IS NULL OR end_at >= CAST(:since AS timestamptz))
+        AND (CAST(:until AS timestamptz) IS NULL OR end_at < CAST(:until AS timestamptz))
+    ORDER BY end_at, id
+""")
+
+
+def reversible(
+    conn: sa.Connection,
+    *,
+    user_id: UserId | None,
+    network: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> list[ActionId]:
+    """Find the actions that could be reversed, by user, by address or network, and by when they ended (UTC)."""
+    values = {"user": user_id, "network": network, "since": since, "until": until}
+    return list(conn.execute(_REVERSIBLE, values).scalars())
+
+
+EXPORTED = ("actionId", "userId", "username", "type", "status", "startAt", "endAt", "score", "settlement")
+_EXPORT = sa.text("""
+    SELECT actions.id::text, user_id::text, username, type, actions.status, start_at, end_at, score, settlement
+    FROM actions JOIN users ON users.id = actions.user_id
+    WHERE CAST(:after AS uuid) IS NULL OR actions.id > CAST(:after AS uuid) ORDER BY actions.id LIMIT :most
+""")
+
+
+def export_page(conn: sa.Connection, *, after: ActionId | None, most: int) -> Sequence[sa.Row[Any]]:
+    """Read the next actions, their columns as `EXPORTED` names them."""
+    return conn.execute(_EXPORT, {"after": after, "most": most}).all()
+
+
+_STATS = sa.text("""
+    SELECT
+        (SELECT count(*) FROM users) AS users,
+        (SELECT count(*) FROM users WHERE status = 'suspended') AS suspended,
+        (SELECT count(*) FROM actions WHERE settlement = 'held') AS held,
+        (SELECT count(*) FROM actions WHERE status = 'started') AS started,
+        (SELECT count(*) FROM actions WHERE status = 'completed' AND settled_at IS NULL) AS unsettled,
+        (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(end_at)), 0)::float FROM actions
+            WHERE status = 'completed' AND settled_at IS NULL) AS settle_lag,
+        (SELECT version FROM boards WHERE id = 'all-time') AS version
+""")
+
+
+def stats(conn: sa.Connection) -> sa.Row[Any]:
+    """Count what operators want to know at a glance; `settle_lag` in seconds."""
+    return conn.execute(_STATS).one()

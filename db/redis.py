@@ -1,0 +1,98 @@
+"""Redis: every key, channel and script that the project has, and connections on which every wait is bounded."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+from app.domain.signing import UNSIGNED, Signer
+
+TOP_SCORES_CHANNEL = "top_scores_updates"
+RELAY_CHANNEL = "scoreboard:relay"
+"""Nobody publishes here: a subscription that there is always keeps the relay's connection in use."""
+AUDIT_CURSOR_KEY = "scoreboard:audit-cursor"
+WORKER_SEEN_KEY = "scoreboard:worker-seen"
+WORKER_SEEN_TTL = 15
+"""Seconds after the last sweep for which a worker counts as alive."""
+
+Redis = redis.Redis
+
+
+def top_scores_key(board_id: str) -> str:
+    """Give the key that holds a board's newest message; the name is part of the contract."""
+    return "top_scores:10" if board_id == "all-time" else f"top_scores:10:{board_id}"
+
+
+def connect(url: str, *, timeout: float, retries: int = 1) -> Redis:
+    """Make a client; no connection is opened yet.
+
+    Args:
+        timeout: seconds that connecting, and every command, may take.
+        retries: further attempts after a connection error, without which the first command after a restart of Redis
+            fails on a stale connection. A time-out is never tried again.
+    """
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        socket_keepalive=True,
+        retry=Retry(
+            ExponentialWithJitterBackoff(base=0.01, cap=0.1),
+            retries,
+            supported_errors=(redis.exceptions.ConnectionError,),
+        ),
+        decode_responses=False,
+    )
+
+
+# KEYS[1] the board's key. ARGV: message, epoch, version, channel, and what the key must hold to be overwritten by
+# force ("" for: only when it holds nothing newer).
+# Returns what the key held when the message was not taken, nil when it was.
+_PUBLISH = """
+local held = redis.pcall('GET', KEYS[1])
+if type(held) == 'table' then held = false end  -- no string: SET replaces it
+if held == ARGV[1] then return nil end
+if held and held ~= ARGV[5] then
+    local ok, message = pcall(cjson.decode, held)
+    if ok and type(message) == 'table' and type(message.epoch) == 'string' and type(message.version) == 'number' then
+        local older = message.epoch < ARGV[2] or (message.epoch == ARGV[2] and message.version < tonumber(ARGV[3]))
+        if not older then return held end
+    end
+end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('PUBLISH', ARGV[4], ARGV[1])
+return nil
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Puts a board's message into its key and onto the channel, if it is newer than what is there."""
+
+    client: Redis
+    script: Any
+    signer: Signer
+
+    @classmethod
+    def on(cls, client: Redis, signer: Signer = UNSIGNED) -> "Publisher":
+        return cls(client, client.register_script(_PUBLISH), signer)
+
+    def publish(self, board_id: str, text: str, epoch: str, version: int, *, instead_of: bytes = b"") -> bytes | None:
+        """Publish a message.
+
+        Args:
+            instead_of: what the key must hold for the message to be taken although it isn't newer.
+
+        Returns:
+            None when the key holds the message now; otherwise what it holds instead.
+
+        Raises:
+            redis.RedisError: when Redis is away.
+        """
+        held: bytes | None = self.script(
+            keys=[top_scores_key(board_id)], args=[text, epoch, version, TOP_SCORES_CHANNEL, instead_of]
+        )
+        return held

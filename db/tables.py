@@ -1,0 +1,151 @@
+"""Every table, column, constraint and index. What the migrations make must equal this; a test compares."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import INET, JSONB, UUID
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+_id = UUID(as_uuid=False)
+_moment = sa.DateTime(timezone=True)
+_now = sa.text("now()")
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", _id, primary_key=True),
+    sa.Column("username", sa.Text, nullable=False),
+    sa.Column("username_key", sa.Text, nullable=False, unique=True),
+    sa.Column("email", sa.Text, nullable=False, unique=True),
+    sa.Column("password_hash", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False, server_default="player"),
+    sa.Column("status", sa.Text, nullable=False, server_default="active"),
+    sa.Column("token_version", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("total_score", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("created_at", _moment, nullable=False, server_default=_now),
+    sa.Column("updated_at", _moment, nullable=False, server_default=_now),
+    sa.CheckConstraint("role IN ('player', 'admin')", name="role"),
+    sa.CheckConstraint("status IN ('active', 'suspended')", name="status"),
+    sa.CheckConstraint("total_score >= 0", name="total_score"),
+)
+
+actions = sa.Table(
+    "actions",
+    metadata,
+    sa.Column("id", _id, primary_key=True),
+    sa.Column("user_id", _id, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, server_default="started"),
+    sa.Column("start_at", _moment, nullable=False, server_default=_now),
+    sa.Column("end_at", _moment),
+    sa.Column("score", sa.BigInteger),
+    sa.Column("client_ip", INET),
+    sa.Column("metadata", JSONB, nullable=False, server_default="{}"),
+    sa.Column("settlement", sa.Text),
+    sa.Column("settled_at", _moment),
+    sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.CheckConstraint("status IN ('started', 'completed', 'cancelled')", name="status"),
+    sa.CheckConstraint("settlement IN ('pending', 'cleared', 'held', 'reversed')", name="settlement"),
+    sa.CheckConstraint("(status = 'completed') = (score IS NOT NULL)", name="score"),
+    sa.CheckConstraint("(status = 'completed') = (settlement IS NOT NULL)", name="settled"),
+    sa.CheckConstraint("(status = 'started') = (end_at IS NULL)", name="end_at"),
+    sa.CheckConstraint("(settlement IN ('cleared', 'held', 'reversed')) = (settled_at IS NOT NULL)", name="settled_at"),
+)
+# The outbox: what is completed and waits to be settled.
+sa.Index(
+    "actions_outbox_idx",
+    actions.c.end_at,
+    postgresql_where=sa.text("status = 'completed' AND settled_at IS NULL"),
+)
+# Partial, so that starting an action doesn't touch them.
+sa.Index("actions_user_idx", actions.c.user_id, actions.c.end_at, postgresql_where=sa.text("end_at IS NOT NULL"))
+sa.Index("actions_ip_idx", actions.c.client_ip, actions.c.end_at, postgresql_where=sa.text("end_at IS NOT NULL"))
+# What operators look through.
+sa.Index(
+    "actions_moderation_idx",
+    actions.c.settlement,
+    actions.c.id,
+    postgresql_where=sa.text("settlement IN ('held', 'reversed')"),
+)
+sa.Index("actions_open_idx", actions.c.start_at, postgresql_where=sa.text("status = 'started'"))
+
+boards = sa.Table(
+    "boards",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("epoch", _id, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("updated_at", _moment, nullable=False, server_default=_now),
+)
+
+standings = sa.Table(
+    "standings",
+    metadata,
+    sa.Column("board_id", sa.Text, sa.ForeignKey("boards.id"), primary_key=True),
+    sa.Column("user_id", _id, sa.ForeignKey("users.id"), primary_key=True),
+    sa.Column("score", sa.BigInteger, nullable=False),
+    sa.Column("reached_at", _moment, nullable=False),
+)
+sa.Index(
+    "standings_rank_idx",
+    standings.c.board_id,
+    standings.c.score.desc(),
+    standings.c.reached_at,
+    standings.c.user_id,
+)
+
+top_scores = sa.Table(
+    "top_scores",
+    metadata,
+    sa.Column("board_id", sa.Text, sa.ForeignKey("boards.id"), primary_key=True),
+    sa.Column("rank", sa.Integer, primary_key=True),
+    sa.Column("user_id", _id, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("username", sa.Text, nullable=False),
+    sa.Column("score", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", _moment, nullable=False, server_default=_now),
+    sa.CheckConstraint("rank BETWEEN 1 AND 10", name="rank"),
+)
+
+audit_events = sa.Table(
+    "audit_events",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("user_id", _id, sa.ForeignKey("users.id")),
+    sa.Column("action_id", _id, sa.ForeignKey("actions.id")),
+    sa.Column("points", sa.BigInteger),
+    sa.Column("reason", sa.Text),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("details", JSONB, nullable=False, server_default="{}"),
+    sa.Column("at", _moment, nullable=False, server_default=sa.text("clock_timestamp()")),
+    sa.CheckConstraint(
+        "kind IN ('held', 'released', 'reversed', 'adjusted', 'suspended', 'reinstated', 'role_changed', "
+        "'logged_out', 'flag_changed')",
+        name="kind",
+    ),
+)
+sa.Index("audit_events_user_idx", audit_events.c.user_id, audit_events.c.at)
+sa.Index("audit_events_action_idx", audit_events.c.action_id)
+# What suspends a user.
+sa.Index("audit_events_held_idx", audit_events.c.at, postgresql_where=sa.text("kind = 'held'"))
+# What the web processes poll for.
+sa.Index(
+    "audit_events_tokens_idx",
+    audit_events.c.at,
+    postgresql_where=sa.text("kind IN ('suspended', 'reinstated', 'role_changed', 'logged_out')"),
+)
+
+feature_flags = sa.Table(
+    "feature_flags",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("updated_at", _moment, nullable=False, server_default=_now),
+    sa.Column("updated_by", sa.Text),
+)

@@ -1,0 +1,121 @@
+"""Runs work in a transaction, repeats it where that is safe, and says "unavailable" where it can't be done now."""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from app.domain.errors import DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+PATIENCE = 1.0
+"""Seconds after which a failed transaction is not begun again: whoever asked has a deadline too."""
+
+_REPEATABLE = {"40P01", "40001"}  # deadlock detected, serialization failure
+_TIMED_OUT = {"55P03", "57014"}  # lock not available, query canceled by statement_timeout
+_AWAY = {"53300", "57P01", "57P02", "57P03", "25006", "53100", "53200"}
+
+
+class TimedOut(DatabaseUnavailable):
+    """A lock or a statement took too long: the database lives, but somebody is in the way."""
+
+
+class OutcomeUnknown(DatabaseUnavailable):
+    """The connection was lost within COMMIT and the database can't be asked what became of it."""
+
+
+def in_transaction(engine: sa.Engine, work: Callable[[sa.Connection], T], *, patience: float = PATIENCE) -> T:
+    """Run `work(connection)` in one transaction and commit it.
+
+    After a deadlock, a serialization failure or a connection that was lost before COMMIT the work is begun again. When
+    the connection is lost within COMMIT, the database is asked first whether it was committed.
+
+    Raises:
+        TimedOut: after a lock or statement timeout.
+        DatabaseUnavailable: when the database is away, or all connections are in use.
+    """
+    give_up = time.monotonic() + patience
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            return _once(engine, work)
+        except exc.TimeoutError:
+            raise DatabaseUnavailable("All database connections are in use.") from None
+        except exc.DBAPIError as error:
+            code = pgcode(error)
+            if code in _TIMED_OUT:
+                raise TimedOut("The database is busy.") from error
+            if not (code in _REPEATABLE or is_away(error)):
+                raise
+            # PostgreSQL takes a second to find a deadlock out: once more is owed to one who was not at fault.
+            late = time.monotonic() > give_up and not (attempt == 1 and code in _REPEATABLE)
+            if late or attempt >= 4:
+                raise DatabaseUnavailable("The database can't be reached.") from error
+            log.warning("transaction begun again: %s", str(error.orig).strip().partition("\n")[0])
+        if attempt > 1:  # the first repetition is at once: one stale connection of the pool is no reason to wait
+            time.sleep(random.uniform(0.02, 0.1) * attempt)
+
+
+def _once(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
+    with engine.connect() as conn:
+        conn.begin()
+        result = work(conn)
+        xid = _transaction_id(conn)
+        try:
+            conn.commit()
+        except exc.DBAPIError as error:
+            if xid is None or not is_away(error):
+                raise
+        else:
+            return result
+    if committed(engine, xid):
+        return result
+    raise exc.OperationalError(
+        "COMMIT", None, Exception("the transaction was rolled back"), connection_invalidated=True
+    )
+
+
+def _transaction_id(conn: sa.Connection) -> str | None:
+    # None when nothing was written.
+    xid: str | None = conn.exec_driver_sql("SELECT pg_current_xact_id_if_assigned()::text").scalar()
+    return xid
+
+
+def committed(engine: sa.Engine, xid: str, *, patience: float = PATIENCE) -> bool:
+    """Ask the database whether a transaction whose COMMIT got no answer was committed.
+
+    Raises:
+        OutcomeUnknown: when it doesn't say within `patience` seconds.
+    """
+    give_up = time.monotonic() + patience
+    while True:
+        try:
+            with engine.connect() as conn:
+                status = conn.execute(sa.text("SELECT pg_xact_status(CAST(:xid AS xid8))"), {"xid": xid}).scalar()
+            if status in ("committed", "aborted"):
+                return bool(status == "committed")
+        except (exc.DBAPIError, exc.TimeoutError) as error:
+            log.warning("asking for the outcome of a lost commit failed: %s", type(error).__name__)
+        if time.monotonic() > give_up:
+            raise OutcomeUnknown("The database was lost during the commit; ask again what became of it.")
+        time.sleep(random.uniform(0.02, 0.1))
+
+
+def pgcode(error: exc.DBAPIError) -> str | None:
+    """Give the SQLSTATE of an error, if the server sent one."""
+    return getattr(error.orig, "pgcode", None)
+
+
+def is_away(error: exc.DBAPIError) -> bool:
+    """Tell whether an error means that the database, and not the work, has failed."""
+    code = pgcode(error)
+    if error.connection_invalidated or code in _AWAY:
+        return True
+    return code is None and isinstance(error, exc.OperationalError | exc.InterfaceError)

@@ -1,0 +1,171 @@
+"""SQL on `users`. Functions run in the caller's transaction and never commit."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from app.domain.ids import BoardId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class UserState:
+    """What decides whether a user's token is good: its version, and the user's status and role."""
+
+    token_version: int
+    active: bool
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class LockedUser:
+    """A user's row under lock; `total_score` in points."""
+
+    token_version: int
+    active: bool
+    total_score: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a login needs to know of a user."""
+
+    user_id: UserId
+    password_hash: str
+    token_version: int
+    active: bool
+
+
+_INSERT = sa.text("""
+    INSERT INTO users (id, username, username_key, email, password_hash, role)
+    VALUES (:id, :username, lower(:username), lower(:email), :password_hash, :role)
+    ON CONFLICT DO NOTHING RETURNING 1
+""")
+
+
+def insert(
+    conn: sa.Connection, user_id: UserId, *, username: str, email: str, password_hash: str, role: str = "player"
+) -> bool:
+    """Add a user; False when the name or the e-mail address is taken."""
+    values = {"id": user_id, "username": username, "email": email, "password_hash": password_hash, "role": role}
+    return conn.execute(_INSERT, values).scalar() is not None
+
+
+_CREDENTIALS = sa.text("""
+    SELECT id::text, password_hash, token_version, status = 'active' FROM users WHERE username_key = :key
+""")
+
+
+def credentials(conn: sa.Connection, username: str) -> Credentials | None:
+    """Find what is needed to check a login."""
+    # In lower case by Python's rules, as its rate limit is: those of the database depend on its locale.
+    row = conn.execute(_CREDENTIALS, {"key": username.lower()}).one_or_none()
+    return Credentials(*row) if row else None
+
+
+_STATES = sa.text("""
+    SELECT id::text, token_version, status = 'active', role FROM users WHERE id = ANY(CAST(:ids AS uuid[]))
+""")
+
+
+def states(conn: sa.Connection, user_ids: Iterable[UserId]) -> dict[UserId, UserState]:
+    """Read the states of many users; those that don't exist are left out."""
+    rows = conn.execute(_STATES, {"ids": list(user_ids)})
+    return {user_id: UserState(version, active, role) for user_id, version, active, role in rows}
+
+
+_LOCK = """
+    SELECT id::text, token_version, status = 'active', total_score FROM users
+    WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE
+"""
+# Never FOR UPDATE: every insert that references a user takes KEY SHARE on it, and would deadlock with it.
+_LOCK_WAITING, _LOCK_SKIPPING = sa.text(_LOCK), sa.text(_LOCK + " SKIP LOCKED")
+
+
+def lock(conn: sa.Connection, user_ids: Collection[UserId], *, skip_locked: bool = False) -> dict[UserId, LockedUser]:
+    """Lock users in the order of their ids; with `skip_locked`, only those that nobody else holds."""
+    rows = conn.execute(_LOCK_SKIPPING if skip_locked else _LOCK_WAITING, {"ids": list(user_ids)})
+    return {user_id: LockedUser(version, active, total) for user_id, version, active, total in rows}
+
+
+_ADD_POINTS = sa.text("""
+    UPDATE users SET total_score = total_score + :points, updated_at = now() WHERE id = :id
+""")
+
+
+def add_points(conn: sa.Connection, user_id: UserId, points: int) -> None:
+    """Add points, perhaps less than none, to a locked user's total."""
+    conn.execute(_ADD_POINTS, {"id": user_id, "points": points})
+
+
+_SET_STATUS = sa.text("UPDATE users SET status = :status, updated_at = now() WHERE id = :id")
+
+
+def set_status(conn: sa.Connection, user_id: UserId, status: str) -> None:
+    """Make a locked user "active" or "suspended"."""
+    conn.execute(_SET_STATUS, {"id": user_id, "status": status})
+
+
+_END_TOKENS = sa.text("""
+    UPDATE users SET token_version = token_version + 1, updated_at = now()
+    WHERE id = :id AND token_version = :version
+""")
+
+
+def end_tokens(conn: sa.Connection, user_id: UserId, token_version: int) -> bool:
+    """Make every token of a user void; False when those of `token_version` are void already."""
+    return conn.execute(_END_TOKENS, {"id": user_id, "version": token_version}).rowcount == 1
+
+
+_SET_PASSWORD = sa.text("""
+    UPDATE users SET password_hash = :password_hash, token_version = token_version + 1, updated_at = now()
+    WHERE username_key = lower(:username) RETURNING id::text
+""")
+
+
+def set_password(conn: sa.Connection, username: str, password_hash: str) -> UserId | None:
+    """Set a password and make every token of that user void; None when there is no such user."""
+    return conn.execute(_SET_PASSWORD, {"username": username, "password_hash": password_hash}).scalar()
+
+
+_SET_ROLE = sa.text("""
+    UPDATE users SET role = :role, updated_at = now()
+    WHERE username_key = lower(:username) AND email = lower(:email) RETURNING id::text
+""")
+
+
+def set_role(conn: sa.Connection, username: str, email: str, role: str) -> UserId | None:
+    """Make a user a "player" or an "admin"; None when there is no user of that name and e-mail address."""
+    return conn.execute(_SET_ROLE, {"username": username, "email": email, "role": role}).scalar()
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A user's own view: `total_score` of all actions, `score` and `rank` of what is settled, in points."""
+
+    username: str
+    email: str
+    role: str
+    total_score: int
+    score: int
+    rank: int | None
+
+
+# A rank is one more than the standings ahead; those of suspended users are not on the board, and are few.
+_PROFILE = sa.text("""
+    SELECT users.username, users.email, users.role, users.total_score, coalesce(mine.score, 0),
+        CASE WHEN mine.score > 0 AND users.status = 'active' THEN 1 + (
+            SELECT count(*) FROM standings AS ahead
+            WHERE ahead.board_id = mine.board_id AND ahead.score >= mine.score
+                AND (ahead.score, mine.reached_at, mine.user_id) > (mine.score, ahead.reached_at, ahead.user_id)
+                AND NOT EXISTS (SELECT 1 FROM users AS u WHERE u.id = ahead.user_id AND u.status = 'suspended')
+        ) END
+    FROM users LEFT JOIN standings AS mine ON mine.user_id = users.id AND mine.board_id = :board
+    WHERE users.id = :id
+""")
+
+
+def profile(conn: sa.Connection, user_id: UserId, board_id: BoardId) -> Profile | None:
+    """Read a user with the place on a board; the rank is None for who isn't on it."""
+    row = conn.execute(_PROFILE, {"id": user_id, "board": board_id}).one_or_none()
+    return Profile(*row) if row else None
