@@ -1,0 +1,94 @@
+"""An action, as the outside sees it, and what is asked of one."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from app.domain.ids import ActionId, UserId
+
+
+class Action(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """An action; `score` in points, `settlement` only once it is completed. Source: contract, section 4."""
+
+    action_id: ActionId
+    user_id: UserId
+    type: str
+    status: Literal["started", "completed", "cancelled"]
+    start_at: datetime
+    end_at: datetime | None = None
+    score: int | None = None
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    settlement: Literal["pending", "cleared", "held", "reversed"] | msgspec.UnsetType = msgspec.UNSET
+
+    @classmethod
+    def of(
+        cls,
+        action_id: ActionId,
+        user_id: UserId,
+        type: str,
+        status: Literal["started", "completed", "cancelled"],
+        start_at: datetime,
+        end_at: datetime | None,
+        score: int | None,
+        metadata: str,
+        settlement: Literal["pending", "cleared", "held", "reversed"] | None,
+    ) -> "Action":
+        """Build an action from a row; `metadata` is JSON text."""
+        return cls(
+            action_id=action_id,
+            user_id=user_id,
+            type=type,
+            status=status,
+            start_at=start_at.astimezone(UTC),
+            end_at=end_at and end_at.astimezone(UTC),
+            score=score,
+            metadata=msgspec.Raw(metadata.encode()),
+            settlement=settlement or msgspec.UNSET,
+        )
+
+
+class CompletedAction(Action, frozen=True, rename="camel", kw_only=True):
+    """The answer to a completion: the action, its award, and the user's total, both in points."""
+
+    awarded_points: int
+    total_score: int
+
+
+class ActionVerdict(msgspec.Struct, frozen=True):
+    """Why an action was held back: the rule, words for people, and the numbers that the rule saw."""
+
+    rule: str
+    reason: str
+    facts: dict[str, Any]
+
+
+class ModeratedAction(Action, frozen=True, rename="camel", kw_only=True):
+    """An action as operators see it; `verdict` is the newest, None when it was never held."""
+
+    username: str
+    verdict: ActionVerdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The wish to start an action; `metadata` is JSON text."""
+
+    action_id: ActionId
+    user_id: UserId
+    token_version: int
+    type: str
+    client_ip: str | None
+    metadata: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The wish to complete or cancel an action."""
+
+    action_id: ActionId
+    user_id: UserId
+    token_version: int
+    status: Literal["completed", "cancelled"]
+    client_ip: str | None

@@ -1,0 +1,116 @@
+"""Every failure that is expected: an HTTP status, a stable code, and words for the one who reads it."""
+
+from typing import Any, ClassVar
+
+
+class ScoreboardError(Exception):
+    """An expected failure, rendered as problem+json in one place (`app.http`).
+
+    Args:
+        detail: what happened, in a sentence for a person.
+        retry_after: whole seconds after which trying again makes sense.
+        extra: further members of the problem document.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Internal server error"
+
+    def __init__(self, detail: str, *, retry_after: int | None = None, **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after = retry_after
+        self.extra = extra
+
+
+class Malformed(ScoreboardError):
+    status, code, title = 400, "malformed-request", "Malformed request"
+
+
+class UnknownType(Malformed):
+    code = "unknown-type"
+
+
+class Unauthorized(ScoreboardError):
+    status, code, title = 401, "unauthorized", "Missing or invalid token"
+
+
+class WrongCredentials(Unauthorized):
+    code, title = "wrong-credentials", "Wrong username or password"
+
+
+class Forbidden(ScoreboardError):
+    status, code, title = 403, "forbidden", "Not yours"
+
+
+class RegistrationClosed(Forbidden):
+    code, title = "registration-closed", "Registration is closed"
+
+
+class ForeignOrigin(Forbidden):
+    code, title = "foreign-origin", "Origin not allowed"
+
+
+class Suspended(Forbidden):
+    code, title = "user-suspended", "Suspended"
+
+
+class FraudRule(Forbidden):
+    code, title = "fraud-rule", "Refused by a fraud rule"
+
+
+class NotFound(ScoreboardError):
+    status, code, title = 404, "not-found", "Not found"
+
+
+class Conflict(ScoreboardError):
+    status, code, title = 409, "conflict", "Conflict"
+
+
+class NameTaken(Conflict):
+    code, title = "already-taken", "Already taken"
+
+
+class ActionCompleted(Conflict):
+    code, title = "action-completed", "Action already completed"
+
+
+class ActionCancelled(Conflict):
+    code, title = "action-cancelled", "Action already cancelled"
+
+
+class ActionExpired(Conflict):
+    code, title = "action-expired", "Action expired"
+
+
+class TooLarge(ScoreboardError):
+    status, code, title = 413, "body-too-large", "Body too large"
+
+
+class UnsupportedMediaType(ScoreboardError):
+    status, code, title = 415, "unsupported-media-type", "Unsupported media type"
+
+
+class RateLimited(ScoreboardError):
+    status, code, title = 429, "rate-limited", "Too many requests"
+
+
+class TooManyConnections(RateLimited):
+    code, title = "too-many-connections", "Too many connections"
+
+
+class Unavailable(ScoreboardError):
+    """Something that is needed is away or overloaded; the outcome of a write may be open."""
+
+    status, code, title = 503, "unavailable", "Try again shortly"
+
+    def __init__(self, detail: str, *, retry_after: int = 1, **extra: Any) -> None:
+        super().__init__(detail, retry_after=retry_after, **extra)
+
+
+class DatabaseUnavailable(Unavailable):
+    code = "database-unavailable"
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"

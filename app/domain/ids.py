@@ -1,0 +1,25 @@
+"""The types of identifiers, and how new ones are made."""
+
+import uuid
+from typing import NewType
+
+import uuid_utils
+
+UserId = NewType("UserId", str)
+ActionId = NewType("ActionId", str)
+BoardId = NewType("BoardId", str)
+
+ALL_TIME = BoardId("all-time")
+
+
+def new_id() -> str:
+    """Make a UUIDv7: opaque to clients, in order of time for indexes."""
+    return str(uuid_utils.uuid7())
+
+
+def is_id(text: str) -> bool:
+    """Tell whether `text` is a UUID in its canonical form."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

@@ -1,0 +1,101 @@
+"""The messages that go out: to the Redis key, the channel and every socket, the same bytes for the same version."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from app.domain.ids import BoardId, UserId
+from app.domain.signing import UNSIGNED, Signer
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One row of a board, as clients see it."""
+
+    userId: UserId
+    username: str
+    score: int
+    rank: int
+
+
+class _Update(msgspec.Struct, frozen=True, tag="top_scores_update"):
+    board: BoardId
+    epoch: str
+    version: int
+    payload: list[Row]
+    timestamp: str
+
+
+class _Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
+    board: BoardId
+    epoch: str
+    version: int
+    timestamp: str
+
+
+Stamp = tuple[str, int]
+"""(epoch, version): epochs are UUIDv7, so that stamps of one board have an order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A board at one version: its stamp, the message that says so, and the payload alone."""
+
+    board: BoardId
+    stamp: Stamp
+    text: str
+    payload: bytes
+    timestamp: str
+
+    @property
+    def content(self) -> tuple[Stamp, bytes, str]:
+        """What the message says, whoever signed it: while keys are rotated one version has two signatures."""
+        return self.stamp, self.payload, self.timestamp
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.stamp[0]}-{self.stamp[1]}"'
+
+
+def rfc3339(moment: datetime) -> str:
+    """Write a moment in UTC with milliseconds and `Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def update(board: BoardId, stamp: Stamp, payload: Sequence[Row], at: datetime, signer: Signer = UNSIGNED) -> Update:
+    """Build the message of a board's version; `at` is the time of its commit."""
+    epoch, version = stamp
+    message = _Update(board, epoch, version, list(payload), rfc3339(at))
+    return Update(board, stamp, _signed(message, signer), encode(payload), message.timestamp)
+
+
+def read_update(text: str | bytes, signer: Signer = UNSIGNED) -> Update | None:
+    """Read a message from the key or the channel; None when it is not one of ours."""
+    try:
+        message = msgspec.json.decode(text, type=_Update)
+        # msgspec looks only at the fields that it knows; the others go out to clients too.
+        whole = text if isinstance(text, str) else text.decode()
+    except (msgspec.MsgspecError, UnicodeError):
+        return None
+    if not signer.accepts(whole):
+        return None
+    stamp = (message.epoch, message.version)
+    return Update(message.board, stamp, whole, encode(message.payload), message.timestamp)
+
+
+def heartbeat(board: BoardId, stamp: Stamp, at: datetime, signer: Signer = UNSIGNED) -> str:
+    """Build the message that says "still here, and this is the version you last got"."""
+    return _signed(_Heartbeat(board, *stamp, rfc3339(at)), signer)
+
+
+def _signed(message: msgspec.Struct, signer: Signer) -> str:
+    if not signer.signs:
+        return encode(message).decode()
+    return encode(signer.sign(msgspec.to_builtins(message))).decode()
+
+
+def encode(value: Any) -> bytes:
+    """Write `value` as compact JSON."""
+    return msgspec.json.encode(value)

@@ -1,0 +1,93 @@
+"""What completing an action is worth: pure rules, read from `scoring.toml`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import msgspec
+
+DEFAULT_TYPE = "default"
+
+
+class ActionType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The rule of one action type: points, seconds, completions a UTC day."""
+
+    points: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+    min_seconds: Annotated[int, msgspec.Meta(ge=0)] = 0
+    max_seconds: Annotated[int, msgspec.Meta(ge=1, le=366 * 24 * 3600)] | None = None
+    per_day: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+ScoringRules = Mapping[str, ActionType]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The action counts, for so many points."""
+
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class TooSoon:
+    """The action was completed sooner than its type allows; `wait` is the time still missing."""
+
+    wait: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """The action was open longer than its type allows."""
+
+
+def parse(table: Mapping[str, Any]) -> ScoringRules:
+    """Read the rules from a parsed `scoring.toml`.
+
+    Raises:
+        ValueError: one line that names the key.
+    """
+    for key in table:
+        if key != "types":
+            raise ValueError(f"{key}: unknown key, only [types.<name>] is known")
+    types = table.get("types")
+    if not isinstance(types, dict) or DEFAULT_TYPE not in types:
+        raise ValueError(f"types.{DEFAULT_TYPE}: is missing")
+    return {name: _parse_type(name, rule) for name, rule in types.items()}
+
+
+def _parse_type(name: str, rule: object) -> ActionType:
+    if not 1 <= len(name) <= 64:
+        raise ValueError(f"types.{name}: a name has 1 to 64 characters")
+    try:
+        action_type = msgspec.convert(rule, ActionType)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        key = f"types.{name}{path.rstrip('`')}"
+        raise ValueError(f"{key}: {message[0].lower()}{message[1:]}") from None
+    if action_type.max_seconds is not None and action_type.max_seconds <= action_type.min_seconds:
+        raise ValueError(f"types.{name}.max_seconds: must be more than min_seconds")
+    return action_type
+
+
+def expired(rule: ActionType, *, start_at: datetime, now: datetime) -> bool:
+    """Tell whether an action that began at `start_at` has been open for too long at `now`."""
+    return rule.max_seconds is not None and now - start_at > timedelta(seconds=rule.max_seconds)
+
+
+def complete(
+    rule: ActionType, *, start_at: datetime, now: datetime, completed_today: int
+) -> Scored | TooSoon | Expired:
+    """Decide what completing an action at `now` means.
+
+    Args:
+        completed_today: completions of this type by this user since midnight UTC, this one not counted.
+    """
+    if expired(rule, start_at=start_at, now=now):
+        return Expired()
+    wait = start_at + timedelta(seconds=rule.min_seconds) - now
+    if rule.min_seconds and wait > timedelta(0):
+        return TooSoon(wait)
+    if rule.per_day is not None and completed_today >= rule.per_day:
+        return Scored(0)
+    return Scored(rule.points)
