@@ -1,0 +1,109 @@
+"""Corrections by an operator, or by the fraud rules: each a transaction with an audit event, on the usual lock order.
+
+Lock order: users, actions, standings, boards. Whatever touches a standing or a status ends in `top.refresh`.
+"""
+
+import sqlalchemy as sa
+
+from app.board import top
+from app.domain.actions import Action
+from app.domain.errors import Conflict, NotFound
+from app.domain.ids import ALL_TIME, ActionId, UserId
+from db import actions, audit_events, standings, users
+from db.users import LockedUser
+
+
+class WrongState(Conflict):
+    code, title = "wrong-state", "Not possible in this state"
+
+
+class BelowZero(Conflict):
+    code, title = "below-zero", "The total would fall under 0"
+
+
+def release(conn: sa.Connection, action_id: ActionId, *, actor: str, reason: str | None) -> Action:
+    """Let a held or reversed action count."""
+    action, _ = _lock_action(conn, action_id, allowed=("held", "reversed"))
+    points = action.score or 0
+    if action.settlement == "reversed":
+        users.add_points(conn, action.user_id, points)
+    actions.set_settlement(conn, action_id, "cleared")
+    audit_events.record(
+        conn, "released", actor=actor, user_id=action.user_id, action_id=action_id, points=points, reason=reason
+    )
+    if points and action.end_at:
+        standings.raise_scores(conn, ALL_TIME, [(action.user_id, points, action.end_at)])
+        top.refresh(conn, ALL_TIME, [action.user_id])
+    return _again(conn, action_id)
+
+
+def reverse(conn: sa.Connection, action_id: ActionId, *, actor: str, reason: str) -> Action:
+    """Take a cleared or held action's points away."""
+    action, user = _lock_action(conn, action_id, allowed=("cleared", "held"))
+    points = action.score or 0
+    if user.total_score < points:
+        raise BelowZero("Its points were adjusted away before; the total would fall under 0.")
+    users.add_points(conn, action.user_id, -points)
+    actions.set_settlement(conn, action_id, "reversed")
+    audit_events.record(
+        conn, "reversed", actor=actor, user_id=action.user_id, action_id=action_id, points=-points, reason=reason
+    )
+    if points and action.settlement == "cleared":
+        standings.recompute(conn, ALL_TIME, [action.user_id])
+        top.refresh(conn, ALL_TIME, [action.user_id])
+    return _again(conn, action_id)
+
+
+def suspend(conn: sa.Connection, user_id: UserId, *, actor: str, reason: str) -> None:
+    """Take a user off every board, and refuse what the user does from now on."""
+    if not _lock_user(conn, user_id).active:
+        raise WrongState("This user is suspended already.")
+    users.set_status(conn, user_id, "suspended")
+    audit_events.record(conn, "suspended", actor=actor, user_id=user_id, reason=reason)
+    top.refresh(conn, ALL_TIME, [user_id])
+
+
+def reinstate(conn: sa.Connection, user_id: UserId, *, actor: str, reason: str | None) -> None:
+    """Undo a suspension: the user is back where the standing is."""
+    if _lock_user(conn, user_id).active:
+        raise WrongState("This user is not suspended.")
+    users.set_status(conn, user_id, "active")
+    audit_events.record(conn, "reinstated", actor=actor, user_id=user_id, reason=reason)
+    top.refresh(conn, ALL_TIME, [user_id])
+
+
+def adjust(conn: sa.Connection, user_id: UserId, points: int, *, actor: str, reason: str) -> None:
+    """Give a user points, or take some."""
+    if _lock_user(conn, user_id).total_score + points < 0:
+        raise BelowZero("The user has not so many points.")
+    users.add_points(conn, user_id, points)
+    at = audit_events.record(conn, "adjusted", actor=actor, user_id=user_id, points=points, reason=reason)
+    standings.raise_scores(conn, ALL_TIME, [(user_id, points, at)])
+    top.refresh(conn, ALL_TIME, [user_id])
+
+
+def _lock_user(conn: sa.Connection, user_id: UserId) -> LockedUser:
+    user = users.lock(conn, [user_id]).get(user_id)
+    if user is None:
+        raise NotFound("There is no such user.")
+    return user
+
+
+def _lock_action(conn: sa.Connection, action_id: ActionId, *, allowed: tuple[str, ...]) -> tuple[Action, LockedUser]:
+    """Lock an action after its user, and check that it is in one of the allowed states."""
+    found = actions.get(conn, action_id)
+    if found is None:
+        raise NotFound("There is no such action.")
+    user = _lock_user(conn, found.user_id)
+    _, locked = actions.lock(conn, [action_id])
+    action = locked[action_id]
+    if action.settlement not in allowed:
+        state = action.settlement if action.status == "completed" else action.status
+        raise WrongState(f"The action is {state}; it must be {' or '.join(allowed)}.", action=action)
+    return action, user
+
+
+def _again(conn: sa.Connection, action_id: ActionId) -> Action:
+    action = actions.get(conn, action_id)
+    assert action is not None
+    return action

@@ -1,0 +1,17 @@
+"""Works standings and board out anew from the actions. It changes nothing unless something was wrong."""
+
+import sqlalchemy as sa
+
+from app.board import top
+from app.domain.ids import ALL_TIME, UserId
+from db import standings
+
+
+def rebuild(conn: sa.Connection) -> tuple[list[UserId], int | None]:
+    """Rebuild; settling waits meanwhile.
+
+    Returns:
+        The users whose standings were wrong, and the board's new version if its ten were.
+    """
+    changed = standings.recompute_all(conn, ALL_TIME)
+    return changed, top.refresh(conn, ALL_TIME, None)

@@ -1,0 +1,98 @@
+"""Settling: completed actions get their verdict, and what is cleared reaches the standings and the board.
+
+Lock order: actions, standings, boards. Source: docs/architecture.md, "Settling".
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from app.board import top
+from app.board.vetting import Vetting, judge
+from app.domain import fraud
+from app.domain.fraud import Facts, Verdict
+from app.domain.ids import ALL_TIME, ActionId, UserId
+from config import logs
+from db import actions, audit_events, standings
+
+log = logging.getLogger("scoreboard.settle")
+
+MAX_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What one transaction settled: numbers of actions, and the board's new version if its ten changed."""
+
+    cleared: int = 0
+    held: int = 0
+    version: int | None = None
+
+
+def settle(conn: sa.Connection, action_ids: Iterable[ActionId], vetting: Vetting) -> Settled:
+    """Settle those of the actions that wait for it. Delivered twice, or late, it finds nothing to do."""
+    claimed = actions.claim(conn, action_ids)
+    if not claimed:
+        return Settled()
+    return _write(conn, judge(conn, claimed, vetting))
+
+
+def set_aside(conn: sa.Connection, action_id: ActionId) -> Settled:
+    """Hold an action that could not be settled in `MAX_ATTEMPTS` attempts, so that it stops being tried."""
+    claimed = actions.claim(conn, [action_id])
+    if not claimed:
+        return Settled()
+    log.error("action %s can't be settled and is set aside", action_id)
+    return _write(conn, [(facts, fraud.UNSETTLEABLE) for facts in claimed])
+
+
+def _write(conn: sa.Connection, judged: list[tuple[Facts, Verdict]]) -> Settled:
+    actions.settle(conn, [(facts.action_id, "held" if verdict.held else "cleared") for facts, verdict in judged])
+    held = [(facts, verdict) for facts, verdict in judged if verdict.held]
+    for facts, verdict in held:
+        _record(conn, facts, verdict)
+    earned = _sum(facts for facts, verdict in judged if not verdict.held)
+    version = None
+    if earned:
+        standings.raise_scores(conn, ALL_TIME, earned)
+        version = top.refresh(conn, ALL_TIME, [user_id for user_id, _, _ in earned])
+    return Settled(cleared=len(judged) - len(held), held=len(held), version=version)
+
+
+def _sum(cleared: Iterable[Facts]) -> list[tuple[UserId, int, datetime]]:
+    """Sum points by user; an action for 0 points moves nobody, in time neither."""
+    points: defaultdict[UserId, int] = defaultdict(int)
+    reached: dict[UserId, datetime] = {}
+    for facts in cleared:
+        if facts.points:
+            points[facts.user_id] += facts.points
+            reached[facts.user_id] = max(facts.end_at, reached.get(facts.user_id, facts.end_at))
+    return sorted((user_id, points[user_id], reached[user_id]) for user_id in points)
+
+
+def _record(conn: sa.Connection, facts: Facts, verdict: Verdict) -> None:
+    audit_events.record(
+        conn,
+        "held",
+        actor="system",
+        user_id=facts.user_id,
+        action_id=facts.action_id,
+        points=facts.points,
+        reason=verdict.reason,
+        rule=verdict.rule,
+        facts=dict(verdict.facts),
+    )
+    logs.event(
+        logs.security,
+        logs.FRAUD_HELD,
+        logging.WARNING,
+        actionId=facts.action_id,
+        userId=facts.user_id,
+        points=facts.points,
+        rule=verdict.rule,
+        reason=verdict.reason,
+    )

@@ -1,0 +1,163 @@
+"""What a worker does: settle what a message names, and sweep up what no message reached.
+
+Every transaction that the worker makes is opened here. Messages may be lost, late or doubled; the database knows what
+is left to do.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import redis
+import sqlalchemy as sa
+
+from app.board import settle
+from app.board.publish import publish
+from app.board.vetting import Vetting, suspend_whom_due
+from app.domain.errors import DatabaseUnavailable
+from app.domain.ids import ALL_TIME, ActionId
+from app.domain.scoring import ScoringRules
+from config import logs, queues
+from db import actions
+from db.redis import WORKER_SEEN_KEY, WORKER_SEEN_TTL, Publisher
+from db.transaction import TimedOut, in_transaction, pgcode
+
+log = logging.getLogger("scoreboard.settle")
+
+OVERDUE = 2.0
+"""Seconds after its completion at which an action counts as forgotten by the queue."""
+
+SWEEP_FOR = 1.5
+"""Seconds that one sweep goes on beginning new batches."""
+
+LOCK_NOT_AVAILABLE = "55P03"
+"""The SQLSTATE of a lock that was not given in time."""
+
+FEW = 20
+"""Forgotten actions that are settled one at a time from the start: one that hangs then holds up no others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a worker process works with: the stores, and the rules by which it scores and vets."""
+
+    engine: sa.Engine
+    publisher: Publisher
+    rules: ScoringRules
+    vetting: Vetting
+
+
+def settle_now(desk: Desk, action_ids: Sequence[ActionId]) -> None:
+    """Settle actions that were just completed, then publish the board, also when there was nothing to settle."""
+    for first in range(0, len(action_ids), queues.BATCH):
+        batch = action_ids[first : first + queues.BATCH]
+        try:
+            _settle(desk, batch)
+        except DatabaseUnavailable as error:
+            log.warning("%d actions are left to the sweep: %s", len(batch), error)
+            return
+        except Exception:
+            log.exception("settling %d actions failed, they are left to the sweep", len(batch))
+    try:
+        publish(desk.engine, desk.publisher, ALL_TIME)
+    except DatabaseUnavailable as error:
+        log.warning("publishing is left to the sweep: %s", error)
+
+
+def sweep(desk: Desk) -> None:
+    """Cancel what expired, settle what is overdue, and publish every board that is behind."""
+    try:
+        desk.publisher.client.set(WORKER_SEEN_KEY, b"1", ex=WORKER_SEEN_TTL)
+    except redis.RedisError as error:
+        log.warning("Redis is away: %s", error)
+    try:
+        _cancel_expired(desk)
+        _settle_overdue(desk)
+        suspend_whom_due(desk.engine, desk.vetting)
+        publish(desk.engine, desk.publisher, ALL_TIME)
+    except DatabaseUnavailable as error:
+        log.warning("PostgreSQL is away, the next sweep tries again: %s", error)
+
+
+def _cancel_expired(desk: Desk) -> None:
+    limits = {name: rule.max_seconds for name, rule in desk.rules.items() if rule.max_seconds is not None}
+    for action_id in in_transaction(desk.engine, lambda conn: actions.cancel_expired(conn, limits, most=queues.BATCH)):
+        logs.event(log, logs.ACTION_EXPIRED, actionId=action_id)
+
+
+def _settle_overdue(desk: Desk) -> None:
+    deadline = time.monotonic() + SWEEP_FOR
+    while time.monotonic() < deadline:
+        overdue = in_transaction(desk.engine, lambda conn: actions.overdue(conn, age=OVERDUE, most=queues.BATCH))
+        if not overdue:
+            return
+        fresh = [action_id for action_id, attempts in overdue if attempts == 0]
+        if len(fresh) > FEW:
+            if not _attempt(desk, fresh):
+                return  # another worker has them
+            continue
+        # An attempt at the others has failed before, and may have killed its process: each goes alone, least tried
+        # first.
+        for action_id, attempts in overdue:
+            if time.monotonic() > deadline:
+                return
+            if attempts < settle.MAX_ATTEMPTS:
+                _attempt(desk, [action_id])
+            else:
+                _set_aside(desk, action_id)
+        if len(overdue) < queues.BATCH:
+            return
+
+
+def _attempt(desk: Desk, action_ids: Sequence[ActionId]) -> bool:
+    """Settle actions after an attempt at each is on record, so that one that kills its worker is found out.
+
+    Returns:
+        Whether there was anything to try.
+    """
+    if not in_transaction(desk.engine, lambda conn: actions.count_attempt(conn, action_ids)):
+        return False
+    try:
+        _settle(desk, action_ids)
+    except TimedOut as error:
+        log.warning("settling %d actions took too long, the next sweep tries again", len(action_ids))
+        if _somebody_is_in_the_way(error):
+            _forgive(desk, action_ids)
+    except DatabaseUnavailable:
+        raise
+    except Exception:
+        # Whatever it is, it is tried again alone, five times at most, and must not hold up the others.
+        log.exception("settling %d actions failed", len(action_ids))
+    return True
+
+
+def _somebody_is_in_the_way(error: TimedOut) -> bool:
+    """Tell a lock that another transaction holds, such as a rebuild, from work that takes too long by itself."""
+    return isinstance(error.__cause__, sa.exc.DBAPIError) and pgcode(error.__cause__) == LOCK_NOT_AVAILABLE
+
+
+def _forgive(desk: Desk, action_ids: Sequence[ActionId]) -> None:
+    """Have no action set aside for a lock; it keeps the other attempts, and with them its place behind the others."""
+    most = settle.MAX_ATTEMPTS
+    in_transaction(desk.engine, lambda conn: actions.forgive_attempt(conn, action_ids, most=most))
+
+
+def _set_aside(desk: Desk, action_id: ActionId) -> None:
+    try:
+        in_transaction(desk.engine, lambda conn: settle.set_aside(conn, action_id))
+    except DatabaseUnavailable:
+        raise
+    except Exception:
+        log.exception("setting action %s aside failed", action_id)
+
+
+def _settle(desk: Desk, action_ids: Iterable[ActionId]) -> None:
+    ids = list(action_ids)
+    settled = in_transaction(desk.engine, lambda conn: settle.settle(conn, ids, desk.vetting))
+    if settled.cleared:
+        logs.event(log, logs.SCORE_UPDATED, cleared=settled.cleared, held=settled.held)
+    if settled.held:
+        suspend_whom_due(desk.engine, desk.vetting)
+    if settled.version is not None:
+        logs.event(log, logs.TOP10_CHANGED, board=ALL_TIME, version=settled.version)

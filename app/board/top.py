@@ -1,0 +1,45 @@
+"""The tail of every transaction that changed standings or a user's status: are the ten on the board still right?"""
+
+from collections.abc import Collection
+
+import sqlalchemy as sa
+
+from app.domain import ranking
+from app.domain.ids import BoardId, UserId
+from app.domain.ranking import Standing
+from db import boards, standings
+
+
+def refresh(conn: sa.Connection, board_id: BoardId, touched: Collection[UserId] | None) -> int | None:
+    """Bring a board's ten up to date with the standings that this transaction has changed.
+
+    The board's row is locked first, always; only afterwards, in a fresh statement, are the standings read. Without
+    that order a rise beside a reversal, neither of which sees the other, can leave the board wrong for good.
+
+    Args:
+        touched: the users whose standing or status this transaction has changed; None when it may be any.
+
+    Returns:
+        The board's new version, or None when the visible ten are as they were.
+    """
+    boards.lock(conn, board_id)
+    present = boards.present(conn, board_id, touched or ())
+    shown = sorted((user for user in present if user.row), key=lambda user: user.row or ())
+    ten = None
+    if touched is not None:
+        ten = ranking.merge([_as_shown(user) for user in shown], [user.standing for user in present])
+    if ten is None:
+        ten = standings.top(conn, board_id)
+    if [(it.user_id, it.username, it.score) for it in ten] == [_visible(user) for user in shown]:
+        return None
+    return boards.write_top(conn, board_id, ten)
+
+
+def _visible(user: boards.Present) -> tuple[UserId, str, int]:
+    assert user.row
+    return (user.standing.user_id, user.row[1], user.row[2])
+
+
+def _as_shown(user: boards.Present) -> Standing:
+    user_id, username, score = _visible(user)
+    return Standing(user_id, username, score, user.standing.reached_at)

@@ -1,0 +1,94 @@
+"""Vetting: gathers the facts of claimed actions, asks for each verdict, and suspends whom too many of them hit."""
+
+import ipaddress
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from app.board import correct
+from app.domain import fraud
+from app.domain.errors import Conflict
+from app.domain.fraud import Facts, FraudRules, Verdict
+from app.domain.ids import UserId
+from config import logs
+from config.values import Network
+from db import fraud_facts
+from db.transaction import in_transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Vetting:
+    """The rules, the award of the default type in points, and the networks whose addresses don't count."""
+
+    rules: FraudRules
+    default_award: int
+    trusted_networks: tuple[Network, ...] = ()
+
+
+def judge(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> list[tuple[Facts, Verdict]]:
+    """Give the verdict on each claimed action."""
+    known = _gather(conn, claimed, vetting)
+    return [(facts, fraud.judge(facts, vetting.rules, vetting.default_award)) for facts in known]
+
+
+def suspend_whom_due(engine: sa.Engine, vetting: Vetting) -> list[UserId]:
+    """Suspend the users with too many held actions, each in a transaction of its own."""
+    rule = vetting.rules.suspend
+    if rule is None:
+        return []
+    due = in_transaction(
+        engine,
+        lambda conn: fraud_facts.due_for_suspension(conn, held=rule.held_in_24h, excused=fraud.NOT_THE_USERS_FAULT),
+    )
+    return [user_id for user_id, held in sorted(due.items()) if _suspend(engine, user_id, held)]
+
+
+def _suspend(engine: sa.Engine, user_id: UserId, held: int) -> bool:
+    reason = f"{held} held actions in 24 hours."
+    try:
+        in_transaction(engine, lambda conn: correct.suspend(conn, user_id, actor="system", reason=reason))
+    except Conflict:
+        return False  # somebody else was faster
+    logs.event(logs.security, logs.USER_SUSPENDED, logging.WARNING, userId=user_id, reason=reason)
+    return True
+
+
+def _gather(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> list[Facts]:
+    rules = vetting.rules
+    known = list(claimed)
+    if rules.velocity or rules.burst:
+        windows = fraud_facts.windows(conn, known)
+        known = [
+            replace(facts, completions=windows[facts.action_id][0], window_points=windows[facts.action_id][1])
+            for facts in known
+        ]
+    if rules.burst:
+        # No minute under this many points can be far out, since the scale is one default award at least.
+        suspicious = rules.burst.robust_z * max(1, vetting.default_award)
+        minutes = fraud_facts.minutes(conn, [facts for facts in known if facts.window_points > suspicious])
+        known = [replace(facts, minutes=minutes.get(facts.action_id, ())) for facts in known]
+    if rules.shared_ip:
+        networks = {facts.action_id: _network(facts.client_ip, vetting) for facts in known}
+        # Actions that were completed in one batch have one end, and often few addresses: ask once for each.
+        asked = {(*network, facts.end_at) for facts in known if (network := networks[facts.action_id])}
+        found = fraud_facts.addresses(conn, asked, limit=rules.shared_ip.completions_per_minute)
+        for i, facts in enumerate(known):
+            if network := networks[facts.action_id]:
+                completions, accounts = found[(*network, facts.end_at)]
+                known[i] = replace(facts, ip_completions=completions, ip_accounts=accounts)
+    return known
+
+
+def _network(client_ip: str | None, vetting: Vetting) -> tuple[str, str] | None:
+    """Give the first and last address that count as this one: itself, or the /64 of IPv6; None if it is trusted."""
+    if client_ip is None:
+        return None
+    address = ipaddress.ip_address(client_ip)
+    if any(address in network for network in vetting.trusted_networks):
+        return None
+    if address.version == 4:
+        return client_ip, client_ip
+    network = ipaddress.ip_network((address, 64), strict=False)
+    return str(network[0]), str(network[-1])
