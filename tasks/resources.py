@@ -1,0 +1,48 @@
+"""What a task works with, opened once in each worker process."""
+
+from collections.abc import Callable
+
+from app.board.publish import signer_of
+from app.board.settling import Desk
+from app.board.vetting import Vetting
+from app.domain.fraud import FraudRules
+from app.domain.scoring import DEFAULT_TYPE, ScoringRules
+from config.settings import Settings
+from db import engine, redis
+from db.redis import Publisher
+
+_open: Callable[[], Desk] | None = None
+_desk: Desk | None = None
+
+
+def configure(settings: Settings, scoring_rules: ScoringRules, fraud_rules: FraudRules) -> None:
+    """Say what this process, and those forked from it, work with; nothing is opened yet."""
+    global _open
+
+    def open_desk() -> Desk:
+        return Desk(
+            engine=engine.connect(settings.database_url, engine.WORKER, pool_size=2, name="worker"),
+            publisher=Publisher.on(redis.connect(settings.redis_url, timeout=1), signer_of(settings)),
+            rules=scoring_rules,
+            vetting=Vetting(fraud_rules, scoring_rules[DEFAULT_TYPE].points, settings.trusted_networks),
+        )
+
+    _open = open_desk
+
+
+def desk() -> Desk:
+    """Give this process's resources, opened by its first task: connections must not be shared by a fork."""
+    global _desk
+    if _desk is None:
+        if _open is None:
+            raise RuntimeError("tasks.resources.configure has not been called")
+        _desk = _open()
+    return _desk
+
+
+def close() -> None:
+    """Let go of this process's resources."""
+    global _desk
+    if _desk is not None:
+        _desk.engine.dispose()
+    _desk = None

@@ -1,0 +1,13 @@
+"""The sweep task: everything that no message reached, every two seconds."""
+
+from celery import shared_task
+
+from app.board import settling
+from config import queues
+from tasks.resources import desk
+
+
+@shared_task(name=queues.SWEEP)
+def sweep() -> None:
+    """Cancel what expired, settle what is overdue, publish what is behind."""
+    settling.sweep(desk())

@@ -1,0 +1,102 @@
+"""The Celery application: `celery -A workers.app worker`, `celery -A workers.app beat`."""
+
+import logging
+import signal
+import sys
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init, worker_process_shutdown
+from kombu import Exchange, Queue
+
+from app.domain import fraud, scoring
+from config import logs, queues, rules, settings
+from tasks import resources
+from workers.broker import PatientConnection
+
+TASK_LIMIT = 5
+"""Seconds after which a task's process ends; the sweep settles what it left."""
+
+config = settings.load_or_exit()
+scoring_rules = rules.load_or_exit("SCORING_FILE", config.scoring_file, scoring.parse)
+fraud_rules = rules.load_or_exit("FRAUD_FILE", config.fraud_file, fraud.parse)
+resources.configure(config, scoring_rules, fraud_rules)
+
+app = Celery("scoreboard", broker=config.broker_url, include=["tasks.settle", "tasks.sweep", "tasks.audit"])
+app.amqp.Connection = PatientConnection
+app.conf.update(
+    task_routes=queues.ROUTES,
+    task_default_queue=queues.SETTLE_QUEUE,
+    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in (queues.SETTLE_QUEUE, queues.SWEEP_QUEUE)],
+    task_serializer="json",
+    accept_content=["json"],
+    task_ignore_result=True,
+    task_store_errors_even_if_ignored=False,
+    # Early: outbox and sweep are the redelivery. Late ones repeat a task that kills its process in a tight loop.
+    task_acks_late=False,
+    # Says nothing about tasks that are acknowledged early, but unsaid it is warned of whenever Redis drops.
+    worker_cancel_long_running_tasks_on_connection_loss=True,
+    worker_prefetch_multiplier=1,
+    worker_pool="workers.pool:PromptPool",
+    worker_hijack_root_logger=False,
+    worker_send_task_events=True,
+    task_send_sent_event=False,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    # A Redis without memory refuses what is noted of a message that was taken: no reason for the worker to end.
+    broker_channel_error_retry=True,
+    broker_transport_options=queues.broker_options(socket_timeout=5),
+    beat_scheduler="celery.beat:Scheduler",  # every schedule is an interval: there is nothing to keep in a file
+    beat_max_loop_interval=1,
+    beat_schedule={
+        "sweep": {
+            "task": queues.SWEEP,
+            "schedule": queues.SWEEP_EVERY,
+            "options": {"expires": queues.SWEEP_EVERY},
+        },
+        "audit": {
+            "task": queues.AUDIT,
+            "schedule": queues.AUDIT_EVERY,
+            "options": {"expires": queues.AUDIT_EVERY},
+        },
+    },
+)
+
+
+@setup_logging.connect
+def set_up_logging(**_: Any) -> None:
+    logs.set_up(config.log_level, json=config.production)
+    # Each task's reception and success would be two lines every two seconds that say nothing.
+    for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[config.log_level]))
+    logging.getLogger("celery.beat").addFilter(_in_one_line)
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    # What beat logs every other second, with its stack and a traceback, is a broker that is away.
+    record.msg, record.args, record.exc_info = record.getMessage().partition("\n")[0], (), None
+    return True
+
+
+@worker_process_init.connect
+def set_up_process(**_: Any) -> None:
+    # A SIGTERM to the whole group must still let the parent drain this child.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.setswitchinterval(0.001)
+
+
+@task_prerun.connect
+def limit_task(**_: Any) -> None:
+    # By the child's own clock: Celery's is in the parent, where it stands still while the broker is away, and then
+    # strikes children that were done long before. The default action ends the process, whatever it is at.
+    signal.setitimer(signal.ITIMER_REAL, TASK_LIMIT)
+
+
+@task_postrun.connect
+def lift_limit(**_: Any) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@worker_process_shutdown.connect
+def close_process(**_: Any) -> None:
+    resources.close()

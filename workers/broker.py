@@ -1,0 +1,14 @@
+"""The connection of worker and beat to the broker."""
+
+from typing import Any
+
+from kombu import Connection
+
+
+class PatientConnection(Connection):
+    """Asks again every second while the broker is away, where kombu's own would come to wait for half a minute."""
+
+    def ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
+        return super().ensure_connection(
+            *args, **{"interval_start": 1, "interval_step": 0, "interval_max": 1, **kwargs}
+        )

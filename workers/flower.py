@@ -1,0 +1,23 @@
+"""Starts Flower on `FLOWER_PORT`; in production only behind `FLOWER_BASIC_AUTH`."""
+
+import os
+
+from config import settings
+
+
+def main() -> None:
+    """Check the settings, then become Flower."""
+    config = settings.load_or_exit()
+    if config.production and not config.flower_basic_auth:
+        settings.exit_with(["FLOWER_BASIC_AUTH: production needs user:password, since Flower shows every task"])
+    command = ["celery", "-A", "workers.app", "flower", f"--port={config.flower_port}"]
+    if not config.flower_basic_auth:
+        command.append("--address=127.0.0.1")
+    else:
+        # By the environment: the command line is for everybody on the machine to see.
+        os.environ["FLOWER_BASIC_AUTH"] = config.flower_basic_auth
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main()
