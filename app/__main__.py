@@ -1,0 +1,15 @@
+"""`python -m app`: the web process."""
+
+from config import settings
+
+
+def main() -> None:
+    """Check the settings, then serve."""
+    settings.load_or_exit()  # before what takes long to import: a mistake shows at once
+    from app.server import serve
+
+    serve()
+
+
+if __name__ == "__main__":
+    main()

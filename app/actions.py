@@ -1,0 +1,173 @@
+"""What a batch of requests does to actions, in one transaction on a connection that is handed in.
+
+Lock order: users, actions; each by id.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+import sqlalchemy as sa
+
+from app.domain import scoring
+from app.domain.actions import Action, CompletedAction, End, Start
+from app.domain.errors import (
+    ActionCancelled,
+    ActionCompleted,
+    ActionExpired,
+    DatabaseUnavailable,
+    Forbidden,
+    FraudRule,
+    NotFound,
+    ScoreboardError,
+    Suspended,
+    Unauthorized,
+)
+from app.domain.ids import UserId
+from app.domain.scoring import ActionType, ScoringRules
+from db import actions, users
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def start(conn: sa.Connection, starts: Sequence[Start]) -> list[Action | ScoreboardError]:
+    """Insert started actions; each gets its action, or the reason why not."""
+    inserted = actions.insert_started(conn, starts)
+    results: list[Action | ScoreboardError] = []
+    for wish in starts:
+        made = inserted[wish.action_id]
+        if made.token_version != wish.token_version:
+            results.append(Unauthorized("The token is no longer valid."))
+        elif not made.active:
+            results.append(Suspended("This account is suspended."))
+        else:
+            assert made.start_at is not None
+            assert made.metadata is not None
+            results.append(
+                Action.of(
+                    wish.action_id, wish.user_id, wish.type, "started", made.start_at, None, None, made.metadata, None
+                )
+            )
+    return results
+
+
+def end(
+    conn: sa.Connection, ends: Sequence[End], rules: ScoringRules, *, skip_locked: bool = False
+) -> list[Action | ScoreboardError]:
+    """Complete or cancel actions; each gets its action as it is now, or the reason why not.
+
+    Within the batch the order of `ends` is the order of arrival: the first to end an action does so, those after it
+    get the conflict; totals run on, and the day's completions are counted on.
+
+    Args:
+        skip_locked: leave out users and actions that another transaction holds; theirs is DatabaseUnavailable.
+    """
+    locked_users = users.lock(conn, {wish.user_id for wish in ends}, skip_locked=skip_locked)
+    now, locked = actions.lock(conn, {wish.action_id for wish in ends}, skip_locked=skip_locked)
+    batch = _Batch(rules, now, {user_id: user.total_score for user_id, user in locked_users.items()})
+    if now is not None:
+        batch.completed_today = _completed_today(conn, locked.values(), rules, now)
+    results: list[Action | ScoreboardError] = []
+    for wish in ends:
+        user, action = locked_users.get(wish.user_id), locked.get(wish.action_id)
+        if skip_locked and (user is None or action is None):
+            results.append(DatabaseUnavailable("The action is in use elsewhere."))
+        elif user is None or user.token_version != wish.token_version:
+            results.append(Unauthorized("The token is no longer valid."))
+        elif action is None:
+            results.append(NotFound("There is no such action."))
+        elif action.user_id != wish.user_id:
+            results.append(Forbidden("This is another player's action."))
+        elif not user.active:
+            results.append(Suspended("This account is suspended."))
+        else:
+            results.append(batch.end(wish, action))
+    if batch.finished:
+        actions.finish(conn, list(batch.finished.values()), batch.now)
+    return results
+
+
+class _Batch:
+    """The state that runs on from one item of a batch to the next."""
+
+    def __init__(self, rules: ScoringRules, now: datetime | None, totals: dict[UserId, int]) -> None:
+        self.rules = rules
+        self.now = now or _NEVER
+        self.totals = totals
+        self.completed_today: Counter[tuple[UserId, str]] = Counter()
+        self.finished: dict[str, actions.Finish] = {}
+        self.ended: dict[str, Action] = {}
+
+    def end(self, wish: End, action: Action) -> Action | ScoreboardError:
+        action = self.ended.get(action.action_id, action)
+        rule = _rule(self.rules, action)
+        if action.status != "started":
+            return _conflict(action, rule)
+        if scoring.expired(rule, start_at=action.start_at, now=self.now):
+            return _conflict(self._finish(wish, action, "cancelled"), rule)
+        if wish.status == "cancelled":
+            return self._finish(wish, action, "cancelled")
+        today = (action.user_id, action.type)
+        decision = scoring.complete(
+            rule, start_at=action.start_at, now=self.now, completed_today=self.completed_today[today]
+        )
+        if isinstance(decision, scoring.TooSoon):
+            wait = decision.wait.total_seconds()
+            return FraudRule(
+                f"An action of type {action.type!r} takes at least {rule.min_seconds} s; {wait:.1f} s are missing.",
+                rule="min_seconds",
+            )
+        assert isinstance(decision, scoring.Scored)
+        self.completed_today[today] += 1
+        self.totals[action.user_id] += decision.points
+        done = self._finish(wish, action, "completed", decision.points)
+        return CompletedAction(
+            **{field: getattr(done, field) for field in Action.__struct_fields__},
+            awarded_points=decision.points,
+            total_score=self.totals[action.user_id],
+        )
+
+    def _finish(
+        self, wish: End, action: Action, status: Literal["completed", "cancelled"], score: int | None = None
+    ) -> Action:
+        self.finished[action.action_id] = actions.Finish(action.action_id, status, score, wish.client_ip)
+        ended = Action.of(
+            action.action_id,
+            action.user_id,
+            action.type,
+            status,
+            action.start_at,
+            self.now,
+            score,
+            bytes(action.metadata).decode(),
+            "pending" if status == "completed" else None,
+        )
+        self.ended[action.action_id] = ended
+        return ended
+
+
+def _rule(rules: ScoringRules, action: Action) -> ActionType:
+    """Give an action's rule: the default one for a type that was taken out of the rules after the action began."""
+    return rules.get(action.type) or rules[scoring.DEFAULT_TYPE]
+
+
+def _conflict(action: Action, rule: ActionType) -> ScoreboardError:
+    """Say why an action that has ended can't be ended; the action as it is recorded goes along."""
+    if action.status == "completed":
+        return ActionCompleted("The action was completed before.", action=action)
+    if action.end_at and scoring.expired(rule, start_at=action.start_at, now=action.end_at):
+        return ActionExpired(f"The action was open for over {rule.max_seconds} s and is cancelled.", action=action)
+    return ActionCancelled("The action was cancelled before.", action=action)
+
+
+def _completed_today(
+    conn: sa.Connection, locked: Iterable[Action], rules: ScoringRules, now: datetime
+) -> Counter[tuple[UserId, str]]:
+    """Count the day's completions of those whose type has a daily limit."""
+    limited = [action for action in locked if action.status == "started" and _rule(rules, action).per_day is not None]
+    if not limited:
+        return Counter()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    user_ids, types = {action.user_id for action in limited}, {action.type for action in limited}
+    return Counter(actions.completed_since(conn, user_ids, types, midnight))

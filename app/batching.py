@@ -1,0 +1,184 @@
+"""Group commit, one level up: what arrives while a batch is being worked on goes into the next one."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from app.domain.errors import Overloaded, ScoreboardError
+
+log = logging.getLogger("scoreboard.batching")
+
+_STOPPING = "The process is stopping."
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting(Generic[Item, Result]):
+    item: Item
+    answer: "asyncio.Future[Result]"
+    since: float
+
+
+class Batcher(Generic[Item, Result]):
+    """Runs many callers' items together, in threads, and gives each caller its own result or its own error.
+
+    There is no timer: an idle batcher runs a single item at once, a busy one grows its batches.
+
+    Args:
+        run: takes a list of items and gives a list of results in the same order, where an exception stands for that
+            item's failure. It runs in a thread. When it raises a ScoreboardError that is the answer to all of its
+            items; when it raises anything else its items are run one by one, so that the culprit alone fails.
+        lanes: batches that run at the same time.
+        limit: items in one batch at most.
+        depth: items that wait at most; one more is answered with Overloaded at once.
+        patience: seconds after which an item that got no answer is answered with Overloaded.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: Callable[[Sequence[Item]], Sequence[Result | BaseException]],
+        *,
+        lanes: int = 2,
+        limit: int = 256,
+        depth: int = 5000,
+        patience: float = 2.7,
+    ) -> None:
+        self.name = name
+        self._run = run
+        self._limit = limit
+        self._depth = depth
+        self._patience = patience
+        self._free = lanes
+        self._queue: deque[_Waiting[Item, Result]] = deque()
+        self._running: set[tuple[_Waiting[Item, Result], ...]] = set()
+        self._threads = ThreadPoolExecutor(lanes, thread_name_prefix=name)
+        self._watch: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def submit(self, item: Item) -> Result:
+        """Give the result of `item`.
+
+        Raises:
+            Overloaded: when too many wait already, no answer came in time, or the process is stopping; what becomes
+                of an item that was already running is then open.
+            Exception: whatever `run` gave or raised for this item.
+        """
+        return await self._put(item)
+
+    def offer(self, item: Item) -> bool:
+        """Have `item` run without waiting for it; False when the queue is full."""
+        try:
+            self._put(item)
+        except Overloaded:
+            return False
+        return True
+
+    def _put(self, item: Item) -> "asyncio.Future[Result]":
+        if self._closed:
+            raise Overloaded(_STOPPING)
+        if len(self._queue) >= self._depth:
+            raise Overloaded(f"Too many requests are waiting ({self.name}).")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Result] = loop.create_future()
+        self._queue.append(_Waiting(item, answer, loop.time()))
+        if self._free:
+            self._free -= 1
+            # Not at once: the requests that are ready in this turn of the loop go along.
+            loop.call_soon(self._start)
+        if self._watch is None:
+            self._watch = loop.call_later(self._patience, self._expire)
+        return answer
+
+    def close(self) -> None:
+        """Let running batches end, turn those away who wait, and take no more."""
+        self._closed = True
+        while self._queue:
+            _answer(self._queue.popleft(), Overloaded(_STOPPING))
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self) -> None:
+        batch: list[_Waiting[Item, Result]] = []
+        while self._queue and len(batch) < self._limit:
+            waiting = self._queue.popleft()
+            if not waiting.answer.done():  # its caller has gone, or was told to come again
+                batch.append(waiting)
+        if not batch:
+            self._free += 1
+            return
+        key = tuple(batch)
+        self._running.add(key)
+        work = asyncio.get_running_loop().run_in_executor(self._threads, self._answers, [it.item for it in batch])
+        work.add_done_callback(lambda done: self._finish(key, done))
+
+    def _answers(self, items: Sequence[Item]) -> Sequence[Result | BaseException]:
+        """Run items together or, when one of them spoils it, one by one. In a thread."""
+        try:
+            results = self._run(items)
+            if len(results) != len(items):
+                raise RuntimeError(f"{self.name}: {len(results)} results for {len(items)} items")
+            return results
+        except ScoreboardError as error:
+            return [error] * len(items)
+        except Exception as error:
+            if len(items) == 1:
+                return [error]
+            log.warning(
+                "%s: a batch of %d failed (%s), its items are run one by one",
+                self.name,
+                len(items),
+                type(error).__name__,
+            )
+            return [answer for item in items for answer in self._answers([item])]
+
+    def _finish(
+        self,
+        batch: tuple[_Waiting[Item, Result], ...],
+        work: "asyncio.Future[Sequence[Result | BaseException]]",
+    ) -> None:
+        self._running.discard(batch)
+        if self._queue:
+            asyncio.get_running_loop().call_soon(self._start)
+        else:
+            self._free += 1
+        if work.cancelled():
+            answers: Sequence[Result | BaseException] = [Overloaded(_STOPPING)] * len(batch)
+        else:
+            answers = work.result()
+        for waiting, answer in zip(batch, answers, strict=True):
+            _answer(waiting, answer)
+
+    def _expire(self) -> None:
+        """Answer those who have waited for too long, and look again when the next one may have."""
+        loop = asyncio.get_running_loop()
+        self._watch = None
+        latest = loop.time() - self._patience
+        oldest: float | None = None
+        for waiting in (*self._queue, *(it for batch in self._running for it in batch)):
+            if waiting.answer.done():
+                continue
+            if waiting.since <= latest:
+                _answer(waiting, Overloaded(f"No answer in time ({self.name})."))
+            else:
+                oldest = waiting.since if oldest is None else min(oldest, waiting.since)
+        if oldest is not None:
+            self._watch = loop.call_later(max(0.05, oldest - latest), self._expire)
+
+
+def _answer(waiting: _Waiting[Item, Result], answer: Result | BaseException) -> None:
+    if waiting.answer.done():
+        return
+    if not isinstance(answer, BaseException):
+        waiting.answer.set_result(answer)
+        return
+    # A future can't hold a StopIteration.
+    stopped = isinstance(answer, StopIteration)
+    waiting.answer.set_exception(RuntimeError(f"StopIteration: {answer}") if stopped else answer)
+    # Looked at, so that the loop complains of none: whoever waits gets it, and of an offer nobody needs to.
+    waiting.answer.exception()

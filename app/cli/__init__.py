@@ -1,0 +1,1 @@
+"""What `bin/manage` runs: the operator's commands."""

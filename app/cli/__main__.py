@@ -1,0 +1,34 @@
+"""`python -m app.cli`: the commands, by name."""
+
+import click
+
+from app.cli import accounts, moderation, upkeep
+from config import logs, settings
+
+
+@click.group()
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Operate a scoreboard."""
+    context.obj = settings.load_or_exit()
+    logs.set_up("WARNING", json=False)
+
+
+for command in (
+    accounts.create_admin,
+    accounts.set_password,
+    accounts.demo,
+    moderation.suspend,
+    moderation.reinstate,
+    moderation.release,
+    moderation.reverse,
+    moderation.adjust,
+    moderation.flag,
+    upkeep.audit,
+    upkeep.rebuild,
+    upkeep.export,
+):
+    cli.add_command(command)
+
+if __name__ == "__main__":
+    cli(prog_name="bin/manage")

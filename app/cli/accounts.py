@@ -1,0 +1,94 @@
+"""Making operators, setting passwords, and the demo players."""
+
+import click
+import sqlalchemy as sa
+
+from app.cli.database import in_transaction
+from app.domain.ids import UserId, new_id
+from app.domain.users import InvalidUser, check_user
+from app.passwords import hash_password
+from config.settings import Settings
+from db import audit_events, users
+
+DEMO_PLAYERS = ("alice", "bob", "carol")
+DEMO_PASSWORD = "demo-password"
+
+password_option = click.password_option(
+    help="Asked for when left out; also read from the variable PASSWORD.", envvar="PASSWORD"
+)
+
+
+@click.command()
+@click.argument("username")
+@click.option("--email", required=True)
+@password_option
+@click.pass_obj
+def create_admin(config: Settings, username: str, email: str, password: str) -> None:
+    """Make a user who may operate; a player of that name and e-mail address becomes one, and keeps the password."""
+    _check(username, email, password)
+    password_hash = hash_password(password)
+
+    def create(conn: sa.Connection) -> str:
+        user_id = UserId(new_id())
+        made = users.insert(conn, user_id, username=username, email=email, password_hash=password_hash, role="admin")
+        if made:
+            audit_events.record(conn, "role_changed", actor="shell", user_id=user_id, role="admin")
+            return f"{username} was made, as admin."
+        found = users.set_role(conn, username, email, "admin")
+        if found is None:
+            raise click.ClickException("The username or the e-mail address belongs to somebody else.")
+        audit_events.record(conn, "role_changed", actor="shell", user_id=found, role="admin")
+        return f"{username} is an admin now; the password is as it was."
+
+    click.echo(in_transaction(config, create))
+
+
+@click.command()
+@click.argument("username")
+@password_option
+@click.pass_obj
+def set_password(config: Settings, username: str, password: str) -> None:
+    """Set a user's password; every token of that user is void from then on."""
+    _check(username, "nobody@example.org", password)
+    password_hash = hash_password(password)
+
+    def change(conn: sa.Connection) -> None:
+        user_id = users.set_password(conn, username, password_hash)
+        if user_id is None:
+            raise click.ClickException(f"There is no user {username!r}.")
+        audit_events.record(conn, "logged_out", actor="shell", user_id=user_id, reason="the password was set")
+
+    in_transaction(config, change)
+    click.echo(f"The password of {username} is set.")
+
+
+@click.command()
+@click.pass_obj
+def demo(config: Settings) -> None:
+    """Make the players alice, bob and carol, for trying things out; never in production."""
+    if config.production:
+        raise click.ClickException("Demo players have a known password: not in production.")
+
+    def create(conn: sa.Connection) -> list[str]:
+        return [
+            name
+            for name in DEMO_PLAYERS
+            if users.insert(
+                conn,
+                UserId(new_id()),
+                username=name,
+                email=f"{name}@example.org",
+                password_hash=hash_password(DEMO_PASSWORD),
+            )
+        ]
+
+    made = in_transaction(config, create)
+    if made:
+        click.echo(f"Made the players {', '.join(made)} with the password {DEMO_PASSWORD}.")
+
+
+def _check(username: str, email: str, password: str) -> None:
+    try:
+        check_user(username=username, email=email, password=password)
+    except InvalidUser as error:
+        raise click.ClickException(str(error)) from None

@@ -1,0 +1,45 @@
+"""A command's way to the stores."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import click
+import sqlalchemy as sa
+
+from app.board.publish import publish, signer_of
+from app.domain.errors import ScoreboardError
+from app.domain.ids import ALL_TIME
+from config.settings import Settings
+from db import engine, redis, transaction
+from db.redis import Publisher
+
+T = TypeVar("T")
+
+
+@contextmanager
+def database(config: Settings) -> Iterator[sa.Engine]:
+    """Give an engine for the length of a command; what is expected to fail does so in one line."""
+    made = engine.connect(config.database_url, engine.OPERATOR, pool_size=2, name="manage")
+    try:
+        yield made
+    except ScoreboardError as error:
+        raise click.ClickException(error.detail) from None
+    finally:
+        made.dispose()
+
+
+def in_transaction(config: Settings, work: Callable[[sa.Connection], T]) -> T:
+    """Run a command's work in one transaction."""
+    with database(config) as made:
+        return transaction.in_transaction(made, work)
+
+
+def publisher(config: Settings) -> Publisher:
+    """Give the way to the key and the channel."""
+    return Publisher.on(redis.connect(config.redis_url, timeout=2), signer_of(config))
+
+
+def publish_board(config: Settings, made: sa.Engine) -> None:
+    """Publish what a command has changed; while Redis is away the sweep does so later."""
+    publish(made, publisher(config), ALL_TIME)

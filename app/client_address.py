@@ -1,0 +1,88 @@
+"""Who is asking: the client's address behind proxies that we trust."""
+
+import ipaddress
+import logging
+from functools import lru_cache
+
+from starlette.types import Scope
+
+from config.values import Network
+
+log = logging.getLogger("scoreboard.http")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+LONGEST_REMEMBERED = 500
+"""Bytes of X-Forwarded-For."""
+
+_warned = False
+
+
+def client_address(scope: Scope, trusted_proxies: tuple[Network, ...]) -> str | None:
+    """Give the client's address: the right-most of X-Forwarded-For that is no trusted proxy.
+
+    What an untrusted peer says of others is not believed. None when the peer has no address.
+    """
+    peer = scope["client"][0] if scope.get("client") else None
+    if peer is None:
+        return None
+    forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+    # A long header is not remembered: anybody can send ten thousand of them.
+    resolve = _remembered if len(forwarded) <= LONGEST_REMEMBERED else _resolve
+    return resolve(peer, forwarded.decode("latin-1"), trusted_proxies)
+
+
+def _resolve(peer: str, forwarded: str, trusted_proxies: tuple[Network, ...]) -> str | None:
+    address = _parse(peer)
+    if address is None:
+        return None
+    if forwarded and not within(address, trusted_proxies):
+        _warn_once(address)
+    hops = [hop.strip() for hop in forwarded.split(",")] if forwarded else []
+    while hops and within(address, trusted_proxies):
+        before = _parse(hops.pop())
+        if before is None:
+            break
+        address = before
+    return str(address)
+
+
+_remembered = lru_cache(maxsize=10_000)(_resolve)
+
+
+def _parse(text: str) -> Address | None:
+    """Read an address, perhaps with a port; one that is IPv4 in IPv6's clothes is IPv4."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def within(address: Address, networks: tuple[Network, ...]) -> bool:
+    """Tell whether an address is in one of the networks."""
+    return any(address.version == network.version and address in network for network in networks)
+
+
+@lru_cache(maxsize=10_000)
+def limited_as(client: str | None, trusted_networks: tuple[Network, ...]) -> str | None:
+    """Give the name under which a client's address is limited: itself, or the /64 of IPv6; None if it isn't."""
+    if client is None:
+        return "unknown"
+    address = ipaddress.ip_address(client)
+    if within(address, trusted_networks):
+        return None
+    if address.version == 6:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return client
+
+
+def _warn_once(peer: Address) -> None:
+    global _warned
+    if peer.is_private and not _warned:
+        _warned = True
+        log.warning("%s sends X-Forwarded-For and is not in TRUSTED_PROXIES: all its clients share one address", peer)

@@ -1,0 +1,62 @@
+"""Tells the workers which actions were completed: one Celery message for many.
+
+Losing one costs seconds, never a score: the sweep settles what no message reached.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from celery import Celery
+
+from app.batching import Batcher
+from app.domain.ids import ActionId
+from config import queues
+from db import redis
+
+log = logging.getLogger("scoreboard.enqueue")
+
+LONGEST_QUEUE = 2000
+"""Messages that may wait: without a worker, who alone clears void ones, they would come to fill Redis."""
+
+
+class Enqueuer:
+    """Sends the ids of completed actions to the settle queue, off the path of the request."""
+
+    def __init__(self, broker_url: str) -> None:
+        self._celery = Celery("scoreboard-web", broker=broker_url, set_as_current=False)
+        self._celery.conf.update(
+            task_serializer="json",
+            task_ignore_result=True,
+            task_routes=queues.ROUTES,
+            broker_pool_limit=1,
+            broker_connection_timeout=1,
+            broker_transport_options=queues.broker_options(socket_timeout=1),
+        )
+        self._broker = redis.connect(broker_url, timeout=1)
+        self._reachable = True
+        self._batcher: Batcher[ActionId, None] = Batcher("enqueue", self._send, lanes=1, limit=queues.BATCH)
+
+    def completed(self, action_id: ActionId) -> None:
+        """Have an action settled soon. Never waits, never fails."""
+        if not self._batcher.offer(action_id):
+            log.warning("the queue's queue is full, action %s is left to the sweep", action_id)
+
+    def _send(self, action_ids: Sequence[ActionId]) -> list[None]:
+        try:
+            if self._broker.llen(queues.SETTLE_QUEUE) > LONGEST_QUEUE:
+                raise OverflowError("the queue is full")
+            self._celery.send_task(
+                queues.SETTLE, args=[list(action_ids)], expires=queues.SETTLE_EXPIRES, retry=False, ignore_result=True
+            )
+        except Exception as error:  # whatever kombu or Redis raise: the completion is committed, and the sweep comes
+            if self._reachable:
+                log.warning("messages can't be sent, actions are left to the sweep: %r", error)
+            self._reachable = False
+        else:
+            self._reachable = True
+        return [None] * len(action_ids)
+
+    def close(self) -> None:
+        self._batcher.close()
+        self._celery.close()
+        self._broker.close()

@@ -1,0 +1,159 @@
+"""The newest board, in memory: what every socket and GET /top-scores of this process is served from."""
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime
+
+import redis
+import sqlalchemy as sa
+from broadcaster import Broadcast
+
+from app.board.publish import publish
+from app.domain import messages
+from app.domain.errors import ScoreboardError, Unavailable
+from app.domain.ids import BoardId
+from app.domain.messages import Update
+from app.relay import RESYNC, SupervisedRedis
+from app.single_flight import SingleFlight
+from app.threads import Threads
+from db import feature_flags
+from db.redis import TOP_SCORES_CHANNEL, Publisher, top_scores_key
+from db.transaction import in_transaction
+
+log = logging.getLogger("scoreboard.live")
+
+CHECK_EVERY = 3.0
+"""Seconds between two looks at PostgreSQL: pub/sub may lose messages, and the key may be behind as well."""
+
+
+class LiveBoard:
+    """Holds the newest update of one board.
+
+    It is fed by one broadcaster subscription, and checked against PostgreSQL every few seconds, which also mends the
+    key. Sockets wait for what is newer than they have seen; nothing is queued for them.
+    """
+
+    def __init__(
+        self, board_id: BoardId, engine: sa.Engine, publisher: Publisher, relay: SupervisedRedis, threads: Threads
+    ) -> None:
+        self.board_id = board_id
+        self.update: Update | None = None
+        self.broadcasting = True
+        self._engine = engine
+        self._publisher = publisher
+        self._relay = relay
+        self._relayed = Broadcast(backend=relay)
+        self._threads = threads
+        self._changed = asyncio.Event()
+        self._checked = -CHECK_EVERY * 10
+        self._looking: SingleFlight[None] = SingleFlight()
+
+    async def newer_than(self, seen: Update | None) -> Update:
+        """Wait until there is an update that isn't `seen`, and give the newest.
+
+        While broadcasting is switched off only those get one who have seen none.
+        """
+        while self.update is None or self.update is seen or not (self.broadcasting or seen is None):
+            await self._changed.wait()
+        return self.update
+
+    async def now(self) -> Update:
+        """Give the board as it is now: from memory, or while nothing feeds it from Redis, or PostgreSQL.
+
+        Raises:
+            Unavailable: when there is nothing in memory and neither store can be asked.
+        """
+        fed = self._relay.connected or time.monotonic() - self._checked < 2 * CHECK_EVERY
+        if self.update is None or not fed:
+            await self._looking.run(self._look)
+        if self.update is None:
+            raise Unavailable("The board can't be read right now.")
+        return self.update
+
+    async def run(self) -> None:
+        """Feed the board until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow(), name="live-follow")
+            tasks.create_task(self._check_for_ever(), name="live-check")
+
+    async def check(self) -> None:
+        """Bring memory, key and channel to the board as PostgreSQL has it."""
+        seen = self.update
+        update = await self._threads.run(publish, self._engine, self._publisher, self.board_id, seen=seen)
+        flags = await self._threads.run(in_transaction, self._engine, feature_flags.read)
+        self.broadcast({flag.name: flag.enabled for flag in flags}[feature_flags.BROADCAST])
+        self._checked = time.monotonic()
+        if self.update is seen:
+            # Not older than what we held, though it may be of another epoch: PostgreSQL is the truth.
+            if seen is None or seen.content != update.content:
+                self._take(update)
+        else:
+            self.offer(update)
+
+    def offer(self, update: Update) -> None:
+        """Take an update if it is newer than the one at hand."""
+        if update.board == self.board_id and (self.update is None or update.stamp > self.update.stamp):
+            self._take(update)
+
+    def broadcast(self, enabled: bool) -> None:
+        """Switch pushing to open sockets off or on; when it is on again they get the newest board."""
+        if enabled != self.broadcasting:
+            log.warning("broadcasting is switched %s", "on" if enabled else "off")
+            self.broadcasting = enabled
+            self._wake()
+
+    def heartbeat(self, seen: Update) -> str:
+        """Give the heartbeat for a socket that was last sent `seen`."""
+        return messages.heartbeat(self.board_id, seen.stamp, datetime.now(UTC), self._publisher.signer)
+
+    def _take(self, update: Update) -> None:
+        self.update = update
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _look(self) -> None:
+        """Read Redis, then, if it has nothing, PostgreSQL."""
+        try:
+            stored = await self._threads.run(self._publisher.client.get, top_scores_key(self.board_id))
+        except (redis.RedisError, ScoreboardError):
+            stored = None
+        found = messages.read_update(stored, self._publisher.signer) if stored else None
+        if found is not None:
+            self.offer(found)
+            return
+        try:
+            await self.check()
+        except ScoreboardError as error:
+            log.debug("the board can't be read: %s", error)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with self._relayed, self._relayed.subscribe(TOP_SCORES_CHANNEL) as subscriber:
+                    while True:
+                        await self._hear((await subscriber.get()).message)
+            except Exception:
+                log.exception("the relay's listener died, it is started again")
+            await asyncio.sleep(1)
+
+    async def _hear(self, text: str) -> None:
+        if text == RESYNC:
+            await self._look()
+        elif (update := messages.read_update(text, self._publisher.signer)) is not None:
+            self.offer(update)
+        else:
+            log.warning("a message on %s was not one of ours", TOP_SCORES_CHANNEL)
+
+    async def _check_for_ever(self) -> None:
+        while True:
+            try:
+                await self.check()
+            except ScoreboardError as error:
+                log.debug("the board can't be checked: %s", error)
+            except Exception:
+                log.exception("checking the board failed")
+            await asyncio.sleep(CHECK_EVERY)

@@ -1,0 +1,182 @@
+"""The web application: everything wired, in one screen."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+
+from limits.storage import RedisStorage
+from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.admission import Admission
+from app.auth import Tokens
+from app.batching import Batcher
+from app.board.publish import signer_of
+from app.connections import Connections
+from app.domain import scoring
+from app.domain.ids import ALL_TIME
+from app.draining import Draining
+from app.enqueue import Enqueuer
+from app.http import EXCEPTION_HANDLERS, Edge
+from app.limits import TokenBucketRateLimiter
+from app.live import LiveBoard
+from app.relay import SupervisedRedis
+from app.routes import actions, admin, auth, control, live, ops, scores, users
+from app.sessions import Sessions
+from app.single_flight import SingleFlight
+from app.threads import Threads
+from app.web import Web, run_ends, run_starts
+from config import rules
+from config.settings import Settings
+from db import engine, redis
+from db.redis import Publisher
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """Make the application.
+
+    Raises:
+        RulesError, ValueError: when the scoring rules are malformed.
+    """
+    scoring_rules = scoring.parse(rules.read(settings.scoring_file))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        web = app.state.web = wire(settings, scoring_rules)
+        web.draining.watch()
+        tasks = [
+            asyncio.create_task(web.board.run()),
+            asyncio.create_task(web.sessions.poll_for_ever(web.connections.users)),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            close(web)
+
+    app = Starlette(routes=ROUTES, exception_handlers=EXCEPTION_HANDLERS, lifespan=lifespan)
+    app.router.redirect_slashes = False  # it would redirect to a host that the client names, and drop the answer's form
+    return Edge(_with_cors(app, settings), production=settings.production)
+
+
+def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
+    """Let pages of the allowed origins call the API."""
+    if not settings.allowed_origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=settings.allowed_origins,
+        allow_methods=["GET", "POST", "PUT"],
+        allow_headers=["Authorization", "Content-Type", "If-None-Match", "X-Request-ID"],
+        expose_headers=["ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
+        max_age=600,
+    )
+
+
+def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
+    """Make a web process's resources. Needs a running event loop; connects to nothing yet."""
+    database = engine.connect(settings.database_url, engine.WEB, pool_size=12, name="web")
+    cache = redis.connect(settings.redis_url, timeout=0.5)
+    threads = Threads("database", 4, depth=200)
+    # Of its own: what keeps sessions and board fresh must not wait behind requests.
+    upkeep = Threads("upkeep", 2, depth=20)
+    limiter = TokenBucketRateLimiter(RedisStorage(settings.redis_url, connection_pool=cache.connection_pool))
+    relay = SupervisedRedis(settings.redis_url)
+    publisher = Publisher.on(cache, signer_of(settings))
+    connections = Connections(settings)
+    return Web(
+        settings=settings,
+        rules=scoring_rules,
+        engine=database,
+        redis=cache,
+        publisher=publisher,
+        relay=relay,
+        tokens=Tokens(settings.secret_key, settings.secret_keys_retired, settings.access_token_ttl),
+        sessions=Sessions(database, upkeep, connections.user_changed),
+        admission=Admission(settings, Batcher("limits", limiter.hit_many, lanes=1)),
+        starts=Batcher("starts", partial(run_starts, database)),
+        ends=Batcher("ends", partial(run_ends, database, scoring_rules)),
+        enqueuer=Enqueuer(settings.broker_url),
+        board=LiveBoard(ALL_TIME, database, publisher, relay, upkeep),
+        connections=connections,
+        database=threads,
+        upkeep=upkeep,
+        passwords=Threads("passwords", 1, depth=64),
+        draining=Draining(),
+        readiness=SingleFlight(),
+    )
+
+
+def close(web: Web) -> None:
+    """Let go of a web process's resources."""
+    for part in (
+        web.admission,
+        web.starts,
+        web.ends,
+        web.enqueuer,
+        web.sessions,
+        web.database,
+        web.upkeep,
+        web.passwords,
+    ):
+        part.close()
+    web.engine.dispose()
+    web.redis.close()
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class _Methods:
+    """One path's endpoints by method, so that a 405 names them all."""
+
+    def __init__(self, endpoints: dict[str, Endpoint]) -> None:
+        self.endpoints = {**endpoints, "HEAD": endpoints["GET"]} if "GET" in endpoints else endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        response = await self.endpoints[scope["method"]](request)
+        await response(scope, receive, send)
+
+
+def route(path: str, **endpoints: Endpoint) -> Route:
+    """Make a path's route, its endpoints named by their methods."""
+    return Route(path, _Methods(endpoints), methods=list(endpoints))
+
+
+ROUTES: list[BaseRoute] = [
+    route("/top-scores", GET=scores.top_scores),
+    route("/users/{user_id}", GET=users.show),
+    route("/users/{user_id}/actions", POST=actions.create),
+    route("/users/{user_id}/actions/{action_id}", GET=actions.show, PUT=actions.end),
+    route("/action-types", GET=scores.action_types),
+    route("/auth/register", POST=auth.register),
+    route("/auth/login", POST=auth.login),
+    route("/auth/refresh", POST=auth.refresh),
+    route("/auth/logout", POST=auth.logout),
+    route("/.well-known/jwks.json", GET=scores.jwks),
+    route("/admin/actions", GET=admin.list_actions),
+    route("/admin/actions/{id}/release", POST=admin.release),
+    route("/admin/actions/{id}/reverse", POST=admin.reverse),
+    route("/admin/users", GET=admin.list_users),
+    route("/admin/users/{id}/suspend", POST=admin.suspend),
+    route("/admin/users/{id}/reinstate", POST=admin.reinstate),
+    route("/admin/users/{id}/adjust", POST=admin.adjust),
+    route("/admin/flags", GET=control.list_flags),
+    route("/admin/flags/{name}", PUT=control.set_flag),
+    route("/admin/audit", GET=control.show_audit),
+    route("/admin/stats", GET=control.show_stats),
+    route("/healthz", GET=ops.healthz),
+    route("/readyz", GET=ops.readyz),
+    route("/", GET=ops.page),
+    route("/scoreboard.js", GET=ops.client),
+    Mount("/static", ops.files),
+    WebSocketRoute("/ws", live.live),
+]

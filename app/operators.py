@@ -1,0 +1,45 @@
+"""Who may operate, looked up again in the transaction of each change."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+import sqlalchemy as sa
+from starlette.requests import Request
+
+from app.auth import Claims
+from app.domain.errors import Forbidden, Unauthorized
+from app.web import Web, reader, web_of
+from db import users
+from db.transaction import in_transaction
+
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+OptionalReason = Annotated[str, msgspec.Meta(max_length=500)] | None
+
+
+async def operator(request: Request) -> tuple[Web, Claims]:
+    """Let admins pass."""
+    web = web_of(request)
+    claims, state = await reader(request)
+    if state.role != "admin" or not state.active:
+        raise Forbidden("This is for operators.")
+    await (web.admission.read if request.method == "GET" else web.admission.write)(request.scope, claims)
+    return web, claims
+
+
+async def run(web: Web, work: Callable[[sa.Connection], Any]) -> Any:
+    return await web.database.run(in_transaction, web.engine, work)
+
+
+async def change(web: Web, claims: Claims, work: Callable[[sa.Connection], Any]) -> Any:
+    """Run a change in a transaction that first looks again whether its operator still is one."""
+
+    def checked(conn: sa.Connection) -> Any:
+        state = users.states(conn, [claims.sub]).get(claims.sub)
+        if state is None or state.token_version != claims.ver:
+            raise Unauthorized("The token is no longer valid.")
+        if state.role != "admin" or not state.active:
+            raise Forbidden("This is for operators.")
+        return work(conn)
+
+    return await run(web, checked)

@@ -1,0 +1,133 @@
+"""Starting, completing and cancelling actions."""
+
+import logging
+from typing import Annotated, Any, Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.domain.actions import Action, CompletedAction, End, Start
+from app.domain.errors import Forbidden, FraudRule, Malformed, NotFound, UnknownType
+from app.domain.ids import ActionId, is_id, new_id
+from app.domain.scoring import DEFAULT_TYPE
+from app.http import JSON, read_json
+from app.web import path_user, reader, web_of, writer
+from config import logs
+from db import actions
+from db.transaction import in_transaction
+
+log = logging.getLogger("scoreboard.actions")
+
+LARGEST_METADATA = 4096
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class StartBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body that starts an action."""
+
+    status: Literal["started"]
+    type: Name = DEFAULT_TYPE
+    metadata: dict[str, Any] = {}
+
+
+class EndBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body that ends an action. `{"started": "completed"}` is an older way to say `{"status": "completed"}`."""
+
+    status: Literal["completed", "cancelled"] | msgspec.UnsetType = msgspec.UNSET
+    started: Literal["completed"] | msgspec.UnsetType = msgspec.UNSET
+
+    def wanted(self) -> Literal["completed", "cancelled"]:
+        """Give what the action is to become."""
+        if self.status is not msgspec.UNSET and self.started is msgspec.UNSET:
+            return self.status
+        if self.started is not msgspec.UNSET and self.status is msgspec.UNSET:
+            return self.started
+        raise Malformed('The body must be {"status": "completed"} or {"status": "cancelled"}.')
+
+
+async def create(request: Request) -> Response:
+    """POST /users/:userId/actions"""
+    web, claims = web_of(request), await writer(request)
+    user_id = path_user(request, claims)
+    await web.admission.create(request.scope, claims)
+    body = await read_json(request, StartBody)
+    metadata = msgspec.json.encode(body.metadata)
+    if len(metadata) > LARGEST_METADATA:
+        raise Malformed(f"The metadata is larger than {LARGEST_METADATA} bytes.")
+    if body.type not in web.rules:
+        raise UnknownType(f"There is no action type {body.type!r}.")
+    address = web.admission.address(request.scope)
+    wish = Start(ActionId(new_id()), user_id, claims.ver, body.type, address, metadata.decode())
+    action = await web.starts.submit(wish)
+    logs.event(
+        log,
+        logs.ACTION_CREATED,
+        requestId=request.scope["request_id"],
+        actionId=action.action_id,
+        userId=user_id,
+        type=action.type,
+    )
+    return JSON(action, 201, {"Location": f"/users/{user_id}/actions/{action.action_id}"})
+
+
+async def show(request: Request) -> Response:
+    """GET /users/:userId/actions/:actionId"""
+    web = web_of(request)
+    claims, _ = await reader(request)
+    user_id = path_user(request, claims)
+    await web.admission.read(request.scope, claims)
+    action_id = _path_action(request)
+    action = await web.database.run(in_transaction, web.engine, lambda conn: actions.get(conn, action_id))
+    if action is None:
+        raise NotFound("There is no such action.")
+    if action.user_id != user_id:
+        raise Forbidden("This is another player's action.")
+    return JSON(action)
+
+
+async def end(request: Request) -> Response:
+    """PUT /users/:userId/actions/:actionId"""
+    web, claims = web_of(request), await writer(request)
+    user_id = path_user(request, claims)
+    await web.admission.complete(request.scope, claims)
+    wanted = (await read_json(request, EndBody)).wanted()
+    action_id = _path_action(request)
+    address = web.admission.address(request.scope)
+    try:
+        action = await web.ends.submit(End(action_id, user_id, claims.ver, wanted, address))
+    except FraudRule as error:
+        logs.event(
+            logs.security,
+            logs.FRAUD_REFUSED,
+            logging.WARNING,
+            requestId=request.scope["request_id"],
+            actionId=action_id,
+            userId=user_id,
+            **error.extra,
+        )
+        raise
+    if isinstance(action, CompletedAction):
+        web.enqueuer.completed(action.action_id)
+        _log_completed(request, action)
+    return JSON(action)
+
+
+def _path_action(request: Request) -> ActionId:
+    action_id = request.path_params["action_id"]
+    if not is_id(action_id):
+        raise NotFound("There is no such action.")
+    return ActionId(action_id)
+
+
+def _log_completed(request: Request, action: Action) -> None:
+    logs.event(
+        log,
+        logs.ACTION_COMPLETED,
+        requestId=request.scope["request_id"],
+        actionId=action.action_id,
+        userId=action.user_id,
+        type=action.type,
+        score=action.score,
+    )

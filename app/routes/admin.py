@@ -1,0 +1,192 @@
+"""What operators may do. Every change is recorded with actor and reason."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+import sqlalchemy as sa
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.auth import Claims
+from app.board import correct
+from app.board.publish import publish
+from app.domain.actions import Action, ActionVerdict, ModeratedAction
+from app.domain.errors import Malformed, NotFound, ScoreboardError
+from app.domain.ids import ALL_TIME, ActionId, UserId, is_id
+from app.http import JSON, read_json
+from app.operators import OptionalReason, Reason, change, operator, run
+from app.web import Web
+from db import moderation
+
+PAGE = 50
+LONGEST_PAGE = 200
+
+
+class WithReason(msgspec.Struct, forbid_unknown_fields=True):
+    """A change that needs a reason."""
+
+    reason: Reason
+
+
+class MayHaveReason(msgspec.Struct, forbid_unknown_fields=True):
+    """A change that may have a reason."""
+
+    reason: OptionalReason = None
+
+
+class Adjustment(msgspec.Struct, forbid_unknown_fields=True):
+    """Points to give, or to take when negative."""
+
+    points: Annotated[int, msgspec.Meta(ge=-1_000_000_000, le=1_000_000_000)]
+    reason: Reason
+
+
+async def list_actions(request: Request) -> Response:
+    """GET /admin/actions"""
+    web, _ = await operator(request)
+    settlement = request.query_params.get("settlement", "held")
+    if settlement not in ("held", "reversed", "cleared", "pending"):
+        raise Malformed("settlement: must be held, reversed, cleared or pending.")
+    most, before = _limit(request), request.query_params.get("cursor")
+    if before is not None and not is_id(before):
+        raise Malformed("cursor: is none of ours.")
+    rows = await run(
+        web,
+        lambda conn: moderation.actions_by_settlement(
+            conn, settlement, before=ActionId(before) if before else None, most=most + 1
+        ),
+    )
+    items = [_moderated(row) for row in rows[:most]]
+    return JSON({"items": items, "nextCursor": items[-1].action_id if len(rows) > most else None})
+
+
+async def release(request: Request) -> Response:
+    """POST /admin/actions/:id/release"""
+    web, claims = await operator(request)
+    body = await read_json(request, MayHaveReason)
+    action_id = _path_id(request)
+    return await _corrected(
+        web, claims, lambda conn: correct.release(conn, ActionId(action_id), actor=claims.sub, reason=body.reason)
+    )
+
+
+async def reverse(request: Request) -> Response:
+    """POST /admin/actions/:id/reverse"""
+    web, claims = await operator(request)
+    body = await read_json(request, WithReason)
+    action_id = _path_id(request)
+    return await _corrected(
+        web, claims, lambda conn: correct.reverse(conn, ActionId(action_id), actor=claims.sub, reason=body.reason)
+    )
+
+
+async def list_users(request: Request) -> Response:
+    """GET /admin/users"""
+    web, _ = await operator(request)
+    query, most = request.query_params.get("query", ""), _limit(request)
+    if len(query) > 256 or "\0" in query:
+        raise Malformed("query: is too long.")
+    rows = await run(web, lambda conn: moderation.find_users(conn, query, most=most))
+    return JSON({"items": [_user(row) for row in rows]})
+
+
+async def suspend(request: Request) -> Response:
+    """POST /admin/users/:id/suspend"""
+    web, claims = await operator(request)
+    body = await read_json(request, WithReason)
+    return await _user_changed(
+        request, web, claims, lambda conn, user_id: correct.suspend(conn, user_id, actor=claims.sub, reason=body.reason)
+    )
+
+
+async def reinstate(request: Request) -> Response:
+    """POST /admin/users/:id/reinstate"""
+    web, claims = await operator(request)
+    body = await read_json(request, MayHaveReason)
+    return await _user_changed(
+        request,
+        web,
+        claims,
+        lambda conn, user_id: correct.reinstate(conn, user_id, actor=claims.sub, reason=body.reason),
+    )
+
+
+async def adjust(request: Request) -> Response:
+    """POST /admin/users/:id/adjust"""
+    web, claims = await operator(request)
+    body = await read_json(request, Adjustment)
+    if body.points == 0:
+        raise Malformed("points: must not be 0.")
+    return await _user_changed(
+        request,
+        web,
+        claims,
+        lambda conn, user_id: correct.adjust(conn, user_id, body.points, actor=claims.sub, reason=body.reason),
+    )
+
+
+async def _corrected(web: Web, claims: Claims, work: Callable[[sa.Connection], Action]) -> Response:
+    action = await change(web, claims, work)
+    await _publish(web)
+    return JSON(action)
+
+
+async def _user_changed(
+    request: Request, web: Web, claims: Claims, work: Callable[[sa.Connection, UserId], None]
+) -> Response:
+    user_id = UserId(_path_id(request))
+
+    def apply(conn: sa.Connection) -> Any:
+        work(conn, user_id)
+        return moderation.user(conn, user_id)
+
+    row = await change(web, claims, apply)
+    await _publish(web)
+    with contextlib.suppress(ScoreboardError):  # it is done; the next poll finds it as well
+        await web.sessions.refresh([user_id])
+    return JSON(_user(row))
+
+
+async def _publish(web: Web) -> None:
+    with contextlib.suppress(ScoreboardError):  # it is done; the sweep publishes as well
+        await web.database.run(publish, web.engine, web.publisher, ALL_TIME)
+
+
+def _path_id(request: Request) -> str:
+    found: str = request.path_params["id"]
+    if not is_id(found):
+        raise NotFound("There is nothing of that id.")
+    return found
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit", str(PAGE))
+    if not (text.isascii() and text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= LONGEST_PAGE):
+        raise Malformed(f"limit: must be a whole number from 1 to {LONGEST_PAGE}.")
+    return int(text)
+
+
+def _moderated(row: sa.Row[Any]) -> ModeratedAction:
+    action = Action.of(*tuple(row)[:9])
+    verdict = None
+    if row.details is not None:
+        verdict = ActionVerdict(row.details["rule"], row.reason or "", row.details.get("facts", {}))
+    return ModeratedAction(**_fields(action), username=row.username, verdict=verdict)
+
+
+def _fields(action: Action) -> dict[str, Any]:
+    return {name: getattr(action, name) for name in Action.__struct_fields__}
+
+
+def _user(row: sa.Row[Any]) -> dict[str, Any]:
+    return {
+        "userId": row.id,
+        "username": row.username,
+        "email": row.email,
+        "role": row.role,
+        "status": row.status,
+        "totalScore": row.total_score,
+        "createdAt": row.created_at,
+    }

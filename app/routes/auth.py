@@ -1,0 +1,143 @@
+"""Registering, logging in and out, and renewing a token."""
+
+import contextlib
+import logging
+import time
+from typing import Annotated
+
+import msgspec
+import sqlalchemy as sa
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.auth import REFRESH_FOR
+from app.domain.errors import (
+    Malformed,
+    NameTaken,
+    RegistrationClosed,
+    ScoreboardError,
+    Suspended,
+    Unauthorized,
+    WrongCredentials,
+)
+from app.domain.ids import UserId, new_id
+from app.domain.users import InvalidUser, check_user
+from app.http import JSON, read_json
+from app.passwords import hash_password, verify_password
+from app.web import Web, web_of, writer
+from config import logs
+from db import audit_events, users
+from db.transaction import in_transaction
+
+Text = Annotated[str, msgspec.Meta(max_length=256)]
+
+
+class RegisterBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a registration."""
+
+    username: str
+    email: str
+    password: str
+
+
+class LoginBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a login."""
+
+    username: Text
+    password: Text
+
+
+async def register(request: Request) -> Response:
+    """POST /auth/register"""
+    web = web_of(request)
+    if not web.settings.registration_open:
+        raise RegistrationClosed("Accounts are made by the operator here.")
+    await web.admission.credentials(request.scope)
+    body = await read_json(request, RegisterBody)
+    try:
+        check_user(username=body.username, email=body.email, password=body.password)
+    except InvalidUser as error:
+        raise Malformed(str(error)) from None
+    user_id = UserId(new_id())
+    password_hash = await web.passwords.run(hash_password, body.password)
+    added = await web.database.run(
+        in_transaction,
+        web.engine,
+        lambda conn: users.insert(conn, user_id, username=body.username, email=body.email, password_hash=password_hash),
+    )
+    if not added:
+        raise NameTaken("This username or e-mail address is taken.")
+    return JSON({"userId": user_id, "username": body.username}, 201)
+
+
+async def login(request: Request) -> Response:
+    """POST /auth/login"""
+    web = web_of(request)
+    try:
+        body = await read_json(request, LoginBody)
+    except ScoreboardError:
+        await web.admission.credentials(request.scope)
+        raise
+    await web.admission.login(request.scope, body.username)
+    found = await web.database.run(in_transaction, web.engine, lambda conn: users.credentials(conn, body.username))
+    right = await web.passwords.run(verify_password, found.password_hash if found else None, body.password)
+    if found is None or not right:
+        await web.admission.login_failed(body.username)
+        logs.event(
+            logs.security,
+            logs.AUTH_FAILED,
+            logging.WARNING,
+            requestId=request.scope["request_id"],
+            reason="wrong credentials",
+            client=web.admission.address(request.scope),
+        )
+        raise WrongCredentials("The username or the password is wrong.")
+    if not found.active:
+        raise Suspended("This account is suspended.")
+    return _token(web, found.user_id, found.token_version)
+
+
+async def refresh(request: Request) -> Response:
+    """POST /auth/refresh"""
+    web, claims = web_of(request), await writer(request)
+    await web.admission.write(request.scope, claims)
+    user_ids = [claims.sub]
+    states = await web.database.run(in_transaction, web.engine, lambda conn: users.states(conn, user_ids))
+    state = states.get(claims.sub)
+    if state is None or state.token_version != claims.ver:
+        raise Unauthorized("The token is no longer valid.")
+    if not state.active:
+        raise Suspended("This account is suspended.")
+    if time.time() > claims.logged_in_at + REFRESH_FOR:
+        raise Unauthorized("The login is too long ago, log in again.")
+    return _token(web, claims.sub, claims.ver, logged_in_at=claims.logged_in_at)
+
+
+async def logout(request: Request) -> Response:
+    """POST /auth/logout"""
+    web, claims = web_of(request), await writer(request)
+    await web.admission.write(request.scope, claims)
+
+    def end_tokens(conn: sa.Connection) -> bool:
+        ended = users.end_tokens(conn, claims.sub, claims.ver)
+        if ended:
+            audit_events.record(conn, "logged_out", actor=claims.sub, user_id=claims.sub)
+        return ended
+
+    if not await web.database.run(in_transaction, web.engine, end_tokens):
+        raise Unauthorized("The token is no longer valid.")
+    with contextlib.suppress(ScoreboardError):  # it is done; the next poll finds it as well
+        await web.sessions.refresh([claims.sub])
+    return Response(status_code=204)
+
+
+def _token(web: Web, user_id: UserId, token_version: int, *, logged_in_at: int | None = None) -> Response:
+    return JSON(
+        {
+            "accessToken": web.tokens.issue(user_id, token_version, logged_in_at=logged_in_at),
+            "expiresIn": web.tokens.ttl,
+            "tokenType": "Bearer",
+            "userId": user_id,
+        },
+        headers={"Cache-Control": "no-store"},
+    )

@@ -1,0 +1,94 @@
+"""Flags, the audit and the counters: what operators steer and see."""
+
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.board import audit
+from app.domain.errors import NotFound
+from app.http import JSON, read_json
+from app.operators import OptionalReason, change, operator, run
+from config import queues
+from db import audit_events, feature_flags, moderation
+from db.feature_flags import Flag
+
+
+class FlagBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A flag's new state."""
+
+    enabled: bool
+    reason: OptionalReason = None
+
+
+async def list_flags(request: Request) -> Response:
+    """GET /admin/flags"""
+    web, _ = await operator(request)
+    flags = await run(web, feature_flags.read)
+    return JSON({"items": [_flag(flag) for flag in flags]})
+
+
+async def set_flag(request: Request) -> Response:
+    """PUT /admin/flags/:name"""
+    web, claims = await operator(request)
+    name = request.path_params["name"]
+    if name not in feature_flags.NAMES:
+        raise NotFound("There is no such flag.")
+    body = await read_json(request, FlagBody)
+
+    def switch(conn: sa.Connection) -> Flag:
+        audit_events.record(conn, "flag_changed", actor=claims.sub, reason=body.reason, name=name, enabled=body.enabled)
+        return feature_flags.write(conn, name, enabled=body.enabled, actor=claims.sub)
+
+    flag = await change(web, claims, switch)
+    web.board.broadcast(flag.enabled)
+    return JSON(_flag(flag))
+
+
+async def show_audit(request: Request) -> Response:
+    """GET /admin/audit"""
+    web, _ = await operator(request)
+    checks = [
+        *await run(web, audit.audit),
+        *await web.database.run(audit.published, web.engine, web.publisher),
+    ]
+    return JSON(
+        {
+            "ok": not any(check.violations for check in checks),
+            "checks": [{"name": check.name, "violations": check.violations} for check in checks],
+        }
+    )
+
+
+async def show_stats(request: Request) -> Response:
+    """GET /admin/stats"""
+    web, _ = await operator(request)
+    counters = await run(web, moderation.stats)
+    try:
+        queued: int | None = await web.database.run(lambda: int(web.redis.llen(queues.SETTLE_QUEUE)))
+    except Exception:  # Redis is away, or the broker is elsewhere: the other numbers are worth having
+        queued = None
+    return JSON(
+        {
+            "users": counters.users,
+            "suspended": counters.suspended,
+            "held": counters.held,
+            "started": counters.started,
+            "unsettled": counters.unsettled,
+            "settleLagSeconds": round(counters.settle_lag, 3),
+            "boardVersion": counters.version,
+            "queueLength": queued,
+            "connections": web.connections.count,
+        }
+    )
+
+
+def _flag(flag: Flag) -> dict[str, Any]:
+    return {
+        "name": flag.name,
+        "enabled": flag.enabled,
+        "updatedAt": flag.updated_at,
+        "updatedBy": flag.updated_by,
+    }

@@ -1,0 +1,188 @@
+"""The WebSocket: every open one sees each new board."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from app.auth import Claims
+from app.client_address import limited_as
+from app.connections import SLOW, TOKEN_OVER, Connection
+from app.domain import messages
+from app.domain.errors import ForeignOrigin, NotFound, ScoreboardError, Suspended, Unauthorized
+from app.domain.ids import ALL_TIME
+from app.http import problem
+from app.live import LiveBoard
+from app.web import Web, bearer, web_of
+from app.websockets import SILENT
+from config import logs
+
+log = logging.getLogger("scoreboard.live")
+
+PROTOCOL = "scoreboard.v1"
+HEARTBEAT_EVERY = 25.0
+SEND_WITHIN = 10.0
+"""Seconds that a peer may take to read one message."""
+FRAMES_A_MINUTE = 60
+TOO_MANY_FRAMES, NOT_TEXT, GONE = 1008, 1003, 1005
+
+
+async def live(websocket: WebSocket) -> None:
+    """/ws: refuse the handshake with a status of HTTP, or push the board until either side ends it."""
+    web = web_of(websocket)
+    try:
+        connection, claims = await _admit(web, websocket)
+    except ScoreboardError as error:
+        request_id = websocket.scope["request_id"]
+        logs.event(
+            logs.security,
+            logs.WS_REJECTED,
+            logging.WARNING,
+            requestId=request_id,
+            code=error.code,
+            client=web.admission.address(websocket.scope),
+        )
+        await websocket.send_denial_response(problem(error, request_id))
+        return
+    opened = time.monotonic()
+    code = GONE
+    try:
+        await websocket.accept(PROTOCOL if PROTOCOL in websocket.scope["subprotocols"] else None)
+        logs.event(log, logs.WS_CONNECTED, userId=claims.sub, requestId=websocket.scope["request_id"])
+        code = await _serve(web, websocket, connection, claims)
+    finally:
+        web.connections.release(connection)
+        logs.event(
+            log,
+            logs.WS_DISCONNECTED,
+            userId=claims.sub,
+            code=code,
+            seconds=round(time.monotonic() - opened),
+            requestId=websocket.scope["request_id"],
+            reason="slow" if code in (SLOW, SILENT) else "closed",
+        )
+
+
+async def _admit(web: Web, websocket: WebSocket) -> tuple[Connection, Claims]:
+    """Check a handshake. Source: contract, section 6, for the order."""
+    if not _origin_allowed(websocket.headers.get("origin"), websocket.headers.get("host"), web):
+        raise ForeignOrigin("This page may not open a socket here.")
+    await web.admission.handshake(websocket.scope)
+    token = _token(websocket)
+    if token is None:
+        raise Unauthorized("A token is needed.")
+    claims = web.tokens.verify(token)
+    state = await web.sessions.check_or_trust(claims)
+    if not state.active:
+        raise Suspended("This account is suspended.")
+    if websocket.query_params.get("board", ALL_TIME) != ALL_TIME:
+        raise NotFound("There is no such board.")
+    address = limited_as(web.admission.address(websocket.scope), web.settings.trusted_networks)
+    return web.connections.admit(claims.sub, claims.ver, address), claims
+
+
+def _token(websocket: WebSocket) -> str | None:
+    for protocol in websocket.scope["subprotocols"]:
+        if protocol.startswith("bearer."):
+            return str(protocol.removeprefix("bearer."))
+    return bearer(websocket) or websocket.query_params.get("token")
+
+
+def _origin_allowed(origin: str | None, host: str | None, web: Web) -> bool:
+    """Tell whether a page of this origin may connect; hosts are compared, since TLS may end before us."""
+    if origin is None:
+        return True
+    theirs = _host(origin)
+    if theirs is None:
+        return False
+    if web.settings.allowed_origins:
+        return any(_host(allowed) == theirs for allowed in web.settings.allowed_origins)
+    scheme = urlsplit(origin).scheme
+    return theirs == _host(f"{scheme}://{host}")
+
+
+def _host(origin: str) -> tuple[str, int] | None:
+    try:
+        parts = urlsplit(origin)
+        default = {"http": 80, "https": 443}[parts.scheme]
+        return (parts.hostname, parts.port or default) if parts.hostname else None
+    except (ValueError, KeyError):
+        return None
+
+
+async def _serve(web: Web, websocket: WebSocket, connection: Connection, claims: Claims) -> int:
+    """Push and listen until the socket is to end, and give its close code."""
+    loop = asyncio.get_running_loop()
+    expiry = loop.call_later(max(0.0, claims.exp - time.time()), connection.close, TOKEN_OVER)
+    pusher = asyncio.create_task(_push(websocket, web.board, web.settings.push_interval))
+    listener = asyncio.create_task(_listen(websocket))
+    try:
+        ends: set[asyncio.Future[Any]] = {pusher, listener, connection.closing}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if listener.done() and (gone := listener.result()[1]):
+            return gone
+        code = connection.closing.result() if connection.closing.done() else 0
+        code = code or (listener.result()[0] if listener.done() else pusher.result())
+    finally:
+        expiry.cancel()
+        for task in (pusher, listener):
+            task.cancel()
+        await asyncio.gather(pusher, listener, return_exceptions=True)
+    if code != GONE:
+        try:
+            async with asyncio.timeout(1):
+                await websocket.close(code)
+        except (TimeoutError, RuntimeError, WebSocketDisconnect):
+            pass  # the peer reads nothing, or has gone; the connection is cut
+    return code
+
+
+async def _push(websocket: WebSocket, board: LiveBoard, interval: float) -> int:
+    """Send each new board, at most one an `interval`, and heartbeats; give the close code when that fails."""
+    loop = asyncio.get_running_loop()
+    seen: messages.Update | None = None
+    next_push = loop.time()
+    next_heartbeat = next_push + HEARTBEAT_EVERY
+    while True:
+        try:
+            async with asyncio.timeout_at(next_heartbeat):
+                await asyncio.sleep(next_push - loop.time())
+                update = await board.newer_than(seen)
+            text = update.text
+        except TimeoutError:
+            next_heartbeat = loop.time() + HEARTBEAT_EVERY
+            if seen is None:
+                continue
+            update, text = seen, board.heartbeat(seen)
+        try:
+            async with asyncio.timeout(SEND_WITHIN):
+                await websocket.send_text(text)
+        except TimeoutError:
+            return SLOW
+        except (WebSocketDisconnect, RuntimeError):  # it is gone; the listener is told with which code
+            return GONE
+        if update is not seen:
+            seen, next_push = update, loop.time() + interval
+
+
+async def _listen(websocket: WebSocket) -> tuple[int, int]:
+    """Watch what the peer sends: nothing is asked of it, but much is refused.
+
+    Returns:
+        The code to close with, and the code that the peer, or the server, has closed it with already; one is 0.
+    """
+    arrivals: deque[float] = deque(maxlen=FRAMES_A_MINUTE)
+    while True:
+        message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return 0, message.get("code") or GONE
+        if message.get("text") is None:
+            return NOT_TEXT, 0
+        now = time.monotonic()
+        if len(arrivals) == FRAMES_A_MINUTE and now - arrivals[0] < 60:
+            return TOO_MANY_FRAMES, 0
+        arrivals.append(now)

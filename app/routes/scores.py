@@ -1,0 +1,57 @@
+"""The board over HTTP, and the rules of scoring."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.domain.errors import NotFound, Unauthorized
+from app.domain.ids import ALL_TIME
+from app.http import JSON
+from app.web import bearer, web_of
+
+
+async def top_scores(request: Request) -> Response:
+    """GET /top-scores"""
+    web = web_of(request)
+    token = bearer(request)
+    if token is not None:
+        claims = web.tokens.verify(token)
+        await web.sessions.check_or_trust(claims)
+        await web.admission.read(request.scope, claims)
+    elif web.settings.top_scores_need_token:
+        raise Unauthorized("A token is needed: Authorization: Bearer <token>.")
+    if request.query_params.get("board", ALL_TIME) != ALL_TIME:
+        raise NotFound("There is no such board.")
+    update = await web.board.now()
+    headers = {"ETag": update.etag, "Cache-Control": "no-cache"}
+    if _matches(request.headers.getlist("if-none-match"), update.etag):
+        return Response(status_code=304, headers=headers)
+    return Response(update.payload, media_type="application/json", headers=headers)
+
+
+async def jwks(request: Request) -> Response:
+    """GET /.well-known/jwks.json: the keys that board messages can be verified with."""
+    keys = web_of(request).publisher.signer.jwks()
+    return JSON(keys, headers={"Cache-Control": "max-age=300"}, media_type="application/jwk-set+json")
+
+
+async def action_types(request: Request) -> Response:
+    """GET /action-types"""
+    return JSON(
+        {
+            "types": [
+                {
+                    "type": name,
+                    "points": it.points,
+                    "minSeconds": it.min_seconds,
+                    "maxSeconds": it.max_seconds,
+                    "perDay": it.per_day,
+                }
+                for name, it in web_of(request).rules.items()
+            ]
+        }
+    )
+
+
+def _matches(headers: list[str], etag: str) -> bool:
+    # Weak comparison, as RFC 9110 wants it for If-None-Match.
+    return any(part.strip().removeprefix("W/") in (etag, "*") for part in ",".join(headers).split(","))

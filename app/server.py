@@ -1,0 +1,78 @@
+"""Serving the application with uvicorn."""
+
+import signal
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.supervisors import Multiprocess
+
+from app import http_protocol, websockets
+from app.domain import fraud, scoring
+from app.main import create_app
+from config import logs, rules, settings
+
+SWITCH_INTERVAL = 0.0005
+"""Seconds for which one thread may hold the interpreter: the default holds threads at the database back."""
+
+
+def application() -> ASGIApp:
+    """Make this process's application: what uvicorn calls, in each of its processes."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    config = settings.load_or_exit()
+    logs.set_up(config.log_level, json=config.production)
+    return create_app(config)
+
+
+def serve() -> None:
+    """Check settings and rules, then serve on `PORT` with `WEB_CONCURRENCY` processes."""
+    # uvicorn raises its signal once more when it has shut down, and the default action would be death by signal.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    config = settings.load_or_exit()
+    logs.set_up(config.log_level, json=config.production)
+    rules.load_or_exit("SCORING_FILE", config.scoring_file, scoring.parse)
+    rules.load_or_exit("FRAUD_FILE", config.fraud_file, fraud.parse)  # the worker's, but a mistake should show here too
+    server_config = uvicorn.Config(
+        "app.server:application",
+        factory=True,
+        host="0.0.0.0",
+        port=config.port,
+        workers=config.web_concurrency,
+        loop="uvloop",
+        http=http_protocol.Protocol,
+        ws=websockets.Protocol,
+        ws_max_size=4096,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=20,
+        backlog=2048,
+    )
+    listener = _listen(config.port)
+    if config.web_concurrency > 1:
+        Multiprocess(server_config, sockets=[listener]).run()
+    else:
+        uvicorn.Server(server_config).run(sockets=[listener])
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _listen(port: int) -> socket.socket:
+    """Open the port, or end the process with one line."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("0.0.0.0", port))
+    except OSError as error:
+        settings.exit_with([f"PORT: {port} can't be opened: {error.strerror}"])
+    listener.set_inheritable(True)
+    return listener

@@ -1,0 +1,126 @@
+"""Whether a token that was once issued is still good: logged out, suspended, or gone.
+
+Writes find out in their own transaction, exactly. Reads and sockets ask here: a user is looked up in the database on
+first sight and remembered; every process polls the audit events that end tokens and looks those users up again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from cachetools import LRUCache
+
+from app.auth import Claims
+from app.batching import Batcher
+from app.domain.errors import ScoreboardError, Unauthorized, Unavailable
+from app.domain.ids import UserId
+from app.threads import Threads
+from db import audit_events, users
+from db.transaction import in_transaction
+from db.users import UserState
+
+log = logging.getLogger("scoreboard.sessions")
+
+POLL_EVERY = 2.0
+OVERLAP = 30.0
+"""Seconds before the last look that are looked at again: ids and times of events commit out of order."""
+REMEMBERED = 100_000
+CHUNK = 1000
+
+GONE = UserState(token_version=-1, active=False, role="")
+"""The state of a user who does not exist."""
+
+
+class Sessions:
+    """The users that this process has seen, as the database had them seconds ago at most.
+
+    `on_change(user_id, state)` is called for each user whose tokens may have lost their worth.
+    """
+
+    def __init__(self, engine: sa.Engine, threads: Threads, on_change: Callable[[UserId, UserState], None]) -> None:
+        self._engine = engine
+        self._threads = threads
+        self._on_change = on_change
+        self._known: LRUCache[UserId, UserState] = LRUCache(REMEMBERED)
+        self._lookups: Batcher[UserId, UserState] = Batcher("sessions", self._look_up, lanes=1, patience=2.5)
+        self._since: datetime | None = None
+        self.behind = False
+        """Whether a poll has failed, so that more may have happened than events tell."""
+
+    async def check(self, claims: Claims) -> UserState:
+        """Give the state of a token's user.
+
+        Raises:
+            Unauthorized: when the token was revoked or its user is gone.
+            Unavailable: when the database is away and the user was not seen before.
+        """
+        state = self._known.get(claims.sub)
+        if state is None or claims.ver > state.token_version:
+            # A token newer than what is known here is one of a login after a logout.
+            state = await self._lookups.submit(claims.sub)
+            self._known[claims.sub] = state
+        if state.token_version != claims.ver:
+            raise Unauthorized("The token is no longer valid.")
+        return state
+
+    async def check_or_trust(self, claims: Claims, *, patience: float = 2.5) -> UserState:
+        """Like `check`, but while the database is away trust a token whose signature and expiry are good.
+
+        Args:
+            patience: seconds after which a database that doesn't answer counts as away.
+        """
+        try:
+            async with asyncio.timeout(patience):
+                return await self.check(claims)
+        except (Unavailable, TimeoutError):
+            if (known := self._known.get(claims.sub)) and known.token_version > claims.ver:
+                raise Unauthorized("The token is no longer valid.") from None
+            self.behind = True
+            return known or UserState(claims.ver, active=True, role="player")
+
+    async def refresh(self, user_ids: Iterable[UserId]) -> None:
+        """Read the users anew, and tell of each."""
+        wanted = list(user_ids)
+        for first in range(0, len(wanted), CHUNK):
+            chunk = wanted[first : first + CHUNK]
+            for user_id, state in zip(chunk, await self._threads.run(self._look_up, chunk), strict=True):
+                self._known[user_id] = state
+                self._on_change(user_id, state)
+
+    async def poll_for_ever(self, connected: Callable[[], Iterable[UserId]]) -> None:
+        """Follow the events that end tokens; `connected` gives the users who have a socket here."""
+        while True:
+            try:
+                await self._poll(connected)
+            except ScoreboardError as error:
+                self.behind = True
+                log.debug("sessions can't be polled: %s", error)
+            except Exception:
+                self.behind = True
+                log.exception("polling sessions failed")
+            await asyncio.sleep(POLL_EVERY)
+
+    async def _poll(self, connected: Callable[[], Iterable[UserId]]) -> None:
+        now, changed = await self._threads.run(
+            in_transaction,
+            self._engine,
+            lambda conn: audit_events.tokens_changed(conn, self._since, overlap=OVERLAP),
+        )
+        here = set(connected())
+        concerned = [user_id for user_id in changed if user_id in here or user_id in self._known]
+        if self.behind:
+            # Sockets may have been let in on trust, and a restored database may know less than we do.
+            self._known.clear()
+            concerned = list(here)
+            self.behind = False
+        await self.refresh(concerned)
+        self._since = now
+
+    def _look_up(self, user_ids: Sequence[UserId]) -> list[UserState]:
+        found = in_transaction(self._engine, lambda conn: users.states(conn, user_ids))
+        return [found.get(user_id, GONE) for user_id in user_ids]
+
+    def close(self) -> None:
+        self._lookups.close()

@@ -1,0 +1,24 @@
+"""One call serves all who ask while it is under way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class SingleFlight(Generic[T]):
+    """Makes a call for the first who asks; the others wait for what it gives."""
+
+    def __init__(self) -> None:
+        self._flight: asyncio.Task[T] | None = None
+
+    async def run(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Give what the call under way gives, or that of a new one."""
+        if self._flight is None or self._flight.done():
+
+            async def fly() -> T:
+                return await call()
+
+            self._flight = asyncio.create_task(fly())
+        return await asyncio.shield(self._flight)

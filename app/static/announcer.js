@@ -1,0 +1,28 @@
+/** Tells a screen reader of the leader and of oneself: the newest state alone, no more often than one can listen to. */
+
+import { ownEntry } from "./board.js";
+import { $ } from "./elements.js";
+import { grouped } from "./numbers.js";
+
+/** @typedef {import("/scoreboard.js").Entry} Entry */
+
+const EVERY_MS = 10_000;
+
+let timer;
+let announcement = "";
+let announcedAt = -EVERY_MS;
+
+/** @param {Entry[]} payload @param {Entry[]} before */
+export function announce(payload, before) {
+  const own = ownEntry(payload);
+  const leader = payload[0];
+  if (own && own.rank !== ownEntry(before)?.rank) announcement = `You are now on rank ${own.rank}.`;
+  else if (leader && leader.userId !== before[0]?.userId) {
+    announcement = `${leader.username} leads with ${grouped(leader.score)} points.`;
+  } else return;
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    announcedAt = performance.now();
+    $("announcer").textContent = announcement;
+  }, Math.max(0, announcedAt + EVERY_MS - performance.now()));
+}

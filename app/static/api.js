@@ -1,0 +1,76 @@
+/** Calls to the service, and how they fail. */
+
+const TIMEOUT_MS = 10_000;
+const LONGEST_PAUSE_MS = 5_000;
+
+/** A call that didn't succeed. `status` 0: no answer at all. */
+export class CallError extends Error {
+  constructor(status, problem = {}, retryAfter = null) {
+    super(problem.detail || problem.title || `Status ${status}`);
+    this.status = status;
+    this.problem = problem;
+    this.code = problem.code ?? "";
+    this.retryAfter = retryAfter; // seconds
+  }
+}
+
+let token = null;
+let tokenRefused = () => {};
+
+/** The server's clock minus ours, in milliseconds. */
+export let clockSkew = 0;
+
+/** Presents this token with every call from now on; null for none. */
+export function authorize(next) {
+  token = next;
+}
+
+/** Sets what to do when the server refuses the token at hand. */
+export function onTokenRefused(callback) {
+  tokenRefused = callback;
+}
+
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Calls the service; only what may safely run twice is given more than one try. */
+export async function call(method, path, { body, headers = {}, tries = 1 } = {}) {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await callOnce(method, path, body, headers);
+    } catch (error) {
+      if (attempt >= tries || ![0, 503].includes(error.status)) throw error;
+      await pause(Math.min((error.retryAfter ?? attempt) * 1000, LONGEST_PAUSE_MS) * (0.5 + Math.random()));
+    }
+  }
+}
+
+async function callOnce(method, path, body, headers) {
+  const presented = token;
+  const all = { Accept: "application/json", ...headers };
+  if (presented) all.Authorization = `Bearer ${presented}`;
+  if (body) all["Content-Type"] = "application/json";
+  let response, text;
+  try {
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    response = await fetch(path, { method, headers: all, body: body && JSON.stringify(body), signal });
+    text = await response.text();
+  } catch {
+    throw new CallError(0, { detail: "The server can't be reached. Check your connection and try again." });
+  }
+  const date = Date.parse(response.headers.get("Date") ?? "");
+  if (date) clockSkew = date + 500 - Date.now(); // the header is cut to whole seconds
+  const data = parse(text);
+  if (response.ok || response.status === 304) return { status: response.status, headers: response.headers, data };
+  if (response.status === 401 && presented && presented === token) tokenRefused();
+  const wait = parseInt(response.headers.get("Retry-After") ?? "", 10);
+  throw new CallError(response.status, data ?? {}, Number.isNaN(wait) ? null : wait);
+}
+
+/** Returns null for what is no JSON, as a proxy's error page. */
+export function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

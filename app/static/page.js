@@ -1,0 +1,82 @@
+/** The live page, wired. Whatever players typed reaches it through textContent alone. */
+
+import { showPanel, signIn, switchForm } from "./account.js";
+import { announce } from "./announcer.js";
+import { redraw, show, shown } from "./board.js";
+import { $ } from "./elements.js";
+import { goLive, leaveLive, onBoard, poll } from "./live.js";
+import { attend, say } from "./messages.js";
+import { cancel, complete, resume, showAction, start } from "./play.js";
+import { forgetProfile, loadProfile, loadProfileSoon, showProfile } from "./profile.js";
+import { logOut, onEnd, renewIfDue, restore, session } from "./session.js";
+import { loadTypes } from "./types.js";
+
+function takeBoard(board) {
+  const before = shown;
+  if (!show(board)) return;
+  if (before) announce(board.payload, before.payload);
+  showProfile();
+  if (session) loadProfileSoon();
+}
+
+function enter() {
+  say($("guest-message"), "");
+  say($("player-message"), "");
+  showPanel();
+  redraw();
+  showProfile();
+  goLive();
+  if (!shown) poll();
+  loadTypes();
+  resume();
+  loadProfile();
+}
+
+function leave(message) {
+  leaveLive();
+  showPanel();
+  showAction(null);
+  forgetProfile();
+  redraw();
+  say($("guest-message"), message);
+  poll();
+}
+
+async function signInAndEnter() {
+  await signIn();
+  enter();
+}
+
+function onSubmit(id, box, work) {
+  $(id).addEventListener("submit", (event) => {
+    event.preventDefault();
+    attend($(id).querySelector(".primary"), $(box), work);
+  });
+}
+
+function onClick(id, box, work) {
+  $(id).addEventListener("click", () => attend($(id), $(box), work));
+}
+
+onSubmit("sign-in", "guest-message", signInAndEnter);
+onSubmit("start", "player-message", start);
+onClick("complete", "player-message", complete);
+onClick("cancel", "player-message", cancel);
+onClick("sign-out", "player-message", logOut);
+$("switch").addEventListener("click", switchForm);
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  renewIfDue();
+  poll();
+  loadProfile();
+});
+addEventListener("online", poll);
+
+onBoard(takeBoard);
+onEnd(leave);
+restore();
+if (session) enter();
+else {
+  showPanel();
+  poll();
+}

@@ -1,0 +1,103 @@
+/** Who is signed in, in this tab: the token, kept until it ends and renewed before it does. */
+
+import { authorize, call, onTokenRefused, parse } from "./api.js";
+import { SUSPENDED_TEXT } from "./messages.js";
+
+/** @typedef {{accessToken: string, userId: string, username: string, renewAt: number, expiresAt: number}} Session */
+
+const RENEW_AFTER = 2 / 3; // of the token's life
+const RENEW_RETRY_MS = 15_000;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+export const ENDED_TEXT = "Your session has ended. Please sign in again.";
+
+/** @type {Session | null} */
+export let session = null;
+let ended = (/** @type {string} */ _message) => {};
+let renewTimer;
+let renewing = null;
+
+onTokenRefused(() => end(ENDED_TEXT));
+
+/** Sets what to do when the session ends; it is given the reason, in words. */
+export function onEnd(callback) {
+  ended = callback;
+}
+
+/** Takes up the session that this tab had before it was loaded anew. */
+export function restore() {
+  session = parse(sessionStorage.getItem("session") ?? "null");
+  if (!session) return;
+  authorize(session.accessToken);
+  renewIn(session.renewAt - Date.now());
+}
+
+export async function register(username, email, password) {
+  await call("POST", "/auth/register", { body: { username, email, password } });
+}
+
+export async function logIn(username, password) {
+  const { data } = await call("POST", "/auth/login", { body: { username, password } });
+  keep(data, username);
+}
+
+export async function logOut() {
+  const told = await call("POST", "/auth/logout").then(() => true, () => false);
+  if (!session && !told) return; // it had ended already, and said so
+  end(told ? "You are signed out, on every device." : "You are signed out here; the server couldn't be told.");
+}
+
+/** Writes the name as the server has it. */
+export function rename(username) {
+  session.username = username;
+  sessionStorage.setItem("session", JSON.stringify(session));
+}
+
+/** Renews a token that is close to its end; timers are late after a laptop's sleep, so others ask too. */
+export async function renewIfDue() {
+  if (!session) return;
+  const now = Date.now();
+  // A timer may be early by this clock, and a timer that is not set again would let the session run out.
+  if (now < session.renewAt) return renewIn(session.renewAt - now);
+  if (now >= session.expiresAt) return end("Your session has expired. Please sign in again.");
+  await renew();
+}
+
+/** Renews the token now. A refusal ends the session; a server out of reach is asked again later. */
+export function renew() {
+  renewing ??= (async () => {
+    const before = session;
+    try {
+      const { data } = await call("POST", "/auth/refresh");
+      if (session === before) keep(data, session.username);
+    } catch (error) {
+      if (session !== before || !session) return;
+      if (error.status === 403) return end(SUSPENDED_TEXT);
+      renewIn(Math.max(0, Math.min(RENEW_RETRY_MS, session.expiresAt - Date.now())));
+    } finally {
+      renewing = null;
+    }
+  })();
+  return renewing;
+}
+
+/** Forgets the session and says why. */
+export function end(message) {
+  session = null;
+  authorize(null);
+  sessionStorage.clear();
+  clearTimeout(renewTimer);
+  ended(message);
+}
+
+function keep({ accessToken, userId, expiresIn }, username) {
+  const [now, life] = [Date.now(), expiresIn * 1000];
+  session = { accessToken, userId, username, renewAt: now + life * RENEW_AFTER, expiresAt: now + life };
+  authorize(accessToken);
+  sessionStorage.setItem("session", JSON.stringify(session));
+  renewIn(session.renewAt - now);
+}
+
+function renewIn(ms) {
+  clearTimeout(renewTimer);
+  renewTimer = setTimeout(renewIfDue, Math.min(ms, LONGEST_TIMER_MS));
+}

@@ -1,0 +1,127 @@
+"""uvicorn's WebSocket protocol, with an end to connections that never read, and its faults made good.
+
+A close frame, and a transport that closes politely, wait behind whatever the peer did not read, so they may wait for
+ever. When the application has finished with a socket, or pings got no answer, the connection is cut.
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.datastructures import Headers
+from websockets.frames import CloseCode, Frame
+from websockets.http11 import Response
+from websockets.protocol import State
+
+from app.domain.errors import Malformed, ScoreboardError, Unavailable
+from app.domain.ids import new_id
+from app.http import problem
+
+CUT_AFTER = 2.0
+"""Seconds that the closing handshake may take."""
+
+MOST_PIECES = 60
+"""Frames that one message may be made of."""
+
+SILENT = 1006
+"""What the application is told when pings got no answer: a code that no peer can send."""
+
+
+class Protocol(WebSocketsSansIOProtocol):
+    """The protocol that `uvicorn.Config(ws=...)` is given."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Else it logs every header at the level DEBUG, the tokens among them.
+        self.conn.debug = False
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.transport.is_closing():
+            # uvicorn would leave it unanswered, and the connection open for ever.
+            self._refuse(Malformed("The request's line or its headers are too long."))
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
+            # uvicorn logs a traceback for what is the peer's mistake.
+            self.frames = []
+            self.conn.fail(CloseCode.INVALID_DATA)
+            self.handle_parser_exception()
+        else:
+            super().send_receive_event_to_app()
+
+    def handle_cont(self, event: Frame) -> None:
+        super().handle_cont(event)
+        if len(self.frames) > MOST_PIECES and not self.close_sent:
+            # Empty ones have no size that would be limited.
+            self.conn.fail(CloseCode.POLICY_VIOLATION)
+            self.handle_parser_exception()
+
+    def handle_parser_exception(self) -> None:
+        close = self.conn.close_sent
+        if close is None:  # a bad frame before the handshake was answered
+            self.transport.abort()
+        elif not self.close_sent:
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+            # What the peer still sends is read and dropped: closed with data unread, the kernel would send a reset,
+            # and the peer never learn the code.
+            self.transport.write_eof()
+            self.close_timer = self.loop.call_later(CUT_AFTER, self.transport.close)
+
+    def handle_ping(self) -> None:
+        pong = b"".join(self.conn.data_to_send())
+        if self.writable.is_set():  # one that pings and never reads gets nothing queued
+            self.transport.write(pong)
+
+    def keepalive_timeout(self) -> None:
+        # uvicorn itself tells the application 1005, as for any connection that was lost.
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": SILENT, "reason": "no answer to pings"})
+        super().keepalive_timeout()
+        self._cut_soon()
+
+    def shutdown(self) -> None:
+        if self.handshake_complete and self.conn.state is not State.OPEN:
+            # It is closing already. uvicorn would raise, and never come to the connections after this one.
+            self.stop_keepalive()
+            self.transport.close()
+        elif not self.handshake_complete and self.initial_response is None:
+            self._refuse(Unavailable("The process is stopping."))
+        else:
+            super().shutdown()
+
+    def _refuse(self, error: ScoreboardError) -> None:
+        """Answer a handshake in place of the application."""
+        answer = problem(error, new_id())
+        headers = Headers([*answer.headers.items(), ("Connection", "close")])
+        response = Response(error.status, HTTPStatus(error.status).phrase, headers, bytes(answer.body))
+        self.transport.write(response.serialize())
+        self.handshake_complete = self.close_sent = self.disconnected = True
+        self.transport.close()
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            # uvicorn forgets, and reports every handshake that was refused as an error of the application.
+            self.handshake_complete = True
+
+    def on_task_complete(self, task: "asyncio.Task[None]") -> None:
+        super().on_task_complete(task)
+        self._cut_soon()
+
+    def _cut_soon(self) -> None:
+        self.loop.call_later(CUT_AFTER, self._cut)
+
+    def _cut(self) -> None:
+        if not self.disconnected:
+            self.transport.abort()
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
