@@ -1,0 +1,23 @@
+FROM python:3.13-slim
+
+ENV PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1
+
+RUN useradd --system --create-home --home-dir /srv/scoreboard --shell /usr/sbin/nologin scoreboard
+WORKDIR /srv/scoreboard
+
+COPY requirements.txt ./
+RUN pip install -r requirements.txt
+
+COPY Procfile ./
+COPY config ./config
+COPY db ./db
+COPY app ./app
+COPY tasks ./tasks
+COPY workers ./workers
+
+USER scoreboard
+EXPOSE 8000
+CMD ["python", "-m", "app"]
