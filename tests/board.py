@@ -1,0 +1,52 @@
+"""Players and actions in the database, and the board as it stands there."""
+
+import sqlalchemy as sa
+
+from app import actions
+from app.board.vetting import Vetting
+from app.domain import scoring
+from app.domain.actions import CompletedAction, End, Start
+from app.domain.fraud import FraudRules
+from app.domain.ids import ActionId, UserId, new_id
+from config import rules
+from config.settings import HERE
+from db import users
+from db.transaction import in_transaction
+from tests.service import unique
+
+VETTING = Vetting(FraudRules(), default_award=10)
+RULES = scoring.parse(rules.read(HERE / "scoring.toml"))
+
+
+def add_user(engine: sa.Engine, name: str = "player") -> UserId:
+    user_id, username = UserId(new_id()), unique(name)
+    with engine.begin() as conn:
+        users.insert(conn, user_id, username=username, email=f"{username}@example.org", password_hash="-")
+    return user_id
+
+
+def completed(engine: sa.Engine, *user_ids: UserId) -> list[ActionId]:
+    """Complete an action of the default type for each of the users."""
+    starts = [Start(ActionId(new_id()), user_id, 0, "default", "192.0.2.1", "{}") for user_id in user_ids]
+    ends = [End(start.action_id, start.user_id, 0, "completed", "192.0.2.1") for start in starts]
+    in_transaction(engine, lambda conn: actions.start(conn, starts))
+    done = in_transaction(engine, lambda conn: actions.end(conn, ends, RULES))
+    assert all(isinstance(action, CompletedAction) for action in done), done
+    return [start.action_id for start in starts]
+
+
+def top(engine: sa.Engine) -> list[tuple[str, int]]:
+    with engine.connect() as conn:
+        return [
+            tuple(row) for row in conn.execute(sa.text("SELECT user_id::text, score FROM top_scores ORDER BY rank"))
+        ]
+
+
+def first_ten(engine: sa.Engine) -> list[tuple[str, int]]:
+    """The ten as SQL sees them, from all standings."""
+    query = """
+        SELECT user_id::text, score FROM standings JOIN users ON users.id = user_id
+        WHERE score > 0 AND status = 'active' ORDER BY score DESC, reached_at, user_id LIMIT 10
+    """
+    with engine.connect() as conn:
+        return [tuple(row) for row in conn.execute(sa.text(query))]

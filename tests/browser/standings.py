@@ -1,0 +1,28 @@
+"""Standings without actions: for what the board looks like, not for how it came about."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from app.board.publish import publish
+from app.board.top import refresh
+from app.domain.ids import ALL_TIME, UserId, new_id
+from db import standings, users
+from db.redis import Publisher
+from tests.service import Stores
+
+
+def stand(stores: Stores, points: dict[str, int]) -> None:
+    """Add points to players by name, who are made if need be, and publish the board."""
+    with stores.engine.begin() as conn:
+        earned = [(_user(conn, name, more), more, datetime.now(UTC)) for name, more in points.items()]
+        standings.raise_scores(conn, ALL_TIME, earned)
+        refresh(conn, ALL_TIME, [user_id for user_id, _, _ in earned])
+    publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
+
+
+def _user(conn: sa.Connection, name: str, more: int) -> UserId:
+    """Find or make a player, whose total grows by `more`."""
+    users.insert(conn, UserId(new_id()), username=name, email=f"{name}@example.org", password_hash="-")
+    query = "UPDATE users SET total_score = total_score + :more WHERE username = :name RETURNING id::text"
+    return UserId(conn.execute(sa.text(query), {"name": name, "more": more}).scalar_one())

@@ -1,0 +1,77 @@
+"""The board moves in every window, and comes back after whatever took it away."""
+
+import signal
+from collections.abc import Callable
+
+from playwright.sync_api import expect
+
+from tests.browser.windows import Windows, connection, expect_score, heading, message, sign_in, sign_up
+from tests.service import Player, Process, Service, unique
+
+Score = Callable[[dict[str, int]], None]
+
+
+def test_an_action_completed_in_one_window_moves_the_board_in_all_of_them_within_a_second(
+    windows: Windows, web: Process, worker: Process, alice: Player, bob: Player
+) -> None:
+    alice.score()  # the worker is awake
+    hers, his = windows.open(web.url), windows.open(web.url)
+    sign_in(hers, alice.username)
+    sign_in(his, bob.username)
+    for page in (hers, his):
+        expect(connection(page)).to_have_text("Live")
+        expect_score(page, alice.username, 10)
+
+    hers.get_by_role("button", name="Start").click()
+    hers.get_by_role("button", name="Complete").click()
+    expect_score(his, alice.username, 20, within=1)
+    expect_score(hers, alice.username, 20, within=1)
+    expect(message(hers)).to_have_text("+10 for default")
+    expect(hers.locator("#own-total")).to_have_text("20")
+
+
+def test_who_is_not_signed_in_sees_the_board_by_asking(windows: Windows, web: Process, score: Score) -> None:
+    page = windows.open(web.url, fake_clock=True)
+    expect(connection(page)).to_have_text("Sign in for live updates")
+    name = unique("polled")
+    score({name: 40})
+    page.clock.fast_forward(5_000)
+    expect_score(page, name, 40)
+
+
+def test_a_web_process_that_goes_and_comes_back_is_live_again_without_a_reload(
+    windows: Windows, service: Service, score: Score
+) -> None:
+    windows.provoke("/ws", "/auth/refresh", "/top-scores", "/users/")
+    first = service.web()
+    page = windows.open(first.url)
+    sign_up(page, unique("erin"))
+    expect(connection(page)).to_have_text("Live")
+    page.evaluate("() => { window.sameDocument = true; }")
+
+    first.signal(signal.SIGTERM)
+    expect(connection(page)).to_have_text("Reconnecting…")
+    first.stop()
+    service.web(port=first.port)
+    expect(connection(page)).to_have_text("Live", timeout=20_000)
+    name = unique("later")
+    score({name: 50})
+    expect_score(page, name, 50)
+    assert page.evaluate("() => window.sameDocument")
+
+
+def test_offline_is_said_and_online_is_live_again(windows: Windows, web: Process, score: Score) -> None:
+    windows.provoke("/ws", "/auth/refresh", "/top-scores", "/users/")
+    page = windows.open(web.url)
+    username = unique("dave")
+    sign_up(page, username)
+    expect(connection(page)).to_have_text("Live")
+
+    page.context.set_offline(True)
+    expect(connection(page)).to_have_text("You are offline")
+    name = unique("missed")
+    score({name: 60})
+    page.context.set_offline(False)
+    expect(connection(page)).to_have_text("Live", timeout=20_000)
+    expect_score(page, name, 60)
+    expect(heading(page)).to_have_text(username)

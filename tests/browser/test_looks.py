@@ -1,0 +1,70 @@
+"""How the page looks: on a phone, on a wall, and in the README."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.windows import Windows, connection, expect_score, row, sign_in
+from tests.service import ROOT, Player, Process
+
+PLAYERS = {
+    "Ingrid.S": 18_420,
+    "tomasz_w": 17_905,
+    "Mateo": 16_880,
+    "chloe.martin": 15_250,
+    "Yuki_H": 13_960,
+    "priya-n": 12_440,
+    "Oluwaseun": 11_870,
+    "nadia_b": 10_930,
+    "Felix": 9_780,
+    "sam.okafor": 9_310,
+    "Jonas_L": 8_650,
+    "lena.k": 7_990,
+}
+
+
+Score = Callable[[dict[str, int]], None]
+
+
+@pytest.fixture(scope="module")
+def clara(web: Process) -> Iterator[Player]:
+    player = Player(web.url, "Clara.V")
+    yield player
+    player.close()
+
+
+def test_the_board_as_the_readme_shows_it(windows: Windows, web: Process, clara: Player, score: Score) -> None:
+    score({**PLAYERS, "Clara.V": 13_200})
+    page = windows.open(web.url, fake_clock=True, viewport={"width": 1280, "height": 800}, timezone_id="UTC")
+    sign_in(page, clara.username)
+    expect(connection(page)).to_have_text("Live")
+    expect(page.locator("#own-rank")).to_have_text("6")
+    expect(page.get_by_role("radio", name="quest")).to_be_visible()
+    score({clara.username: 2_250, "nadia_b": 1_100})
+    expect_score(page, clara.username, 15_450)
+    expect(row(page, clara.username).locator(".rank")).to_have_text("4")
+    expect(page.locator("#rows tr")).to_have_count(10)
+    page.clock.fast_forward(5_000)
+    expect(page.locator("#own-total")).to_have_text("15,450")
+    _expect_no_sideways_scroll(page)
+    if os.environ.get("UPDATE_SCREENSHOTS"):
+        page.screenshot(path=ROOT / "docs" / "board.png")
+
+
+@pytest.mark.parametrize("width", [320, 390, 3840])
+def test_nothing_scrolls_sideways(windows: Windows, web: Process, clara: Player, score: Score, width: int) -> None:
+    longest = "W" * 32
+    score({longest: 9_007_199_254_740, clara.username: 1})
+    page = windows.open(web.url, viewport={"width": width, "height": 800})
+    expect(row(page, longest)).to_be_visible()
+    _expect_no_sideways_scroll(page)
+    sign_in(page, clara.username)
+    expect(page.get_by_role("radio", name="quest")).to_be_visible()
+    expect(connection(page)).to_have_text("Live")
+    _expect_no_sideways_scroll(page)
+
+
+def _expect_no_sideways_scroll(page: Page) -> None:
+    page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth")

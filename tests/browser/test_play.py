@@ -1,0 +1,138 @@
+"""Playing: with the mouse, with the keyboard alone, and against the rules."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.windows import Windows, connection, guest_message, heading, message, sign_in
+from tests.service import PASSWORD, Player, Process, Service, unique
+
+
+@pytest.fixture
+def page(windows: Windows, web: Process, alice: Player) -> Page:
+    """A window in which alice is signed in, and the types of actions are there."""
+    page = windows.open(web.url)
+    sign_in(page, alice.username)
+    expect(page.get_by_role("radio", name="quest")).to_be_visible()
+    return page
+
+
+def test_an_action_says_what_it_is_worth_and_counts(page: Page) -> None:
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("#running-hint")).to_have_text("Worth 10 points.")
+    page.get_by_role("button", name="Complete").click()
+    expect(message(page)).to_have_text("+10 for default")
+    expect(page.locator("#own-total")).to_have_text("10")
+
+
+def test_an_action_can_be_cancelled(page: Page) -> None:
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(message(page)).to_have_text("Cancelled.")
+    expect(page.get_by_role("button", name="Start")).to_be_focused()
+
+
+def test_an_action_outlives_a_reload(page: Page) -> None:
+    page.get_by_role("radio", name="quest").check()
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("#running-type")).to_have_text("quest")
+    page.reload()
+    expect(page.locator("#running-type")).to_have_text("quest")
+
+
+def test_an_action_that_was_completed_elsewhere_says_what_it_earned(
+    windows: Windows, page: Page, alice: Player
+) -> None:
+    windows.provoke("/actions/")
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("button", name="Complete")).to_be_focused()
+    alice.end(page.evaluate("() => sessionStorage.getItem('action')"))
+    page.get_by_role("button", name="Complete").click()
+    expect(message(page)).to_have_text("+10 for default")
+
+
+def test_too_soon_is_known_before_the_server_is_asked(page: Page) -> None:
+    page.get_by_role("radio", name="quest").check()
+    page.get_by_role("button", name="Start").click()
+    complete = page.get_by_role("button", name="Complete")
+    expect(complete).to_have_attribute("aria-disabled", "true")
+    complete.click(force=True)
+    expect(message(page)).to_contain_text("Not yet: this takes")
+    expect(complete).to_have_attribute("aria-disabled", "false")
+    complete.click()
+    expect(message(page)).to_have_text("+50 for quest")
+
+
+def test_a_fraud_rule_that_refuses_is_explained(windows: Windows, web: Process, alice: Player) -> None:
+    windows.provoke("/actions/")
+    page = windows.open(web.url)
+
+    def forget_least_duration(route: Route) -> None:
+        answer = route.fetch()
+        types = [{**rules, "minSeconds": 0} for rules in answer.json()["types"]]
+        route.fulfill(response=answer, body=json.dumps({"types": types}))
+
+    page.route("**/action-types", forget_least_duration)
+    sign_in(page, alice.username)
+    page.get_by_role("radio", name="quest").check()
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Complete").click()
+    expect(message(page)).to_contain_text("Not counted: that was against the rules.")
+    expect(page.locator("#running")).to_be_visible()
+
+
+def test_a_rate_limit_counts_down_until_one_may_try_again(windows: Windows, service: Service, alice: Player) -> None:
+    windows.provoke("/actions")
+    limited = service.web(RATE_LIMIT_CREATE="1/2 seconds")
+    page = windows.open(limited.url)
+    sign_in(page, alice.username)
+    start = page.get_by_role("button", name="Start")
+    start.click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(message(page)).to_have_text("Cancelled.")
+    start.click()
+    expect(message(page)).to_have_text(re.compile(r"too often .* try again in 0:02\."))
+    expect(message(page)).to_have_text(re.compile(r"try again in 0:01\."))
+    expect(message(page)).to_have_text("You can try again now.")
+    start.click()
+    expect(page.locator("#running")).to_be_visible()
+
+
+def test_everything_can_be_done_with_the_keyboard_alone(windows: Windows, web: Process) -> None:
+    page = windows.open(web.url)
+    keyboard = page.keyboard
+    expect(page.locator("#guest")).to_be_visible()
+
+    def press(*keys: str) -> None:
+        for key in keys:
+            keyboard.press(key)
+
+    press("Tab", "Tab", "Tab", "Tab", "Enter")  # username, password, sign in, "New here?"
+    expect(page.get_by_label("Username")).to_be_focused()
+    username = unique("keys")
+    keyboard.type(username)
+    press("Tab")
+    keyboard.type(f"{username}@example.org")
+    press("Tab")
+    keyboard.type(PASSWORD)
+    press("Enter")
+    expect(heading(page)).to_be_focused()
+    expect(heading(page)).to_have_text(username)
+    expect(page.get_by_role("radio", name="quest")).to_be_visible()
+
+    press("Tab", "Tab")  # sign out, the types
+    expect(page.get_by_role("radio", name="default")).to_be_focused()
+    press("ArrowDown", "Enter")
+    complete = page.get_by_role("button", name="Complete")
+    expect(complete).to_be_focused()
+    expect(complete).to_have_attribute("aria-disabled", "false")
+    press("Enter")
+    expect(message(page)).to_have_text("+50 for quest")
+    expect(page.get_by_role("button", name="Start")).to_be_focused()
+
+    press("Shift+Tab", "Shift+Tab", "Enter")
+    expect(guest_message(page)).to_have_text("You are signed out, on every device.")
+    expect(page.locator("#guest-title")).to_be_focused()
+    expect(connection(page)).to_have_text("Sign in for live updates")

@@ -1,0 +1,110 @@
+"""Windows on the page, each with a storage of its own, and what players do in them."""
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, WebError, expect
+
+from tests.service import PASSWORD
+
+# The browser's own lines about requests, which no page can keep from the console.
+_REQUEST_FAILED = re.compile(r"Failed to load resource: |WebSocket connection to ")
+
+
+class Windows:
+    """Opens windows and collects what they complain about: errors, policy violations, requests to elsewhere."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._contexts: list[BrowserContext] = []
+        self._complaints: list[str] = []
+        self._provoked: set[str] = set()
+
+    def open(self, url: str, *, fake_clock: bool = False, **options: Any) -> Page:
+        """Open the page in a window of its own, without animations unless asked for by `reduced_motion`.
+
+        Args:
+            fake_clock: its timers can be put forward; they run by themselves nevertheless.
+        """
+        context = self._browser.new_context(**{"reduced_motion": "reduce", "locale": "en-GB", **options})
+        self._contexts.append(context)
+
+        def on_console(line: ConsoleMessage) -> None:
+            if line.type not in ("error", "warning"):
+                return
+            where = f"{line.text} {line.location['url']}"
+            if not (_REQUEST_FAILED.match(line.text) and any(path in where for path in self._provoked)):
+                self._complaints.append(where)
+
+        def on_error(error: WebError) -> None:
+            self._complaints.append(str(error.error))
+
+        def on_request(request: Request) -> None:
+            if urlsplit(request.url).netloc != urlsplit(url).netloc:
+                self._complaints.append(f"a request to {request.url}")
+
+        context.on("console", on_console)
+        context.on("weberror", on_error)
+        context.on("request", on_request)
+        page = context.new_page()
+        if fake_clock:
+            page.clock.install()
+        page.goto(url)
+        return page
+
+    def provoke(self, *paths: str) -> None:
+        """Expect requests to these paths to fail."""
+        self._provoked.update(paths)
+
+    def close(self) -> list[str]:
+        """Close all windows and give the complaints."""
+        for context in self._contexts:
+            context.close()
+        return self._complaints
+
+
+def sign_up(page: Page, username: str) -> None:
+    """Make an account and be signed in."""
+    page.get_by_role("button", name="New here?").click()
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("E-mail").fill(f"{username}@example.org")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Create account").click()
+    expect(heading(page)).to_have_text(username)
+
+
+def sign_in(page: Page, username: str, password: str = PASSWORD) -> None:
+    """Fill in the form and send it."""
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+
+
+def heading(page: Page) -> Locator:
+    """The name of the one who is signed in."""
+    return page.locator("#player-name")
+
+
+def connection(page: Page) -> Locator:
+    return page.locator("#connection")
+
+
+def message(page: Page) -> Locator:
+    """What the player is told."""
+    return page.locator("#player-message")
+
+
+def guest_message(page: Page) -> Locator:
+    """What the one who isn't signed in is told."""
+    return page.locator("#guest-message")
+
+
+def row(page: Page, username: str) -> Locator:
+    """A player's row on the board."""
+    return page.locator("#rows tr", has=page.get_by_text(username, exact=True))
+
+
+def expect_score(page: Page, username: str, points: int, *, within: float = 10) -> None:
+    """Wait until the board shows a player with these points; `within` seconds."""
+    expect(row(page, username).locator(".score")).to_have_text(f"{points:,}", timeout=within * 1000)

@@ -1,0 +1,108 @@
+"""Fixtures: real stores, real processes, and players named by what they do."""
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+import redis
+import sqlalchemy as sa
+
+from db import engine as engines
+from db.migrate import migrate
+from tests.service import Player, Process, Service, Stores, unique
+
+# The same examples in every run: what fails in CI fails here.
+hypothesis.settings.register_profile("scoreboard", deadline=None, derandomize=True, database=None, print_blob=True)
+hypothesis.settings.load_profile("scoreboard")
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        pytest.exit(f"{name} is not set: run the tests with bin/test", returncode=2)
+    return value
+
+
+def _database_url(name: str) -> str:
+    url = sa.make_url(_variable("DATABASE_URL")).set(drivername="postgresql", database=name)
+    return url.render_as_string(hide_password=False)
+
+
+def _connect(name: str) -> sa.Engine:
+    url = _database_url(name).replace("postgresql://", "postgresql+psycopg2://")
+    return engines.connect(url, engines.OPERATOR, pool_size=10, name="test")
+
+
+@pytest.fixture(scope="session")
+def template() -> Iterator[sa.Engine]:
+    """A connection to the server, with a migrated database `scoreboard_template` to copy."""
+    server = _connect("postgres").execution_options(isolation_level="AUTOCOMMIT")
+    with server.connect() as conn:
+        conn.execute(sa.text("DROP DATABASE IF EXISTS scoreboard_template WITH (FORCE)"))
+        conn.execute(sa.text("CREATE DATABASE scoreboard_template"))
+    migrated = _connect("scoreboard_template")
+    migrate(migrated)
+    migrated.dispose()
+    yield server
+    server.dispose()
+
+
+@pytest.fixture(scope="module")
+def stores(template: sa.Engine, request: pytest.FixtureRequest) -> Iterator[Stores]:
+    """A database and a Redis for this module's tests alone, empty at its start."""
+    name = "test_" + request.module.__name__.rpartition(".")[2]
+    with template.connect() as conn:
+        conn.execute(sa.text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+        conn.execute(sa.text(f'CREATE DATABASE "{name}" TEMPLATE scoreboard_template'))
+    client = redis.Redis.from_url(_variable("REDIS_URL"), socket_timeout=5)
+    client.flushall()
+    engine = _connect(name)
+    yield Stores(_database_url(name), _variable("REDIS_URL"), engine, client)
+    engine.dispose()
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def service(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Starts processes on this module's stores; all of them are stopped at its end."""
+    service = Service(stores, tmp_path_factory.mktemp("logs"))
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="module")
+def web(service: Service) -> Process:
+    """A web process without rate limits."""
+    return service.web()
+
+
+@pytest.fixture
+def alice(web: Process) -> Iterator[Player]:
+    player = Player(web.url, unique("alice"))
+    yield player
+    player.close()
+
+
+@pytest.fixture
+def bob(web: Process) -> Iterator[Player]:
+    player = Player(web.url, unique("bob"))
+    yield player
+    player.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the logs of the processes with a test that fails."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for value in item.funcargs.values():
+            if isinstance(value, Service):
+                for process in value.processes:
+                    report.sections.append((_title(process.log), process.output()[-5000:]))
+    return report
+
+
+def _title(log: Path) -> str:
+    return f"Log of {log.stem}"

@@ -1,0 +1,229 @@
+"""What operators do over HTTP, and what everybody else is told."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from app.board import settle
+from app.domain.ids import ActionId, new_id
+from db.transaction import in_transaction
+from tests.board import VETTING
+from tests.service import Player, Process, Service, Stores, eventually, message, socket_of, unique
+
+
+@pytest.fixture
+def operator(web: Process, stores: Stores) -> Iterator[Player]:
+    player = Player(web.url, unique("operator"))
+    with stores.engine.begin() as conn:
+        conn.exec_driver_sql("UPDATE users SET role = 'admin' WHERE id = %s", (player.user_id,))
+        conn.exec_driver_sql(
+            "INSERT INTO audit_events (kind, user_id, actor) VALUES ('role_changed', %s, 'shell')", (player.user_id,)
+        )
+    yield player
+    player.close()
+
+
+def settled(stores: Stores, player: Player) -> str:
+    """Complete an action and settle it without a worker."""
+    action_id = player.started()
+    assert player.end(action_id).status_code == 200
+    in_transaction(stores.engine, lambda conn: settle.settle(conn, [ActionId(action_id)], VETTING))
+    return action_id
+
+
+def held(stores: Stores, player: Player) -> str:
+    """Complete an action and hold it back."""
+    action_id = player.started()
+    assert player.end(action_id).status_code == 200
+    in_transaction(stores.engine, lambda conn: settle.set_aside(conn, ActionId(action_id)))
+    return action_id
+
+
+def closed_with(socket: Any) -> int:
+    """Receive until the server closes the socket, and give its code."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            message(socket, within=5)
+    return int(socket.close_code)
+
+
+def shown(player: Player) -> list[str]:
+    return [row["userId"] for row in player.http.get("/top-scores").json()]
+
+
+EVERY = [
+    ("GET", "/admin/actions"),
+    ("POST", "/admin/actions/{}/release"),
+    ("POST", "/admin/actions/{}/reverse"),
+    ("GET", "/admin/users"),
+    ("POST", "/admin/users/{}/suspend"),
+    ("POST", "/admin/users/{}/reinstate"),
+    ("POST", "/admin/users/{}/adjust"),
+    ("GET", "/admin/flags"),
+    ("PUT", "/admin/flags/broadcast"),
+    ("GET", "/admin/audit"),
+    ("GET", "/admin/stats"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), EVERY)
+def test_players_and_strangers_are_refused(alice: Player, method: str, path: str) -> None:
+    url = path.format(alice.user_id)
+    assert alice.http.request(method, url, json={}).status_code == 403
+    assert alice.http.request(method, url, json={}, headers={"authorization": ""}).status_code == 401
+
+
+def test_a_held_action_is_listed_with_its_verdict_and_released(operator: Player, alice: Player, stores: Stores) -> None:
+    action_id = held(stores, alice)
+    listed = operator.http.get("/admin/actions?settlement=held").json()
+    mine = next(item for item in listed["items"] if item["actionId"] == action_id)
+    assert (mine["username"], mine["settlement"]) == (alice.username, "held")
+    assert mine["verdict"] == {
+        "rule": "unsettleable",
+        "reason": "It could not be settled in five attempts.",
+        "facts": {},
+    }
+    assert alice.settlement(action_id) == "held"
+    assert alice.user_id not in shown(operator)
+
+    answer = operator.http.post(f"/admin/actions/{action_id}/release", json={"reason": "looked at it"})
+
+    assert answer.status_code == 200
+    assert answer.json()["settlement"] == "cleared"
+    eventually(lambda: alice.user_id in shown(operator), within=2, what="the released points")
+    assert operator.http.post(f"/admin/actions/{action_id}/release", json={}).status_code == 409
+    assert stores.rows(
+        "SELECT kind, actor, reason FROM audit_events WHERE action_id = :id ORDER BY id DESC LIMIT 1", id=action_id
+    ) == [("released", operator.user_id, "looked at it")]
+
+
+def test_the_list_goes_on_where_it_ended(operator: Player, alice: Player, stores: Stores) -> None:
+    ids = [held(stores, alice) for _ in range(3)]
+    found, cursor = [], ""
+    while True:
+        page = operator.http.get(f"/admin/actions?settlement=held&limit=2{cursor}").json()
+        found += [item["actionId"] for item in page["items"]]
+        if page["nextCursor"] is None:
+            break
+        cursor = f"&cursor={page['nextCursor']}"
+    assert found == sorted(found, reverse=True)
+    assert set(ids) <= set(found)
+    for query in ("settlement=gone", "limit=0", "limit=201", "limit=x", "cursor=x"):
+        assert operator.http.get(f"/admin/actions?{query}").status_code == 400
+
+
+def test_a_reversed_action_leaves_the_board_at_once(operator: Player, alice: Player, stores: Stores) -> None:
+    action_id = settled(stores, alice)
+    assert operator.http.post(f"/admin/actions/{action_id}/reverse", json={}).status_code == 400
+    answer = operator.http.post(f"/admin/actions/{action_id}/reverse", json={"reason": "a macro"})
+    assert answer.json()["settlement"] == "reversed"
+    assert alice.http.get(f"/users/{alice.user_id}").json()["totalScore"] == 0
+    eventually(lambda: alice.user_id not in shown(operator), within=2, what="the board without the points")
+    assert operator.http.post(f"/admin/actions/{new_id()}/reverse", json={"reason": "x"}).status_code == 404
+
+
+def test_a_suspended_player_is_out_at_once_and_back_when_reinstated(
+    service: Service, web: Process, operator: Player, alice: Player, stores: Stores
+) -> None:
+    settled(stores, alice)
+    other = service.web()
+    with socket_of(web, alice) as here, socket_of(other, alice) as there:
+        message(here), message(there)
+        answer = operator.http.post(f"/admin/users/{alice.user_id}/suspend", json={"reason": "cheated"})
+        assert answer.status_code == 200
+        assert answer.json()["status"] == "suspended"
+        assert alice.start().status_code == 403
+        for socket in (here, there):
+            assert closed_with(socket) == 4403
+    eventually(lambda: alice.user_id not in shown(operator), within=5, what="the board without the player")
+    again = operator.http.post(f"/admin/users/{alice.user_id}/suspend", json={"reason": "cheated"})
+    assert again.status_code == 409
+    answer = operator.http.post(f"/admin/users/{alice.user_id}/reinstate", json={})
+    assert answer.json()["status"] == "active"
+    assert alice.start().status_code == 201
+    eventually(lambda: alice.user_id in shown(operator), within=5, what="the board with the player")
+
+
+def test_points_are_given_and_taken_but_never_below_zero(operator: Player, alice: Player) -> None:
+    url = f"/admin/users/{alice.user_id}/adjust"
+    assert operator.http.post(url, json={"points": 30, "reason": "a prize"}).json()["totalScore"] == 30
+    assert operator.http.post(url, json={"points": -31, "reason": "too many"}).status_code == 409
+    assert operator.http.post(url, json={"points": -30, "reason": "taken back"}).json()["totalScore"] == 0
+    for body in (
+        {"points": 0, "reason": "x"},
+        {"points": 1},
+        {"points": 1.5, "reason": "x"},
+        {"points": 1, "reason": ""},
+    ):
+        assert operator.http.post(url, json=body).status_code == 400
+    assert operator.http.post(url, json={"points": 1, "reason": "x" * 501}).status_code == 400
+
+
+def test_users_are_found_by_name_address_and_id(operator: Player, alice: Player) -> None:
+    for query in (alice.username, alice.username[:-1].upper(), f"{alice.username}@exa", alice.user_id):
+        items = operator.http.get("/admin/users", params={"query": query}).json()["items"]
+        assert alice.user_id in [item["userId"] for item in items]
+    assert operator.http.get("/admin/users", params={"query": "%"}).json()["items"] == []
+
+
+def test_while_broadcast_is_off_no_socket_gets_an_update_and_then_the_newest(
+    service: Service, web: Process, operator: Player, alice: Player, stores: Stores
+) -> None:
+    other = service.web()
+    with socket_of(web, alice) as here, socket_of(other, alice) as there:
+        for socket in (here, there):
+            message(socket)
+        answer = operator.http.put("/admin/flags/broadcast", json={"enabled": False, "reason": "maintenance"})
+        assert answer.json()["enabled"] is False
+        assert answer.json()["updatedBy"] == operator.user_id
+        assert operator.http.get("/admin/flags").json()["items"] == [answer.json()]
+        eventually(lambda: "switched off" in other.output(), within=5, what="the other process")
+        for times in (1, 2):
+            operator.http.post(f"/admin/users/{alice.user_id}/adjust", json={"points": 500, "reason": "a prize"})
+            top = operator.http.get("/top-scores").json()
+            assert [row["score"] for row in top if row["userId"] == alice.user_id] == [500 * times]
+        with socket_of(other, alice) as newcomer:
+            newest = message(newcomer)
+        for socket in (here, there):
+            with pytest.raises(TimeoutError):
+                socket.recv(timeout=0.3)
+        operator.http.put("/admin/flags/broadcast", json={"enabled": True})
+        assert message(here)["payload"] == message(there)["payload"] == newest["payload"]
+    assert operator.http.put("/admin/flags/other", json={"enabled": True}).status_code == 404
+
+
+def test_the_audit_is_clean_and_the_counters_count(operator: Player, alice: Player, stores: Stores) -> None:
+    settled(stores, alice)
+    checks = eventually(lambda: _clean(operator), within=5, what="a clean audit")
+    assert {"total-scores", "standings", "scored-once", "top-scores", "outbox"} <= set(checks)
+    stats = operator.http.get("/admin/stats").json()
+    assert stats["users"] >= 2
+    assert stats["settleLagSeconds"] == 0
+
+
+def _clean(operator: Player) -> list[str]:
+    answer = operator.http.get("/admin/audit").json()
+    return [check["name"] for check in answer["checks"]] if answer["ok"] else []
+
+
+def test_an_operator_who_logged_out_elsewhere_changes_nothing_more(
+    service: Service, operator: Player, alice: Player, stores: Stores
+) -> None:
+    other = service.web()
+    headers = {"authorization": f"Bearer {operator.token}"}
+    url = f"{other.url}/admin/users/{alice.user_id}/adjust"
+    body = {"points": 10, "reason": "a prize"}
+    assert operator.http.post(url, json=body, headers=headers).status_code == 200
+    assert operator.http.post("/auth/logout").status_code == 204
+    assert operator.http.post(url, json=body, headers=headers).status_code == 401
+    assert stores.value("SELECT total_score FROM users WHERE id = :id", id=alice.user_id) == 10
+
+
+def test_who_is_no_operator_any_more_changes_nothing_more(operator: Player, alice: Player, stores: Stores) -> None:
+    url, body = f"/admin/users/{alice.user_id}/adjust", {"points": 10, "reason": "a prize"}
+    assert operator.http.post(url, json=body).status_code == 200
+    stores.execute("UPDATE users SET role = 'player' WHERE id = :id", id=operator.user_id)
+    assert operator.http.post(url, json=body).status_code == 403

@@ -1,0 +1,230 @@
+"""Release, reverse, suspend, reinstate, adjust: the ranks close at once, and undoing restores the board exactly."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+
+import pytest
+import sqlalchemy as sa
+
+from app.board import audit, correct, rebuild, settle
+from app.board.publish import publish
+from app.domain.errors import NotFound, ScoreboardError
+from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
+from db import boards, invariants
+from db.redis import Publisher
+from db.transaction import in_transaction
+from tests.board import VETTING, add_user, completed, first_ten, top
+from tests.service import Stores
+
+OPERATOR = {"actor": "shell", "reason": "a test"}
+
+
+@pytest.fixture
+def engine(stores: Stores) -> sa.Engine:
+    """This module's database with nothing in it."""
+    with stores.engine.begin() as conn:
+        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE"))
+        boards.ensure(conn, ALL_TIME, new_id())
+    stores.redis.flushall()
+    return stores.engine
+
+
+def scored(engine: sa.Engine, user_id: UserId, times: int = 1) -> list[ActionId]:
+    """Complete and settle actions of a user."""
+    ids = [completed(engine, user_id)[0] for _ in range(times)]
+    in_transaction(engine, lambda conn: settle.settle(conn, ids, VETTING))
+    return ids
+
+
+def violations(engine: sa.Engine) -> dict[str, int]:
+    return {check.name: check.violations for check in in_transaction(engine, audit.audit) if check.violations}
+
+
+def test_number_eleven_moves_up_when_one_of_the_ten_is_reversed_and_down_when_released(engine: sa.Engine) -> None:
+    players = [add_user(engine) for _ in range(11)]
+    ids = [scored(engine, player)[0] for player in players]
+    before = top(engine)
+    assert [user_id for user_id, _ in before] == players[:10]
+
+    action = in_transaction(engine, lambda conn: correct.reverse(conn, ids[3], **OPERATOR))
+    assert action.settlement == "reversed"
+    assert [user_id for user_id, _ in top(engine)] == [*players[:3], *players[4:]]
+    assert violations(engine) == {}
+
+    action = in_transaction(engine, lambda conn: correct.release(conn, ids[3], **OPERATOR))
+    assert action.settlement == "cleared"
+    assert top(engine) == before
+    assert violations(engine) == {}
+
+
+def test_suspending_closes_the_ranks_and_reinstating_restores_them_ties_included(engine: sa.Engine) -> None:
+    players = [add_user(engine) for _ in range(12)]
+    for player in players:
+        scored(engine, player)
+    before = top(engine)
+    in_transaction(engine, lambda conn: correct.suspend(conn, players[0], **OPERATOR))
+    assert [user_id for user_id, _ in top(engine)] == players[1:11]
+    in_transaction(engine, lambda conn: correct.reinstate(conn, players[0], **OPERATOR))
+    assert top(engine) == before
+    assert violations(engine) == {}
+
+
+def test_points_settled_while_suspended_stand_after_the_reinstatement(engine: sa.Engine) -> None:
+    alice = add_user(engine)
+    ids = completed(engine, alice)
+    in_transaction(engine, lambda conn: correct.suspend(conn, alice, **OPERATOR))
+    in_transaction(engine, lambda conn: settle.settle(conn, ids, VETTING))
+    assert top(engine) == []
+    in_transaction(engine, lambda conn: correct.reinstate(conn, alice, **OPERATOR))
+    assert top(engine) == [(alice, 10)]
+
+
+def test_a_held_action_counts_when_it_is_released_and_never_when_reversed(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    first, second = completed(engine, alice, alice)
+    for action_id in (first, second):
+        in_transaction(engine, lambda conn, it=action_id: settle.set_aside(conn, it))  # type: ignore[misc]
+    assert top(engine) == []
+    in_transaction(engine, lambda conn: correct.release(conn, first, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.reverse(conn, second, **OPERATOR))
+    assert top(engine) == [(alice, 10)]
+    assert stores.value("SELECT total_score FROM users") == 10
+    assert violations(engine) == {}
+
+
+def test_adjusting_gives_and_takes_points_but_never_below_zero(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    in_transaction(engine, lambda conn: correct.adjust(conn, alice, 70, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.adjust(conn, alice, -30, **OPERATOR))
+    assert top(engine) == [(alice, 40)]
+    with pytest.raises(correct.BelowZero):
+        in_transaction(engine, lambda conn: correct.adjust(conn, alice, -41, **OPERATOR))
+    assert stores.value("SELECT total_score FROM users") == 40
+    assert violations(engine) == {}
+
+
+def test_a_reversal_whose_points_were_adjusted_away_is_refused(engine: sa.Engine) -> None:
+    alice = add_user(engine)
+    (action_id,) = scored(engine, alice)
+    in_transaction(engine, lambda conn: correct.adjust(conn, alice, -10, **OPERATOR))
+    with pytest.raises(correct.BelowZero):
+        in_transaction(engine, lambda conn: correct.reverse(conn, action_id, **OPERATOR))
+    assert violations(engine) == {}
+
+
+def test_what_is_not_in_the_right_state_is_a_conflict_and_what_is_not_there_not_found(engine: sa.Engine) -> None:
+    alice = add_user(engine)
+    (action_id,) = scored(engine, alice)
+    wrong = [
+        lambda conn: correct.release(conn, action_id, **OPERATOR),
+        lambda conn: correct.reinstate(conn, alice, **OPERATOR),
+    ]
+    for call in wrong:
+        with pytest.raises(correct.WrongState):
+            in_transaction(engine, call)
+    nobody = UserId(new_id())
+    with pytest.raises(NotFound):
+        in_transaction(engine, lambda conn: correct.suspend(conn, nobody, **OPERATOR))
+    with pytest.raises(NotFound):
+        in_transaction(engine, lambda conn: correct.reverse(conn, ActionId(new_id()), **OPERATOR))
+
+
+def test_every_change_is_on_record_with_actor_and_reason(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    (action_id,) = scored(engine, alice)
+    in_transaction(engine, lambda conn: correct.reverse(conn, action_id, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.release(conn, action_id, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.adjust(conn, alice, 5, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.suspend(conn, alice, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.reinstate(conn, alice, **OPERATOR))
+    events = stores.rows("SELECT kind, points, actor, reason FROM audit_events ORDER BY id")
+    assert events == [
+        ("reversed", -10, "shell", "a test"),
+        ("released", 10, "shell", "a test"),
+        ("adjusted", 5, "shell", "a test"),
+        ("suspended", None, "shell", "a test"),
+        ("reinstated", None, "shell", "a test"),
+    ]
+
+
+def test_the_audit_finds_each_kind_of_damage_and_the_rebuild_mends_the_board(engine: sa.Engine) -> None:
+    players = [add_user(engine) for _ in range(3)]
+    ids = [scored(engine, player)[0] for player in players]
+    damages = {
+        "total-scores": f"UPDATE users SET total_score = 11 WHERE id = '{players[0]}'",
+        "standings": f"UPDATE standings SET score = 11 WHERE user_id = '{players[1]}'",
+        "scored-once": f"INSERT INTO audit_events (kind, action_id, actor) VALUES ('reversed', '{ids[2]}', 'nobody')",
+        "top-scores": "UPDATE top_scores SET score = 99 WHERE rank = 3",
+        "outbox": f"UPDATE actions SET settlement = 'pending', settled_at = NULL, end_at = end_at - interval '1 hour'"
+        f" WHERE id = '{ids[0]}'",
+    }
+    for name, damage in damages.items():
+        with engine.connect() as conn, conn.begin() as transaction:
+            conn.execute(sa.text(damage))
+            found = {check.name: check.violations for check in _audit_in(conn)}
+            assert found[name] >= 1, name
+            transaction.rollback()
+    with engine.begin() as conn:
+        conn.execute(sa.text(damages["standings"]))
+        conn.execute(sa.text(damages["top-scores"]))
+    changed, version = in_transaction(engine, rebuild.rebuild)
+    assert changed == [players[1]]
+    assert version is not None
+    assert violations(engine) == {}
+    assert in_transaction(engine, rebuild.rebuild) == ([], None)
+
+
+def _audit_in(conn: sa.Connection) -> list[audit.Check]:
+    """Audit inside of a transaction that has begun, so that it sees what that has done."""
+    return [
+        audit.Check("total-scores", invariants.wrong_totals(conn)),
+        audit.Check("standings", invariants.wrong_standings(conn, ALL_TIME)),
+        *audit._cheap(conn, hours=audit.EVER),
+    ]
+
+
+def test_a_rebuild_while_others_settle_and_correct_changes_nothing(
+    engine: sa.Engine, stores: Stores, caplog: pytest.LogCaptureFixture
+) -> None:
+    players = [add_user(engine) for _ in range(13)]
+    random = Random(11)
+    publisher = Publisher.on(stores.redis)
+    for _ in range(8):
+        active = [UserId(str(row[0])) for row in stores.rows("SELECT id FROM users WHERE status = 'active'")]
+        ids = completed(engine, *random.choices(active, k=24))
+        reversible = [ActionId(str(row[0])) for row in stores.rows("SELECT id FROM actions WHERE settlement='cleared'")]
+        chunks = [ids[i : i + 8] for i in range(0, len(ids), 8)]
+        adjusted, suspended, reinstated = random.choices(players, k=3)
+        work = [
+            *(lambda conn, it=chunk: settle.settle(conn, it, VETTING) for chunk in chunks),
+            *(
+                lambda conn, it=it: correct.reverse(conn, it, **OPERATOR)
+                for it in random.sample(reversible, min(2, len(reversible)))
+            ),
+            lambda conn, it=adjusted: correct.adjust(conn, it, 15, **OPERATOR),
+            lambda conn, it=suspended: correct.suspend(conn, it, **OPERATOR),
+            lambda conn, it=reinstated: correct.reinstate(conn, it, **OPERATOR),
+            rebuild.rebuild,
+        ]
+        start = threading.Barrier(len(work))
+
+        def run(call: object, start: threading.Barrier = start) -> object:
+            start.wait(10)
+            try:
+                return in_transaction(engine, call)  # type: ignore[arg-type]
+            except ScoreboardError as error:
+                return error
+
+        with ThreadPoolExecutor(len(work)) as pool:
+            results = list(pool.map(run, work))
+        assert results[-1] == ([], None)
+        assert not [it for it in results if isinstance(it, ScoreboardError) and it.status >= 500]
+        in_transaction(engine, lambda conn, ids=ids: settle.settle(conn, ids, VETTING))  # type: ignore[misc]
+        assert top(engine) == first_ten(engine)
+        assert violations(engine) == {}
+    assert "deadlock" not in caplog.text
+    update = publish(engine, publisher, ALL_TIME)
+    assert [(row["userId"], row["score"]) for row in json.loads(update.payload)] == top(engine)
+    assert [check.violations for check in audit.published(engine, publisher)] == [0, 0]

@@ -1,0 +1,521 @@
+"""Connections on which every wait is bounded, and transactions that are begun again where that is safe, once only."""
+
+import os
+import resource
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+
+import pytest
+import sqlalchemy as sa
+
+from app.domain.errors import DatabaseUnavailable
+from db import engine as engines
+from db.embedded import Postgres
+from db.engine import Bounds
+from db.transaction import OutcomeUnknown, TimedOut, committed, in_transaction
+from tests.service import Stores, eventually
+
+QUICK = Bounds(lock=0.25, statement=0.5, answer=0.7, checkout=0.25, idle_in_transaction=5)
+
+
+@pytest.fixture(autouse=True)
+def usual_patience() -> Iterator[None]:
+    """The bound of psycopg2's waits is the whole process's: give it back to the other tests."""
+    yield
+    engines.wait_at_most(engines.OPERATOR.answer)
+
+
+@pytest.fixture(scope="module")
+def notes(stores: Stores) -> Stores:
+    """A database with a table in which every transaction leaves a trace."""
+    with stores.engine.begin() as conn:
+        conn.execute(sa.text("CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY, text text NOT NULL)"))
+        conn.execute(sa.text("CREATE TABLE counters (id int PRIMARY KEY, number int NOT NULL)"))
+        conn.execute(sa.text("INSERT INTO counters VALUES (1, 0), (2, 0)"))
+    return stores
+
+
+@contextmanager
+def connected(url: str, bounds: Bounds = QUICK, *, pool_size: int = 2) -> Iterator[sa.Engine]:
+    """Give an engine as a process makes it."""
+    url = url.replace("postgresql://", "postgresql+psycopg2://", 1)
+    engine = engines.connect(url, bounds, pool_size=pool_size, name="test")
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@pytest.fixture
+def database(notes: Stores) -> Iterator[sa.Engine]:
+    """An engine with short bounds."""
+    with connected(notes.database_url) as engine:
+        yield engine
+
+
+@pytest.fixture
+def text(request: pytest.FixtureRequest) -> str:
+    """What this test writes, and no other."""
+    return str(request.node.name)
+
+
+def write(conn: sa.Connection, text: str) -> None:
+    conn.execute(sa.text("INSERT INTO notes (text) VALUES (:text)"), {"text": text})
+
+
+def pid_of(conn: sa.Connection) -> int:
+    return int(conn.execute(sa.text("SELECT pg_backend_pid()")).scalar_one())
+
+
+def written(notes: Stores, text: str) -> int:
+    return int(notes.value("SELECT count(*) FROM notes WHERE text = :text", text=text))
+
+
+def terminate(notes: Stores, pid: int) -> None:
+    """Kill a connection from another one, and wait until it is gone."""
+    assert notes.value("SELECT pg_terminate_backend(:pid, 5000)", pid=pid)
+
+
+# A server that does not answer
+
+
+@pytest.fixture(scope="module")
+def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL that can be stopped."""
+    with Postgres(tmp_path_factory.mktemp("postgres")) as store:
+        yield store
+
+
+@pytest.fixture
+def paused(own_postgres: Postgres) -> Iterator[Callable[[], None]]:
+    """Stops the server's processes; they go on after the test."""
+    yield own_postgres.pause
+    own_postgres.resume()
+
+
+def test_a_stopped_server_is_not_waited_for_beyond_the_bound(
+    own_postgres: Postgres, paused: Callable[[], None]
+) -> None:
+    with connected(own_postgres.url) as engine:
+        with engine.connect() as conn:
+            assert conn.execute(sa.text("SELECT 1")).scalar() == 1
+            paused()
+            began = time.monotonic()
+            with pytest.raises(sa.exc.OperationalError, match="did not answer") as lost:
+                conn.execute(sa.text("SELECT 2"))
+            assert 0.6 <= time.monotonic() - began < 2
+            assert lost.value.connection_invalidated
+        began = time.monotonic()
+        with pytest.raises(sa.exc.OperationalError, match="did not answer"):
+            engine.connect()  # the kernel takes the connection, and nobody speaks
+        assert 0.6 <= time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_transaction_on_a_stopped_server_is_unavailable_in_time_and_works_again_afterwards(
+    warm: bool, own_postgres: Postgres, paused: Callable[[], None]
+) -> None:
+    def one(conn: sa.Connection) -> int:
+        return int(conn.execute(sa.text("SELECT 1")).scalar_one())
+
+    with connected(own_postgres.url) as engine:
+        if warm:
+            assert in_transaction(engine, one) == 1
+        paused()
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable) as away:
+            in_transaction(engine, one)
+        assert time.monotonic() - began < 3  # what the contract allows a 503
+        assert away.value.retry_after == 1
+        own_postgres.resume()
+        assert in_transaction(engine, one) == 1
+
+
+def test_a_server_that_is_gone_is_unavailable_at_once_and_works_again_once_it_is_back(own_postgres: Postgres) -> None:
+    def one(conn: sa.Connection) -> int:
+        return int(conn.execute(sa.text("SELECT 1")).scalar_one())
+
+    with connected(own_postgres.url) as engine:
+        assert in_transaction(engine, one) == 1
+        own_postgres.kill()
+        try:
+            began = time.monotonic()
+            with pytest.raises(DatabaseUnavailable):
+                in_transaction(engine, one)
+            assert time.monotonic() - began < 2
+        finally:
+            own_postgres.start()
+        assert in_transaction(engine, one) == 1
+
+
+def test_a_process_with_thousands_of_open_files_can_use_the_database(notes: Stores) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 1400:
+        pytest.skip("this machine allows fewer than 1400 open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1400), hard))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        with connected(notes.database_url) as engine, engine.connect() as conn:
+            assert conn.connection.driver_connection is not None
+            assert conn.connection.driver_connection.fileno() > 1024
+            assert conn.execute(sa.text("SELECT 1")).scalar() == 1
+            with pytest.raises(sa.exc.OperationalError, match="statement timeout"):
+                conn.execute(sa.text("SELECT pg_sleep(5)"))
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_the_server_knows_the_bounds_the_name_and_utc(database: sa.Engine) -> None:
+    names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout", "application_name", "timezone")
+    with database.connect() as conn:
+        have = {name: conn.execute(sa.text("SELECT current_setting(:name)"), {"name": name}).scalar() for name in names}
+    assert list(have.values()) == ["250ms", "500ms", "5s", "scoreboard-test", "UTC"]
+
+
+@pytest.mark.parametrize("bounds", [engines.WEB, engines.WORKER, engines.OPERATOR])
+def test_the_server_gives_up_before_we_do(bounds: Bounds) -> None:
+    assert bounds.lock < bounds.statement < bounds.answer
+
+
+def test_the_web_answers_within_the_three_seconds_of_the_contract() -> None:
+    assert engines.WEB.answer + engines.WEB.checkout <= 3
+
+
+# Transactions
+
+
+def test_a_transaction_is_committed_and_gives_what_its_work_gives(
+    notes: Stores, database: sa.Engine, text: str
+) -> None:
+    def work(conn: sa.Connection) -> str:
+        write(conn, text)
+        return "result"
+
+    assert in_transaction(database, work) == "result"
+    assert written(notes, text) == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        ("INSERT INTO counters VALUES (1, 1)", sa.exc.IntegrityError),
+        ("SELECT 1 / 0", sa.exc.DataError),
+        ("SELECT nothing", sa.exc.ProgrammingError),
+    ],
+)
+def test_an_error_of_the_work_is_raised_as_it_is_and_nothing_is_done_twice(
+    statement: str, error: type[Exception], notes: Stores, database: sa.Engine, text: str
+) -> None:
+    tries = []
+
+    def work(conn: sa.Connection) -> None:
+        tries.append(1)
+        write(conn, text)
+        conn.execute(sa.text(statement))
+
+    with pytest.raises(error):
+        in_transaction(database, work)
+    assert tries == [1]
+    assert written(notes, text) == 0
+    assert in_transaction(database, pid_of)  # the connection is fine
+
+
+def test_an_error_that_is_not_the_databases_rolls_back(notes: Stores, database: sa.Engine, text: str) -> None:
+    def work(conn: sa.Connection) -> None:
+        write(conn, text)
+        raise KeyError(text)
+
+    with pytest.raises(KeyError):
+        in_transaction(database, work)
+    assert written(notes, text) == 0
+
+
+@pytest.mark.parametrize("when", ["before the work", "in the middle", "after the work"])
+def test_a_connection_that_is_killed_before_the_commit_means_once_more(
+    when: str, notes: Stores, database: sa.Engine, text: str
+) -> None:
+    in_transaction(database, pid_of)  # the pool has a connection
+    tries = []
+
+    def work(conn: sa.Connection) -> str:
+        pid = int(conn.connection.driver_connection.info.backend_pid)  # type: ignore[union-attr]
+        tries.append(pid)
+        if len(tries) == 1 and when == "before the work":
+            terminate(notes, pid)
+        write(conn, text)
+        if len(tries) == 1 and when == "in the middle":
+            terminate(notes, pid)
+        write(conn, text)
+        if len(tries) == 1 and when == "after the work":
+            terminate(notes, pid)
+        return "done"
+
+    assert in_transaction(database, work) == "done"
+    assert len(set(tries)) == 2
+    assert written(notes, text) == 2
+
+
+def test_stale_connections_of_the_pool_cost_nobody_anything(notes: Stores, database: sa.Engine, text: str) -> None:
+    with database.connect() as one, database.connect() as two:
+        pids = [pid_of(one), pid_of(two)]
+    for pid in pids:
+        terminate(notes, pid)
+    began = time.monotonic()
+    in_transaction(database, lambda conn: write(conn, text))
+    assert time.monotonic() - began < 2
+    assert written(notes, text) == 1
+
+
+def test_a_connection_that_is_killed_every_time_is_unavailable_after_some_tries(
+    notes: Stores, database: sa.Engine, text: str
+) -> None:
+    tries = []
+
+    def work(conn: sa.Connection) -> None:
+        write(conn, text)
+        tries.append(1)
+        terminate(notes, pid_of(conn))
+        write(conn, text)
+
+    with pytest.raises(DatabaseUnavailable) as away:
+        in_transaction(database, work)
+    assert not isinstance(away.value, TimedOut | OutcomeUnknown)
+    assert 2 <= len(tries) <= 4
+    assert written(notes, text) == 0
+
+
+@pytest.mark.parametrize("patience", [1.0, 0.0])
+def test_a_deadlock_means_once_more(patience: float, notes: Stores) -> None:
+    # PostgreSQL takes a second to find a deadlock out, which is longer than any patience: once more all the same.
+    meet = threading.Barrier(2)
+    tries: list[int] = []
+
+    def work(first: int, second: int) -> Callable[[sa.Connection], int]:
+        begun: list[int] = []
+
+        def raise_both(conn: sa.Connection) -> int:
+            tries.append(first)
+            begun.append(1)
+            for number in (first, second):
+                conn.execute(sa.text("UPDATE counters SET number = number + 1 WHERE id = :id"), {"id": number})
+                if number == first and len(begun) == 1:
+                    meet.wait(5)
+            return first
+
+        return raise_both
+
+    before = notes.value("SELECT sum(number) FROM counters")
+    with connected(notes.database_url, engines.OPERATOR) as engine, ThreadPoolExecutor(2) as threads:
+        works = [work(1, 2), work(2, 1)]
+        answers = list(threads.map(lambda it: in_transaction(engine, it, patience=patience), works))
+    assert answers == [1, 2]
+    assert len(tries) == 3
+    assert notes.value("SELECT sum(number) FROM counters") == before + 4
+
+
+def test_a_serialization_failure_means_once_more(notes: Stores, database: sa.Engine) -> None:
+    before = notes.value("SELECT number FROM counters WHERE id = 1")
+    seen = []
+
+    def work(conn: sa.Connection) -> None:
+        seen.append(conn.execute(sa.text("SELECT number FROM counters WHERE id = 1")).scalar_one())
+        if len(seen) == 1:
+            with notes.engine.begin() as other:
+                other.execute(sa.text("UPDATE counters SET number = number + 10 WHERE id = 1"))
+        conn.execute(sa.text("UPDATE counters SET number = :number WHERE id = 1"), {"number": seen[-1] + 1})
+
+    in_transaction(database.execution_options(isolation_level="REPEATABLE READ"), work)
+    assert seen == [before, before + 10]
+    assert notes.value("SELECT number FROM counters WHERE id = 1") == before + 11
+
+
+def test_a_lock_or_a_statement_that_takes_too_long_is_told_from_a_database_that_is_away(
+    notes: Stores, database: sa.Engine
+) -> None:
+    tries = []
+
+    def locked(conn: sa.Connection) -> None:
+        tries.append("lock")
+        conn.execute(sa.text("UPDATE counters SET number = number WHERE id = 1"))
+
+    def slow(conn: sa.Connection) -> None:
+        tries.append("statement")
+        conn.execute(sa.text("SELECT pg_sleep(5)"))
+
+    with notes.engine.begin() as holder:
+        holder.execute(sa.text("SELECT 1 FROM counters WHERE id = 1 FOR UPDATE"))
+        began = time.monotonic()
+        with pytest.raises(TimedOut):
+            in_transaction(database, locked)
+        assert 0.2 <= time.monotonic() - began < 2
+    began = time.monotonic()
+    with pytest.raises(TimedOut):
+        in_transaction(database, slow)
+    assert 0.4 <= time.monotonic() - began < 2
+    assert tries == ["lock", "statement"]  # what to do then is for the caller to say
+
+
+def test_without_a_free_connection_it_is_unavailable_in_time(notes: Stores) -> None:
+    with connected(notes.database_url, pool_size=1) as engine, engine.connect():
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable, match="in use"):
+            in_transaction(engine, pid_of)
+        assert 0.2 <= time.monotonic() - began < 2
+
+
+# What became of a commit
+
+
+@pytest.mark.parametrize(("end", "outcome"), [("COMMIT", True), ("ROLLBACK", False)])
+def test_the_database_tells_what_became_of_a_transaction(
+    end: str, outcome: bool, notes: Stores, database: sa.Engine, text: str
+) -> None:
+    with notes.engine.connect() as conn:
+        write(conn, text)
+        xid = conn.execute(sa.text("SELECT pg_current_xact_id()::text")).scalar_one()
+        if outcome:
+            conn.commit()
+        else:
+            conn.rollback()
+    assert committed(database, xid) is outcome
+
+
+def test_what_is_still_going_on_is_waited_for_and_at_last_unknown(
+    notes: Stores, database: sa.Engine, text: str
+) -> None:
+    with notes.engine.connect() as conn, ThreadPoolExecutor(1) as threads:
+        write(conn, text)
+        xid = conn.execute(sa.text("SELECT pg_current_xact_id()::text")).scalar_one()
+        began = time.monotonic()
+        with pytest.raises(OutcomeUnknown):
+            committed(database, xid, patience=0.2)
+        assert 0.15 <= time.monotonic() - began < 2
+        asked = threads.submit(committed, database, xid, patience=5)
+        conn.commit()
+        assert asked.result(10) is True
+
+
+class Proxy:
+    """Stands between us and PostgreSQL, and cuts the connection on which the first COMMIT passes.
+
+    Args:
+        cut: "before": PostgreSQL never sees the COMMIT; "after": it does, but its answer is lost.
+        away: whether nobody is let through afterwards.
+    """
+
+    def __init__(self, port: int, cut: str, *, away: bool = False) -> None:
+        self._to = port
+        self._cut = cut
+        self._away = away
+        self._open = True
+        self.commits = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self._threads.append(threading.Thread(target=self._serve, args=(client,)))
+                self._threads[-1].start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            if not self._open:
+                return
+            with socket.create_connection(("127.0.0.1", self._to)) as server:
+                while True:
+                    for source in select.select([client, server], [], [])[0]:
+                        data = source.recv(65_536)
+                        if not data or (source is client and self._cuts(server, data)):
+                            return
+                        (server if source is client else client).sendall(data)
+
+    def _cuts(self, server: socket.socket, data: bytes) -> bool:
+        if b"COMMIT" not in data:
+            return False
+        self.commits += 1
+        if self.commits > 1:
+            return False
+        self._open = not self._away
+        if self._cut == "after":
+            server.sendall(data)
+            server.recv(65_536)
+        return True
+
+    def close(self) -> None:
+        """Take no more connections, and wait for those that there were to end."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(10)
+
+
+@contextmanager
+def through(proxy: Proxy, notes: Stores) -> Iterator[sa.Engine]:
+    url = sa.make_url(notes.database_url).set(host="127.0.0.1", port=proxy.port)
+    try:
+        with connected(url.render_as_string(hide_password=False)) as engine:
+            yield engine
+    finally:
+        proxy.close()
+
+
+def port_of(notes: Stores) -> int:
+    port = sa.make_url(notes.database_url).port
+    assert port is not None
+    return port
+
+
+@pytest.mark.parametrize(("cut", "tries"), [("before", 2), ("after", 1)])
+def test_a_commit_whose_connection_is_lost_applies_once(cut: str, tries: int, notes: Stores, text: str) -> None:
+    begun = []
+
+    def work(conn: sa.Connection) -> int:
+        begun.append(1)
+        write(conn, text)
+        return len(begun)
+
+    with through(proxy := Proxy(port_of(notes), cut), notes) as engine:
+        assert in_transaction(engine, work) == tries
+        assert len(begun) == tries
+        assert proxy.commits == tries
+        assert written(notes, text) == 1
+
+
+@pytest.mark.parametrize(("cut", "rows"), [("before", 0), ("after", 1)])
+def test_a_commit_whose_outcome_nobody_can_tell_is_not_repeated(cut: str, rows: int, notes: Stores, text: str) -> None:
+    begun = []
+
+    def work(conn: sa.Connection) -> None:
+        begun.append(1)
+        write(conn, text)
+
+    with through(Proxy(port_of(notes), cut, away=True), notes) as engine:
+        began = time.monotonic()
+        with pytest.raises(OutcomeUnknown):
+            in_transaction(engine, work)
+        assert time.monotonic() - began < 3
+    assert begun == [1]
+    eventually(lambda: written(notes, text) == rows, what="the outcome")
+
+
+def test_a_lost_commit_of_nothing_written_is_simply_repeated(notes: Stores) -> None:
+    begun = []
+
+    def work(conn: sa.Connection) -> int:
+        begun.append(1)
+        return pid_of(conn)
+
+    with through(Proxy(port_of(notes), "before"), notes) as engine:
+        assert in_transaction(engine, work)
+    assert len(begun) == 2

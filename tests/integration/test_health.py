@@ -1,0 +1,139 @@
+"""GET /healthz and GET /readyz, and what is left of the service while something is away."""
+
+import signal
+import uuid
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+
+from tests.service import PASSWORD, Player, Process, Service, eventually, free_port, problem, unique
+
+
+def ready(process: Process) -> tuple[int, str, dict[str, str]]:
+    """Give the status, the word and the checks of a process."""
+    answer = httpx2.get(f"{process.url}/readyz", timeout=10)
+    body = answer.json()
+    if answer.status_code == 503:
+        assert int(answer.headers["retry-after"]) >= 1
+    return answer.status_code, body["status"], body["checks"]
+
+
+def healthy(process: Process) -> bool:
+    answer = httpx2.get(f"{process.url}/healthz", timeout=2)
+    return (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def closed_port(scheme: str) -> str:
+    return f"{scheme}://127.0.0.1:{free_port()}/0"
+
+
+def test_with_everything_there_it_is_ok_and_without_a_worker_degraded(service: Service, web: Process) -> None:
+    up = {"database": "ok", "redis": "ok", "relay": "ok", "worker": "ok"}
+    assert healthy(web)
+    eventually(lambda: ready(web) == (200, "degraded", {**up, "worker": "down"}), what="all but the worker")
+    sweepers = [service.beat(), service.worker()]
+    eventually(lambda: ready(web) == (200, "ok", up), what="the worker's sweep")
+    for process in sweepers:
+        process.stop()
+
+
+def test_without_redis_it_serves_degraded(service: Service) -> None:
+    web = service.web(REDIS_URL=closed_port("redis"))
+    down = {"redis": "down", "relay": "down", "worker": "down"}
+    assert ready(web) == (200, "degraded", {"database": "ok", **down})
+    assert healthy(web)
+    player = Player(web.url, unique("player"))
+    player.score()
+    assert player.http.get("/top-scores").json() == []
+    assert player.http.get(f"/users/{player.user_id}").json()["totalScore"] == 10
+    player.close()
+    assert "Traceback" not in web.output()
+
+
+@pytest.fixture(scope="module")
+def cut_off(service: Service) -> Process:
+    """A web process that never reached its database."""
+    return service.web(DATABASE_URL=closed_port("postgresql"))
+
+
+@pytest.fixture
+def visitor(cut_off: Process, alice: Player) -> Iterator[httpx2.Client]:
+    """Somebody with a good token."""
+    with httpx2.Client(base_url=cut_off.url, headers=alice.http.headers, timeout=10) as client:
+        yield client
+
+
+class TestWithoutTheDatabase:
+    def test_it_lives_and_is_not_ready(self, cut_off: Process) -> None:
+        assert healthy(cut_off)
+        status, word, checks = ready(cut_off)
+        assert (status, word, checks["database"], checks["redis"]) == (503, "down", "down", "ok")
+
+    def test_writes_are_told_to_come_again_within_three_seconds(
+        self, visitor: httpx2.Client, alice: Player, cut_off: Process
+    ) -> None:
+        actions = f"/users/{alice.user_id}/actions"
+        credentials = {"username": alice.username, "password": PASSWORD}
+        answers = [
+            visitor.post(actions, json={"status": "started"}),
+            visitor.put(f"{actions}/{uuid.uuid4()}", json={"status": "completed"}),
+            visitor.put(f"{actions}/{uuid.uuid4()}", json={"status": "cancelled"}),
+            visitor.post("/auth/login", json=credentials),
+            visitor.post("/auth/register", json={**credentials, "email": "somebody@example.org"}),
+            visitor.post("/auth/refresh"),
+            visitor.post("/auth/logout"),
+        ]
+        for answer in answers:
+            body = problem(answer, 503)
+            assert "127.0.0.1" not in body["detail"]
+            assert answer.elapsed.total_seconds() < 3
+        assert "Traceback" not in cut_off.output()
+
+    def test_reads_of_the_database_are_told_so_as_well(self, visitor: httpx2.Client, alice: Player) -> None:
+        problem(visitor.get(f"/users/{alice.user_id}"), 503)
+        problem(visitor.get(f"/users/{alice.user_id}/actions/{uuid.uuid4()}"), 503)
+
+    def test_what_is_wrong_without_it_is_told_first(self, visitor: httpx2.Client, alice: Player) -> None:
+        actions = f"/users/{alice.user_id}/actions"
+        problem(visitor.post(actions, json={"status": "started"}, headers={"Authorization": "Bearer x"}), 401)
+        problem(visitor.post(f"/users/{uuid.uuid4()}/actions", json={"status": "started"}), 403)
+        problem(visitor.post(actions, json={"status": "done"}), 400)
+        problem(visitor.put(f"{actions}/no-uuid", json={"status": "completed"}), 404)
+
+    def test_the_board_comes_from_redis(self, visitor: httpx2.Client, web: Process, cut_off: Process) -> None:
+        known = httpx2.get(f"{web.url}/top-scores")
+        assert known.status_code == 200  # and with it the key is in Redis
+        answer = eventually(
+            lambda: (it := visitor.get("/top-scores")).status_code == 200 and it, within=5, what="the board"
+        )
+        assert isinstance(answer, httpx2.Response)
+        assert (answer.json(), answer.headers["etag"]) == (known.json(), known.headers["etag"])
+
+
+def answers_while_stopping(web: Process) -> list[httpx2.Response]:
+    """Ask a process that is told to stop, on a connection that was open before, until it closes that."""
+    answers = []
+    with httpx2.Client(base_url=web.url, timeout=10) as client:
+        assert client.get("/readyz").status_code == 200
+        web.signal(signal.SIGTERM)
+        try:
+            while True:
+                answers.append(client.get("/readyz"))
+        except httpx2.TransportError:
+            return answers
+
+
+def test_a_process_that_stops_is_down_on_connections_that_are_still_open(service: Service) -> None:
+    answers: list[httpx2.Response] = []
+    for _ in range(5):  # it may be too quick for us
+        web = service.web()
+        answers += answers_while_stopping(web)
+        web.stop()
+        if len(answers) > 1:
+            break
+    # The first may have been ahead of the signal.
+    for answer in answers[1:]:
+        assert (answer.status_code, answer.json()["status"]) == (503, "down")
+        assert answer.json()["checks"]["database"] == "ok"
+    assert len(answers) > 1

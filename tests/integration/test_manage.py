@@ -1,0 +1,163 @@
+"""`bin/manage`: make admins, set passwords, make demo players."""
+
+import subprocess
+import sys
+
+import httpx2
+import pytest
+
+from tests.service import PASSWORD, Player, Process, Service, Stores, eventually, free_port, problem, unique
+
+NEW_PASSWORD = "another horse battery"
+SECRET = "of-this-test-alone-and-of-no-other-0123456789"
+
+
+def manage(stores: Stores, *args: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    return stores.run(sys.executable, "-m", "app.cli", *args, **env)
+
+
+def refusal(stores: Stores, *args: str, **env: str) -> str:
+    """Give the words of a command that must fail, in a line and without a traceback."""
+    ended = manage(stores, *args, **env)
+    assert ended.returncode != 0
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def login(web: Process, username: str, password: str) -> httpx2.Response:
+    return httpx2.post(f"{web.url}/auth/login", json={"username": username, "password": password}, timeout=10)
+
+
+class TestCreateAdmin:
+    def test_nobody_is_promoted_whose_address_differs(self, stores: Stores, web: Process) -> None:
+        squatter = Player(web.url, unique("ada"))
+        squatter.close()
+        refused = manage(stores, "create-admin", squatter.username, "--email", "ada@real.example", PASSWORD=PASSWORD)
+        assert refused.returncode == 1
+        assert stores.value("SELECT role FROM users WHERE id = :id", id=squatter.user_id) == "player"
+
+    def test_an_admin_is_made_who_can_log_in(self, stores: Stores, web: Process) -> None:
+        name = unique("Admin")
+        ended = manage(stores, "create-admin", name, "--email", f"{name}@example.org", PASSWORD=PASSWORD)
+        assert ended.returncode == 0, ended.stderr
+        assert name in ended.stdout
+        assert PASSWORD not in ended.stdout
+        user_id, role = stores.rows("SELECT id::text, role FROM users WHERE username = :name", name=name)[0]
+        assert role == "admin"
+        assert login(web, name, PASSWORD).json()["userId"] == user_id
+        events = stores.rows("SELECT kind, actor FROM audit_events WHERE user_id = :id", id=user_id)
+        assert events == [("role_changed", "shell")]
+
+    def test_a_player_becomes_one_and_keeps_password_and_tokens(self, stores: Stores, alice: Player) -> None:
+        email = f"{alice.username}@example.org"
+        ended = manage(stores, "create-admin", alice.username.upper(), "--email", email, PASSWORD=NEW_PASSWORD)
+        assert ended.returncode == 0, ended.stderr
+        assert stores.value("SELECT role FROM users WHERE id = :id", id=alice.user_id) == "admin"
+        eventually(
+            lambda: alice.http.get(f"/users/{alice.user_id}").json()["role"] == "admin", within=5, what="the role"
+        )
+        alice.login()
+
+    def test_it_twice_is_no_mistake(self, stores: Stores) -> None:
+        name = unique("admin")
+        for _ in range(2):
+            ended = manage(stores, "create-admin", name, "--email", f"{name}@example.org", PASSWORD=PASSWORD)
+            assert ended.returncode == 0, ended.stderr
+        assert stores.value("SELECT count(*) FROM users WHERE username = :name", name=name) == 1
+
+    def test_an_address_of_somebody_else_is_refused(self, stores: Stores, alice: Player) -> None:
+        name = unique("admin")
+        words = refusal(stores, "create-admin", name, "--email", f"{alice.username}@example.org", PASSWORD=PASSWORD)
+        assert "e-mail" in words
+        assert stores.value("SELECT count(*) FROM users WHERE username = :name", name=name) == 0
+
+    @pytest.mark.parametrize(
+        ("name", "email", "password", "word"),
+        [
+            ("ab", "x@example.org", PASSWORD, "username"),
+            ("<script>", "x@example.org", PASSWORD, "username"),
+            ("somebody", "x", PASSWORD, "email"),
+            ("somebody", "x@example.org", "short", "password"),
+            ("somebody", "x@example.org", "x" * 129, "password"),
+        ],
+    )
+    def test_what_nobody_may_have_is_refused_by_name(
+        self, stores: Stores, name: str, email: str, password: str, word: str
+    ) -> None:
+        assert word in refusal(stores, "create-admin", name, "--email", email, PASSWORD=password)
+        assert stores.value("SELECT count(*) FROM users WHERE role = 'admin' AND username = :name", name=name) == 0
+
+
+class TestSetPassword:
+    def test_the_new_one_works_the_old_one_does_not_and_tokens_end(
+        self, stores: Stores, web: Process, service: Service, alice: Player
+    ) -> None:
+        other = service.web()
+        for process in (web, other):
+            assert alice.http.get(f"{process.url}/users/{alice.user_id}").status_code == 200
+        ended = manage(stores, "set-password", alice.username.upper(), PASSWORD=NEW_PASSWORD)
+        assert ended.returncode == 0, ended.stderr
+        assert NEW_PASSWORD not in ended.stdout + ended.stderr
+
+        problem(alice.start(), 401, "unauthorized")
+        for process in (web, other):
+            url = f"{process.url}/users/{alice.user_id}"
+            eventually(lambda url=url: alice.http.get(url).status_code == 401, within=5, what="the end of the token")  # type: ignore[misc]
+        problem(login(web, alice.username, PASSWORD), 401, "wrong-credentials")
+        assert login(web, alice.username, NEW_PASSWORD).status_code == 200
+        events = stores.rows("SELECT kind, actor FROM audit_events WHERE user_id = :id", id=alice.user_id)
+        assert events == [("logged_out", "shell")]
+
+    def test_nobody_by_that_name_is_told(self, stores: Stores) -> None:
+        assert "nobody-here" in refusal(stores, "set-password", "nobody-here", PASSWORD=NEW_PASSWORD)
+
+    def test_a_password_that_nobody_may_have_is_refused(self, stores: Stores, web: Process, alice: Player) -> None:
+        assert "password" in refusal(stores, "set-password", alice.username, PASSWORD="short")
+        assert login(web, alice.username, PASSWORD).status_code == 200
+
+
+class TestDemo:
+    def test_the_demo_players_are_made_once_and_log_in(self, stores: Stores, web: Process) -> None:
+        first, second = manage(stores, "demo"), manage(stores, "demo")
+        assert (first.returncode, second.returncode) == (0, 0)
+        assert "demo-password" in first.stdout
+        assert second.stdout == ""
+        for name in ("alice", "bob", "carol"):
+            assert login(web, name, "demo-password").status_code == 200
+
+    def test_production_has_none(self, stores: Stores) -> None:
+        stores.execute("UPDATE users SET username = 'was-' || username, username_key = 'was-' || username_key")
+        before = stores.value("SELECT count(*) FROM users")
+        assert "production" in refusal(stores, "demo", APP_ENV="production", SECRET_KEY=SECRET)
+        assert stores.value("SELECT count(*) FROM users") == before
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["no-such-command"],
+        ["create-admin"],
+        ["create-admin", "somebody"],
+        ["set-password"],
+        ["set-password", "somebody", "else"],
+        ["demo", "surplus"],
+        ["demo", "--no-such-option"],
+    ],
+    ids=" ".join,
+)
+def test_bad_arguments_are_told_with_how_to_say_it(stores: Stores, args: list[str]) -> None:
+    assert "Usage:" in refusal(stores, *args, PASSWORD=PASSWORD)
+
+
+def test_help_names_the_commands(stores: Stores) -> None:
+    ended = manage(stores, "--help")
+    assert ended.returncode == 0
+    for command in ("create-admin", "set-password"):
+        assert command in ended.stdout
+
+
+def test_a_database_that_is_away_is_told_in_a_line(stores: Stores) -> None:
+    away = f"postgresql://127.0.0.1:{free_port()}/x"
+    words = refusal(stores, "set-password", "alice", PASSWORD=PASSWORD, DATABASE_URL=away)
+    assert words.splitlines()[-1].startswith("Error: ")
+    assert "database" in words.splitlines()[-1]

@@ -1,0 +1,111 @@
+"""bin/manage does what operators do over HTTP, from a shell."""
+
+import csv
+import io
+import json
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+
+from app.board import settle
+from app.cli.__main__ import cli
+from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
+from db import boards
+from db.transaction import in_transaction
+from tests.board import VETTING, add_user, completed, top
+from tests.service import Stores
+
+
+@pytest.fixture
+def engine(stores: Stores) -> sa.Engine:
+    """This module's database with nothing in it."""
+    with stores.engine.begin() as conn:
+        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE"))
+        boards.ensure(conn, ALL_TIME, new_id())
+    stores.redis.flushall()
+    return stores.engine
+
+
+def manage(stores: Stores, *arguments: str) -> Result:
+    """Run a command in this process: starting one for each would take longer than all of them."""
+    return CliRunner().invoke(cli, arguments, env=stores.environment())
+
+
+def name_of(stores: Stores, user_id: UserId) -> str:
+    return str(stores.value("SELECT username FROM users WHERE id = :id", id=user_id))
+
+
+def scored(engine: sa.Engine, *user_ids: UserId) -> list[ActionId]:
+    ids = completed(engine, *user_ids)
+    in_transaction(engine, lambda conn: settle.settle(conn, ids, VETTING))
+    return ids
+
+
+def test_a_player_is_suspended_reinstated_and_adjusted_and_the_board_published(
+    engine: sa.Engine, stores: Stores
+) -> None:
+    alice = add_user(engine)
+    scored(engine, alice)
+    name = name_of(stores, alice)
+    assert manage(stores, "suspend", name, "--reason", "cheated").exit_code == 0
+    assert top(engine) == []
+    assert json.loads(stores.redis.get("top_scores:10") or b"{}")["payload"] == []
+    again = manage(stores, "suspend", name, "--reason", "cheated")
+    assert (again.exit_code, again.stderr) == (1, "Error: This user is suspended already.\n")
+    assert manage(stores, "reinstate", name).exit_code == 0
+    assert manage(stores, "adjust", name, "-4", "--reason", "too many").exit_code == 0
+    assert top(engine) == [(alice, 6)]
+    assert manage(stores, "adjust", name, "-7", "--reason", "too many").exit_code == 1
+    assert manage(stores, "suspend", "nobody", "--reason", "x").stderr == "Error: There is no user 'nobody'.\n"
+
+
+def test_actions_are_reversed_by_player_address_and_time_and_a_dry_run_changes_nothing(
+    engine: sa.Engine, stores: Stores
+) -> None:
+    alice, bob = add_user(engine), add_user(engine)
+    ids = scored(engine, alice, alice, bob)
+    reason = ("--reason", "a macro")
+    dry = manage(stores, "reverse", "--address", "192.0.2.0/24", "--dry-run", *reason)
+    assert sorted(dry.stdout.splitlines()[:-1]) == sorted(ids)
+    assert top(engine) == [(alice, 20), (bob, 10)]
+    assert manage(stores, "reverse", "--user", name_of(stores, alice), *reason).stdout == "2 actions are reversed.\n"
+    assert top(engine) == [(bob, 10)]
+    assert manage(stores, "reverse", "--since", "2099-01-01", *reason).stdout == "0 actions are reversed.\n"
+    assert manage(stores, "release", ids[0]).exit_code == 0
+    assert top(engine) == [(alice, 10), (bob, 10)] or top(engine) == [(bob, 10), (alice, 10)]
+    assert manage(stores, "reverse", ids[0], *reason).exit_code == 0
+    assert manage(stores, "reverse", ids[0], *reason).exit_code == 1
+    for wrong in (["reverse", *reason], ["reverse", "x", *reason], ["reverse", "--address", "x", *reason]):
+        assert manage(stores, *wrong).exit_code == 2
+
+
+def test_the_audit_tells_by_its_exit_code_and_the_rebuild_mends(engine: sa.Engine, stores: Stores) -> None:
+    scored(engine, add_user(engine))
+    manage(stores, "rebuild")
+    assert manage(stores, "audit").exit_code == 0
+    with engine.begin() as conn:
+        conn.execute(sa.text("UPDATE standings SET score = 99"))
+    broken = manage(stores, "audit")
+    assert broken.exit_code == 1
+    assert "standings      1" in broken.stdout
+    assert manage(stores, "rebuild").stdout == "1 standings changed; the board did not change.\n"
+    assert manage(stores, "audit").exit_code == 0
+
+
+def test_a_flag_is_switched(engine: sa.Engine, stores: Stores) -> None:
+    assert manage(stores, "flag", "broadcast", "off", "--reason", "maintenance").exit_code == 0
+    assert stores.rows("SELECT enabled, updated_by FROM feature_flags") == [(False, "shell")]
+    assert manage(stores, "flag", "broadcast", "on").exit_code == 0
+    assert stores.rows("SELECT enabled FROM feature_flags") == [(True,)]
+    assert manage(stores, "flag", "other", "on").exit_code == 2
+
+
+def test_everything_is_exported(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    ids = scored(engine, alice, alice)
+    rows = list(csv.DictReader(io.StringIO(manage(stores, "export", "--csv").stdout)))
+    assert sorted(row["actionId"] for row in rows) == sorted(ids)
+    assert {(row["userId"], row["score"], row["settlement"]) for row in rows} == {(alice, "10", "cleared")}
+    lines = [json.loads(line) for line in manage(stores, "export").stdout.splitlines()]
+    assert [line["actionId"] for line in lines] == [row["actionId"] for row in rows]

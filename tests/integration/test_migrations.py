@@ -1,0 +1,217 @@
+"""The migrations make what db/tables.py says, however often and by however many they are run."""
+
+import re
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from config import rules
+from db import engine as engines
+from db.migrate import MIGRATIONS, migrate
+from db.tables import metadata
+from tests.conftest import _connect
+
+TABLES = {
+    "users": "id username username_key email password_hash role status token_version total_score created_at updated_at",
+    "actions": "id user_id type status start_at end_at score client_ip metadata settlement settled_at attempts",
+    "boards": "id epoch version updated_at",
+    "standings": "board_id user_id score reached_at",
+    "top_scores": "board_id rank user_id username score updated_at",
+    "audit_events": "id kind user_id action_id points reason actor details at",
+    "feature_flags": "name enabled updated_at updated_by",
+}
+"""What docs/architecture.md names."""
+
+Make = Callable[[], sa.Engine]
+
+
+@pytest.fixture
+def empty(template: sa.Engine) -> Iterator[Make]:
+    """Makes databases with nothing in them."""
+    engines_made: list[tuple[str, sa.Engine]] = []
+
+    def make() -> sa.Engine:
+        name = f"test_migrations_{uuid.uuid4().hex[:8]}"
+        with template.connect() as conn:
+            conn.execute(sa.text(f'CREATE DATABASE "{name}"'))
+        engines_made.append((name, _connect(name)))
+        return engines_made[-1][1]
+
+    yield make
+    for name, engine in engines_made:
+        engine.dispose()
+        with template.connect() as conn:
+            conn.execute(sa.text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@contextmanager
+def alembic(engine: sa.Engine) -> Iterator[Config]:
+    """Give Alembic's configuration, as `db.migrate` makes it."""
+    with engine.connect() as conn:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = conn
+        yield config
+        conn.commit()
+
+
+def facts(engine: sa.Engine) -> dict[str, list[tuple[object, ...]]]:
+    """Give everything that the catalogue knows of the tables."""
+    queries = {
+        "columns": """
+            SELECT table_name, column_name, data_type, is_nullable, is_identity, identity_generation,
+                regexp_replace(column_default, '^''([0-9]+)''::(smallint|integer|bigint)$', '\\1')
+            FROM information_schema.columns WHERE table_schema = 'public'
+        """,
+        "constraints": """
+            SELECT conrelid::regclass::text, conname, contype::text, pg_get_constraintdef(oid)
+            FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+        """,
+        "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+        "triggers": "SELECT event_object_table, trigger_name, action_statement FROM information_schema.triggers",
+        "rows": "SELECT 'boards', id FROM boards",
+    }
+    with engine.connect() as conn:
+        found = {what: [tuple(row) for row in conn.execute(sa.text(query))] for what, query in queries.items()}
+    return {what: sorted(row for row in rows if row[0] != "alembic_version") for what, rows in found.items()}
+
+
+def tables_of(engine: sa.Engine) -> set[str]:
+    return set(sa.inspect(engine).get_table_names()) - {"alembic_version"}
+
+
+@pytest.fixture
+def migrated(empty: Make) -> sa.Engine:
+    """A database that was empty and is up to date."""
+    engine = empty()
+    migrate(engine)
+    return engine
+
+
+def test_autogenerate_finds_no_difference(migrated: sa.Engine) -> None:
+    with migrated.connect() as conn:
+        context = MigrationContext.configure(conn, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_columns_constraints_and_indexes_are_those_of_the_tables(migrated: sa.Engine, empty: Make) -> None:
+    declared = empty()
+    metadata.create_all(declared)
+    have, want = facts(migrated), facts(declared)
+    for what in ("columns", "constraints", "indexes", "triggers"):
+        assert have[what] == want[what], what
+    assert len(have["indexes"]) >= 15
+
+
+def test_partial_indexes_and_their_conditions_are_those_that_the_design_names(migrated: sa.Engine) -> None:
+    indexes = {name: str(definition) for _, name, definition in facts(migrated)["indexes"]}
+    conditions = {
+        "actions_outbox_idx": r"\(end_at\) WHERE .*status = 'completed'.* AND .*settled_at IS NULL",
+        "actions_user_idx": r"\(user_id, end_at\)",
+        "actions_ip_idx": r"\(client_ip, end_at\)",
+        "actions_open_idx": r"\(start_at\) WHERE .*status = 'started'",
+        "standings_rank_idx": r"\(board_id, score DESC, reached_at, user_id\)$",
+    }
+    for name, condition in conditions.items():
+        assert re.search(condition, indexes[str(name)]), name
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_has_the_columns_that_the_design_names(table: str, migrated: sa.Engine) -> None:
+    named = [column["name"] for column in sa.inspect(migrated).get_columns(table)]
+    assert set(TABLES[table].split()) <= set(named)
+    assert tables_of(migrated) >= set(TABLES)
+
+
+def test_every_board_has_its_row_with_an_epoch_of_its_own(migrated: sa.Engine) -> None:
+    with migrated.connect() as conn:
+        rows = conn.execute(sa.text("SELECT id, epoch::text, version FROM boards")).all()
+    assert [row.id for row in rows] == list(rules.boards())
+    assert len({row.epoch for row in rows}) == len(rows)
+    assert {uuid.UUID(row.epoch).version for row in rows} == {7}
+    assert {row.version for row in rows} == {0}
+
+
+def test_down_to_nothing_and_up_again(migrated: sa.Engine) -> None:
+    before = facts(migrated)
+    with alembic(migrated) as config:
+        command.downgrade(config, "base")
+    assert tables_of(migrated) == set()
+    migrate(migrated)
+    assert facts(migrated) == before
+
+
+def test_each_migration_can_be_undone_and_done_again(empty: Make) -> None:
+    engine = empty()
+    with alembic(engine) as config:
+        revisions = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+        for revision in reversed(revisions):
+            command.upgrade(config, revision)
+            command.downgrade(config, "-1")
+            command.upgrade(config, revision)
+    assert tables_of(engine) >= set(TABLES)
+
+
+def test_a_second_time_changes_nothing(migrated: sa.Engine) -> None:
+    def look() -> list[tuple[object, ...]]:
+        with migrated.connect() as conn:
+            boards = conn.execute(sa.text("SELECT id, epoch, version, updated_at, xmin::text FROM boards")).all()
+            versions = conn.execute(sa.text("SELECT version_num, xmin::text FROM alembic_version")).all()
+        return [tuple(row) for row in (*boards, *versions)]
+
+    before, rows = facts(migrated), look()
+    migrate(migrated)
+    assert facts(migrated) == before
+    assert look() == rows
+
+
+def test_several_at_once_take_turns(empty: Make, migrated: sa.Engine) -> None:
+    engine = empty()
+    start, errors = threading.Barrier(4), list[BaseException]()
+
+    def release() -> None:
+        start.wait(10)
+        try:
+            migrate(engine)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=release) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+    assert facts(engine) == facts(migrated)
+    with engine.connect() as conn:
+        held = conn.execute(
+            sa.text(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
+                "(SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        ).scalar()
+    assert held == 0
+
+
+def test_a_migration_that_fails_leaves_the_lock_to_the_next(empty: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = empty()
+    with monkeypatch.context() as broken:
+        broken.setattr("db.boards._ENSURE", sa.text("INSERT INTO nowhere VALUES (1)"))
+        with pytest.raises(sa.exc.ProgrammingError):
+            migrate(engine)
+    migrate(engine)
+    assert tables_of(engine) >= set(TABLES)
+
+
+def test_migrations_live_beside_the_database_code() -> None:
+    assert Path(engines.__file__).parent / "migrations" == MIGRATIONS

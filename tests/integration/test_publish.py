@@ -1,0 +1,275 @@
+"""Publishing: whatever Redis holds, it ends with the board as the database has it, and the newest one stays."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis
+import sqlalchemy as sa
+
+from app.board.publish import publish, read
+from app.domain import messages
+from app.domain.ids import ALL_TIME, BoardId, new_id
+from app.domain.messages import Update
+from db.redis import TOP_SCORES_CHANNEL, Publisher, connect
+from tests.live import Listener, award, clear, forge, listener
+from tests.service import Stores
+
+KEY = "top_scores:10"
+FAR_FUTURE = "ffffffff-ffff-7fff-bfff-ffffffffffff"
+LONG_AGO = "00000000-0000-7000-8000-000000000000"
+
+
+@pytest.fixture
+def publisher(stores: Stores) -> Publisher:
+    return Publisher.on(stores.redis)
+
+
+@pytest.fixture
+def dora(stores: Stores) -> Listener:
+    """Somebody who is first on the board."""
+    clear(stores)
+    dora = listener(stores, "dora")
+    award(stores, dora.user_id, 100)
+    return dora
+
+
+class Ear:
+    """Hears what is published while it is open."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._pubsub: Any = stores.redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        self._pubsub.subscribe(TOP_SCORES_CHANNEL)
+        self._pubsub.get_message(timeout=1)
+
+    def heard(self) -> list[str]:
+        found = []
+        while (message := self._pubsub.get_message(timeout=0.1)) is not None:
+            found.append(message["data"].decode())
+        return found
+
+    def __enter__(self) -> "Ear":
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._pubsub.close()
+
+
+def held(stores: Stores) -> str:
+    value = stores.redis.get(KEY)
+    assert isinstance(value, bytes)
+    assert stores.redis.ttl(KEY) == -1
+    return value.decode()
+
+
+def database_is_everywhere(stores: Stores, publisher: Publisher) -> Update:
+    """Check that key and database agree, also to the next publisher, who finds nothing to do."""
+    now = read(stores.engine, ALL_TIME)
+    assert held(stores) == now.text
+    with Ear(stores) as ear:
+        assert publish(stores.engine, publisher, ALL_TIME).text == now.text
+        assert ear.heard() == []
+    return now
+
+
+def test_a_newer_board_is_set_and_published_with_the_same_bytes(
+    stores: Stores, publisher: Publisher, dora: Listener
+) -> None:
+    before = read(stores.engine, ALL_TIME)
+    with Ear(stores) as ear:
+        update = award(stores, dora.user_id)
+        assert ear.heard() == [update.text]
+    assert update.stamp == (before.stamp[0], before.stamp[1] + 1)
+    assert held(stores) == update.text
+    assert json.loads(update.text)["payload"] == json.loads(update.payload)
+    database_is_everywhere(stores, publisher)
+
+
+def test_the_same_version_has_the_same_bytes_whenever_it_is_read(stores: Stores, dora: Listener) -> None:
+    assert len({read(stores.engine, ALL_TIME).text for _ in range(5)}) == 1
+
+
+def test_an_older_board_never_overwrites_a_newer_one(stores: Stores, publisher: Publisher, dora: Listener) -> None:
+    older = read(stores.engine, ALL_TIME)
+    newer = award(stores, dora.user_id)
+    with Ear(stores) as ear:
+        assert publisher.publish(ALL_TIME, older.text, *older.stamp) == newer.text.encode()
+        assert ear.heard() == []
+    assert held(stores) == newer.text
+
+
+def test_versions_are_compared_as_numbers(stores: Stores, publisher: Publisher) -> None:
+    stores.redis.delete(KEY)
+    nine = messages.update(ALL_TIME, (LONG_AGO, 9), [], stores.value("SELECT now()"))
+    ten = messages.update(ALL_TIME, (LONG_AGO, 10), [], stores.value("SELECT now()"))
+    assert publisher.publish(ALL_TIME, nine.text, *nine.stamp) is None
+    assert publisher.publish(ALL_TIME, ten.text, *ten.stamp) is None
+    assert publisher.publish(ALL_TIME, nine.text, *nine.stamp) == ten.text.encode()
+
+
+def test_a_missing_key_is_written_and_published_again(stores: Stores, publisher: Publisher, dora: Listener) -> None:
+    stores.redis.delete(KEY)
+    with Ear(stores) as ear:
+        update = publish(stores.engine, publisher, ALL_TIME)
+        assert ear.heard() == [update.text]
+    database_is_everywhere(stores, publisher)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        "",
+        "garbage",
+        "[]",
+        "null",
+        "\xff\xfe",
+        '{"epoch":1,"version":2}',
+        '{"epoch":"x","version":"2"}',
+        f'{{"epoch":"{FAR_FUTURE}","version":1}}',
+        f'{{"epoch":"{FAR_FUTURE}","version":1e400}}',
+        '{"type":"heartbeat","epoch":"x","version":1}',
+        "[" * 2000,
+    ],
+)
+def test_garbage_in_the_key_is_replaced(stores: Stores, publisher: Publisher, dora: Listener, garbage: str) -> None:
+    stores.redis.set(KEY, garbage.encode("latin-1"))
+    publish(stores.engine, publisher, ALL_TIME)
+    database_is_everywhere(stores, publisher)
+
+
+def test_a_key_of_another_type_is_replaced(stores: Stores, publisher: Publisher, dora: Listener) -> None:
+    stores.redis.delete(KEY)
+    stores.redis.rpush(KEY, "x")
+    publish(stores.engine, publisher, ALL_TIME)
+    database_is_everywhere(stores, publisher)
+
+
+def test_a_board_restored_to_an_older_version_gets_a_new_epoch_that_is_greater(
+    stores: Stores, publisher: Publisher, dora: Listener
+) -> None:
+    before = award(stores, dora.user_id)
+    with stores.engine.begin() as conn:
+        conn.execute(sa.text("UPDATE boards SET version = version - 1"))
+        conn.execute(sa.text("UPDATE top_scores SET score = score - 10"))
+    with Ear(stores) as ear:
+        update = publish(stores.engine, publisher, ALL_TIME)
+        assert ear.heard() == [update.text]
+    assert update.stamp[0] > before.stamp[0]
+    assert json.loads(update.payload)[0]["score"] == 100
+    assert stores.value("SELECT epoch::text FROM boards") == update.stamp[0]
+    database_is_everywhere(stores, publisher)
+
+
+def test_a_version_that_was_shown_with_other_bytes_is_never_shown_again(
+    stores: Stores, publisher: Publisher, dora: Listener
+) -> None:
+    before = award(stores, dora.user_id)
+    with stores.engine.begin() as conn:
+        conn.execute(sa.text("UPDATE top_scores SET score = score + 1"))
+    update = publish(stores.engine, publisher, ALL_TIME)
+    assert update.stamp > before.stamp
+    assert update.stamp[0] != before.stamp[0]
+    database_is_everywhere(stores, publisher)
+
+
+def test_a_backup_from_an_earlier_epoch_begins_a_new_one_too(
+    stores: Stores, publisher: Publisher, dora: Listener
+) -> None:
+    # Its versions were shown once, with what happened after the backup was made.
+    backup = stores.rows("SELECT epoch::text, version FROM boards")[0]
+    award(stores, dora.user_id)
+    with stores.engine.begin() as conn:
+        conn.execute(sa.text("UPDATE boards SET version = version - 1"))
+    shown = publish(stores.engine, publisher, ALL_TIME)
+    assert shown.stamp[0] > backup.epoch
+    with stores.engine.begin() as conn:
+        conn.execute(sa.text("UPDATE boards SET epoch = :epoch, version = :version"), backup._asdict())
+    again = publish(stores.engine, publisher, ALL_TIME)
+    assert again.stamp[0] > shown.stamp[0]
+    database_is_everywhere(stores, publisher)
+
+
+@pytest.mark.parametrize("same_epoch", [True, False])
+def test_a_forged_message_in_the_key_loses_against_the_database(
+    stores: Stores, publisher: Publisher, dora: Listener, same_epoch: bool
+) -> None:
+    before = read(stores.engine, ALL_TIME)
+    forge(stores, epoch=before.stamp[0] if same_epoch else FAR_FUTURE, version=10**15)
+    update = publish(stores.engine, publisher, ALL_TIME)
+    assert update.payload == before.payload
+    assert update.stamp > before.stamp, "who believed the forger sees that this one replaces it"
+    assert update.stamp[0] != before.stamp[0]
+    database_is_everywhere(stores, publisher)
+
+
+def test_what_a_process_holds_is_judged_like_the_key(stores: Stores, publisher: Publisher, dora: Listener) -> None:
+    now = read(stores.engine, ALL_TIME)
+    older = replace(now, stamp=(now.stamp[0], now.stamp[1] - 1), text="older")
+    assert publish(stores.engine, publisher, ALL_TIME, seen=older).text == now.text
+    assert publish(stores.engine, publisher, ALL_TIME, seen=now).text == now.text
+    newer = replace(now, stamp=(now.stamp[0], now.stamp[1] + 1), text="newer")
+    update = publish(stores.engine, publisher, ALL_TIME, seen=newer)
+    assert update.stamp[0] > now.stamp[0]
+    database_is_everywhere(stores, publisher)
+
+
+def test_many_publishers_beside_many_changes_end_on_the_newest_and_publish_in_order(
+    stores: Stores, publisher: Publisher, dora: Listener
+) -> None:
+    done = threading.Event()
+
+    def publish_on() -> None:
+        while not done.is_set():
+            publish(stores.engine, publisher, ALL_TIME)
+
+    with Ear(stores) as ear, ThreadPoolExecutor(8) as pool:
+        publishers = [pool.submit(publish_on) for _ in range(4)]
+        try:
+            for change in [pool.submit(award, stores, dora.user_id) for _ in range(40)]:
+                change.result()
+        finally:
+            done.set()
+        for it in publishers:
+            it.result()
+        heard = [messages.read_update(text) for text in ear.heard()]
+    stamps = [it.stamp for it in heard if it is not None]
+    assert len(stamps) == len(heard)
+    assert stamps == sorted(set(stamps))
+    assert {epoch for epoch, _ in stamps} == {read(stores.engine, ALL_TIME).stamp[0]}
+    assert heard[-1] == database_is_everywhere(stores, publisher)
+
+
+def test_many_who_find_a_forged_version_agree_on_one_new_epoch(
+    stores: Stores, publisher: Publisher, dora: Listener
+) -> None:
+    epoch = read(stores.engine, ALL_TIME).stamp[0]
+    seen = messages.read_update(forge(stores, epoch=epoch, version=10**9))
+    with ThreadPoolExecutor(8) as pool:
+        for it in [pool.submit(publish, stores.engine, publisher, ALL_TIME, seen=seen) for _ in range(8)]:
+            it.result()
+    assert database_is_everywhere(stores, publisher).stamp[0] > epoch
+
+
+def test_without_redis_the_board_is_read_all_the_same(stores: Stores, dora: Listener) -> None:
+    nowhere = connect("redis://127.0.0.1:1/0", timeout=0.2)
+    now = read(stores.engine, ALL_TIME)
+    assert publish(stores.engine, Publisher.on(nowhere), ALL_TIME).text == now.text
+    with pytest.raises(redis.RedisError):
+        Publisher.on(nowhere).publish(ALL_TIME, now.text, *now.stamp)
+    nowhere.close()
+
+
+def test_a_script_that_redis_has_forgotten_is_sent_again(stores: Stores, publisher: Publisher, dora: Listener) -> None:
+    publish(stores.engine, publisher, ALL_TIME)
+    stores.redis.script_flush()
+    stores.redis.delete(KEY)
+    publish(stores.engine, publisher, ALL_TIME)
+    database_is_everywhere(stores, publisher)
+
+
+def test_a_board_without_a_row_is_named(stores: Stores, publisher: Publisher) -> None:
+    with pytest.raises(LookupError, match="release"):
+        read(stores.engine, BoardId(new_id()))

@@ -1,0 +1,257 @@
+"""Settling: each completed action counts once, whatever becomes of its message."""
+
+import json
+import threading
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+
+import pytest
+import sqlalchemy as sa
+
+from app import actions
+from app.board import settle, settling
+from app.board.publish import publish
+from app.board.settling import Desk
+from app.board.top import refresh
+from app.domain import messages
+from app.domain.actions import End, Start
+from app.domain.ids import ALL_TIME, ActionId, BoardId, UserId, new_id
+from db import boards
+from db.redis import Publisher
+from db.transaction import in_transaction
+from tests.board import RULES, VETTING, add_user, completed, first_ten, top
+from tests.service import Stores
+
+
+@pytest.fixture
+def engine(stores: Stores) -> sa.Engine:
+    """This module's database with nothing in it."""
+    with stores.engine.begin() as conn:
+        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE"))
+        boards.ensure(conn, ALL_TIME, new_id())
+    stores.redis.flushall()
+    return stores.engine
+
+
+@pytest.fixture
+def publisher(stores: Stores) -> Publisher:
+    return Publisher.on(stores.redis)
+
+
+def version(engine: sa.Engine) -> int:
+    with engine.connect() as conn:
+        return int(conn.execute(sa.text("SELECT version FROM boards")).scalar_one())
+
+
+def test_a_settled_action_stands_on_the_board(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    (action_id,) = completed(engine, alice)
+    assert top(engine) == []
+
+    settled = in_transaction(engine, lambda conn: settle.settle(conn, [action_id], VETTING))
+
+    assert settled == settle.Settled(cleared=1, held=0, version=1)
+    assert top(engine) == [(alice, 10)]
+    assert stores.rows("SELECT settlement, settled_at IS NOT NULL FROM actions") == [("cleared", True)]
+    assert stores.value("SELECT reached_at = end_at FROM standings, actions")
+
+
+def test_the_same_ids_again_change_nothing(engine: sa.Engine) -> None:
+    ids = completed(engine, add_user(engine), add_user(engine))
+    for _ in range(10):
+        in_transaction(engine, lambda conn: settle.settle(conn, ids, VETTING))
+    assert [score for _, score in top(engine)] == [10, 10]
+    assert version(engine) == 1
+
+
+def test_ties_go_to_who_was_first_whatever_the_order_of_settling(engine: sa.Engine) -> None:
+    first, second = add_user(engine), add_user(engine)
+    early = completed(engine, first)
+    late = completed(engine, second)
+    in_transaction(engine, lambda conn: settle.settle(conn, late, VETTING))
+    in_transaction(engine, lambda conn: settle.settle(conn, early, VETTING))
+    assert [user_id for user_id, _ in top(engine)] == [first, second]
+
+
+def test_an_action_for_no_points_moves_nobody(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    (action_id,) = completed(engine, alice)
+    with engine.begin() as conn:
+        conn.execute(sa.text("UPDATE actions SET score = 0"))
+    settled = in_transaction(engine, lambda conn: settle.settle(conn, [action_id], VETTING))
+    assert settled == settle.Settled(cleared=1, held=0, version=None)
+    assert stores.value("SELECT count(*) FROM standings") == 0
+
+
+def test_what_no_message_reached_is_swept_up(engine: sa.Engine, stores: Stores, publisher: Publisher) -> None:
+    alice = add_user(engine)
+    completed(engine, alice)
+    with engine.begin() as conn:
+        conn.execute(
+            sa.text("UPDATE actions SET end_at = end_at - interval '3 s', start_at = start_at - interval '3 s'")
+        )
+
+    settling.sweep(Desk(engine, publisher, RULES, VETTING))
+
+    assert top(engine) == [(alice, 10)]
+    update = messages.read_update(stores.redis.get("top_scores:10") or b"")
+    assert update is not None
+    assert update.stamp[1] == version(engine)
+
+
+def test_what_expired_is_cancelled_by_the_sweep(engine: sa.Engine, stores: Stores, publisher: Publisher) -> None:
+    alice = add_user(engine)
+    starts = [Start(ActionId(new_id()), alice, 0, kind, None, "{}") for kind in ("quest", "quest", "default")]
+    in_transaction(engine, lambda conn: actions.start(conn, starts))
+    with engine.begin() as conn:
+        aged = "UPDATE actions SET start_at = start_at - interval '2 hours' WHERE id = ANY(CAST(:ids AS uuid[]))"
+        conn.execute(sa.text(aged), {"ids": [starts[0].action_id, starts[2].action_id]})
+
+    settling.sweep(Desk(engine, publisher, RULES, VETTING))
+
+    statuses = dict(stores.rows("SELECT id::text, status FROM actions"))
+    assert [statuses[start.action_id] for start in starts] == ["cancelled", "started", "started"]
+
+
+def test_an_action_that_can_never_be_settled_is_set_aside_and_holds_up_nobody(
+    engine: sa.Engine, stores: Stores, publisher: Publisher
+) -> None:
+    good, bad = add_user(engine, "good"), add_user(engine, "bad")
+    (poison,) = completed(engine, bad)
+    completed(engine, good)
+    with engine.begin() as conn:
+        conn.execute(
+            sa.text("UPDATE actions SET end_at = end_at - interval '1 hour', start_at = start_at - interval '1 hour'")
+        )
+        # A constraint only this player's standing breaks: the transaction that holds it fails, each time.
+        conn.execute(sa.text(f"ALTER TABLE standings ADD CONSTRAINT poison CHECK (user_id <> '{bad}')"))
+    try:
+        for _ in range(6):
+            settling.sweep(Desk(engine, publisher, RULES, VETTING))
+    finally:
+        with engine.begin() as conn:
+            conn.execute(sa.text("ALTER TABLE standings DROP CONSTRAINT poison"))
+    assert top(engine) == [(good, 10)]
+    assert stores.rows("SELECT settlement, attempts FROM actions WHERE id = :id", id=poison) == [("held", 5)]
+    held = "SELECT user_id::text, action_id::text, details->>'rule' FROM audit_events WHERE kind = 'held'"
+    assert stores.rows(held) == [(bad, poison, "unsettleable")]
+
+
+def test_a_held_action_shows_nowhere(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    (action_id,) = completed(engine, alice)
+    settled = in_transaction(engine, lambda conn: settle.set_aside(conn, action_id))
+    assert settled.held == 1
+    assert top(engine) == []
+    assert stores.value("SELECT count(*) FROM standings") == 0
+    assert stores.value("SELECT total_score FROM users") == 10
+
+
+def test_settles_at_once_beside_falls_at_the_edge_of_the_ten_end_on_the_sql_top_ten(
+    engine: sa.Engine, publisher: Publisher
+) -> None:
+    players = [add_user(engine) for _ in range(14)]
+    random = Random(7)
+    for _ in range(12):
+        ids = completed(engine, *random.choices(players, k=24))
+        random.shuffle(ids)
+        doubled = ids + ids[:8]
+        chunks = [doubled[i : i + 8] for i in range(0, len(doubled), 8)]
+        fallers = random.sample(players, 3)
+        start = threading.Barrier(len(chunks) + len(fallers))
+        with ThreadPoolExecutor(len(chunks) + len(fallers)) as pool:
+            settles = [pool.submit(_settle, engine, chunk, start) for chunk in chunks]
+            falls = [pool.submit(_fall, engine, user_id, start) for user_id in fallers]
+            for done in (*settles, *falls):
+                done.result(30)
+        # A claim that was skipped because another transaction held it is left to the sweep.
+        in_transaction(engine, lambda conn, ids=ids: settle.settle(conn, ids, VETTING))  # type: ignore[misc]
+        assert top(engine) == first_ten(engine)
+    published = publish(engine, publisher, ALL_TIME)
+    assert [(row["userId"], row["score"]) for row in _payload(published)] == top(engine)
+
+
+def test_whoever_reads_the_ten_holds_off_every_other_writer_of_the_board(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = add_user(engine), add_user(engine)
+    before = completed(engine, first)
+    in_transaction(engine, lambda conn: settle.settle(conn, before, VETTING))
+    rise = completed(engine, second)
+    reading, fallen = threading.Event(), threading.Event()
+    present = boards.present
+
+    def read_and_dawdle(conn: sa.Connection, board_id: BoardId, touched: Collection[UserId]) -> list[boards.Present]:
+        result = present(conn, board_id, touched)
+        if second in touched:
+            reading.set()
+            # Long enough for the fall to overtake us, if nothing holds it off.
+            fallen.wait(0.5)
+        return result
+
+    monkeypatch.setattr(boards, "present", read_and_dawdle)
+    with ThreadPoolExecutor(2) as pool:
+        rising = pool.submit(in_transaction, engine, lambda conn: settle.settle(conn, rise, VETTING))
+        assert reading.wait(10)
+        falling = pool.submit(_fall, engine, first, threading.Barrier(1))
+        falling.add_done_callback(lambda _: fallen.set())
+        rising.result(10)
+        falling.result(10)
+    assert top(engine) == first_ten(engine) == [(second, 10)]
+
+
+def _payload(update: messages.Update) -> list[dict[str, object]]:
+    return list(json.loads(update.payload))
+
+
+def _settle(engine: sa.Engine, ids: list[ActionId], start: threading.Barrier) -> None:
+    start.wait(10)
+    in_transaction(engine, lambda conn: settle.settle(conn, ids, VETTING))
+
+
+def _fall(engine: sa.Engine, user_id: UserId, start: threading.Barrier) -> None:
+    """Take 25 points from a standing, as a correction does: in the order of locks, with the common tail."""
+
+    def fall(conn: sa.Connection) -> None:
+        conn.execute(
+            sa.text("UPDATE standings SET score = greatest(0, score - 25), reached_at = now() WHERE user_id = :id"),
+            {"id": user_id},
+        )
+        refresh(conn, ALL_TIME, [user_id])
+
+    start.wait(10)
+    in_transaction(engine, fall)
+
+
+def test_two_threads_completing_one_action_award_it_once(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    for _ in range(20):
+        wish = Start(ActionId(new_id()), alice, 0, "default", None, "{}")
+        in_transaction(engine, lambda conn, wish=wish: actions.start(conn, [wish]))  # type: ignore[misc]
+        end = End(wish.action_id, alice, 0, "completed", None)
+        start = threading.Barrier(2)
+
+        def complete(end: End = end, start: threading.Barrier = start) -> object:
+            start.wait(10)
+            return in_transaction(engine, lambda conn: actions.end(conn, [end], RULES))[0]
+
+        with ThreadPoolExecutor(2) as pool:
+            results = [pool.submit(complete) for _ in range(2)]
+            kinds = sorted(type(result.result(10)).__name__ for result in results)
+        assert kinds == ["ActionCompleted", "CompletedAction"]
+    assert stores.value("SELECT total_score FROM users") == 200
+    assert stores.value("SELECT sum(score) FROM actions") == 200
+
+
+def test_a_batch_with_the_same_action_twice_awards_the_first(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    wishes = [Start(ActionId(new_id()), alice, 0, "default", None, "{}") for _ in range(3)]
+    in_transaction(engine, lambda conn: actions.start(conn, wishes))
+    ends = [End(wish.action_id, alice, 0, "completed", None) for wish in (wishes[0], wishes[1], wishes[0], wishes[2])]
+
+    results = in_transaction(engine, lambda conn: actions.end(conn, ends, RULES))
+
+    totals = [getattr(result, "total_score", type(result).__name__) for result in results]
+    assert totals == [10, 20, "ActionCompleted", 30]
+    assert stores.value("SELECT total_score FROM users") == 30

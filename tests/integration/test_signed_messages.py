@@ -1,0 +1,70 @@
+"""Signed messages: verifiable by anyone with the JWK set; forged ones reach nobody, and the key is mended."""
+
+import base64
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from app.domain.signing import ED25519, Key, Signer
+from tests.service import Player, Process, Service, Stores, eventually, message, socket_of, unique
+
+SECRET = b"seed" * 8
+SIGNER = Signer(Key(ED25519, SECRET))
+
+
+@pytest.fixture(scope="module")
+def web(service: Service) -> Process:
+    """A web process that signs."""
+    return service.web(SIGNING_KEY=f"ed25519:{base64.b64encode(SECRET).decode()}")
+
+
+@pytest.fixture
+def dora(web: Process) -> Iterator[Player]:
+    player = Player(web.url, unique("dora"))
+    yield player
+    player.close()
+
+
+def test_the_first_message_and_the_key_carry_a_signature_that_the_jwk_set_verifies(
+    web: Process, dora: Player, stores: Stores
+) -> None:
+    keys = dora.http.get("/.well-known/jwks.json").json()["keys"]
+    assert [(key["kty"], key["crv"], key["kid"]) for key in keys] == [("OKP", "Ed25519", Key(ED25519, SECRET).key_id)]
+    with socket_of(web, dora) as socket:
+        first = message(socket)
+    assert first["signature"]["alg"] == "EdDSA"
+    assert SIGNER.accepts(json.dumps(first))
+    assert json.loads(stores.redis.get("top_scores:10") or b"{}") == first
+
+
+def test_forged_and_unsigned_updates_are_dropped_and_a_forged_key_is_mended(
+    web: Process, dora: Player, stores: Stores
+) -> None:
+    with socket_of(web, dora) as socket:
+        first = message(socket)
+        forged = {**first, "version": first["version"] + 1, "payload": []}
+        unsigned = {name: value for name, value in forged.items() if name != "signature"}
+        for lie in (forged, unsigned):
+            stores.redis.publish("top_scores_updates", json.dumps(lie))
+        stores.redis.set("top_scores:10", json.dumps(forged))
+        eventually(lambda: SIGNER.accepts(stores.redis.get("top_scores:10") or b""), within=5, what="the key mended")
+        with pytest.raises(TimeoutError):
+            socket.recv(timeout=0.5)
+    assert dora.http.get("/top-scores").headers["etag"] == f'"{first["epoch"]}-{first["version"]}"'
+
+
+def test_a_rotated_key_leaves_nobody_deaf_and_the_version_as_it_is(
+    service: Service, web: Process, dora: Player, stores: Stores
+) -> None:
+    old = f"ed25519:{base64.b64encode(SECRET).decode()}"
+    new = f"hmac:{base64.b64encode(b'new!' * 8).decode()}"
+    rotated = service.web(SIGNING_KEY=new, SIGNING_KEYS_RETIRED=old)
+    with socket_of(web, dora) as before, socket_of(rotated, dora) as after:
+        first, second = message(before), message(after)
+        assert (first["epoch"], first["version"]) == (second["epoch"], second["version"])
+        with stores.engine.begin() as conn:
+            conn.exec_driver_sql("UPDATE boards SET version = version + 1, updated_at = clock_timestamp()")
+        assert message(before)["version"] == message(after)["version"] == first["version"] + 1
+    keys = dora.http.get(f"{rotated.url}/.well-known/jwks.json").json()["keys"]
+    assert [key["kid"] for key in keys] == [Key(ED25519, SECRET).key_id]

@@ -1,0 +1,170 @@
+"""The fraud rules on real histories: facts come from the database, verdicts hold actions back, too many suspend."""
+
+from datetime import datetime, timedelta
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.board import correct, settle, vetting
+from app.board.vetting import Vetting
+from app.domain import fraud
+from app.domain.fraud import FraudRules
+from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
+from db import boards
+from db.transaction import in_transaction
+from tests.board import add_user, top
+from tests.service import Stores
+
+VELOCITY: dict[str, Any] = {"velocity": {"completions_per_minute": 3}}
+BURST: dict[str, Any] = {"burst": {"points_per_minute": 100, "robust_z": 7.0, "min_history": 5}}
+SHARED: dict[str, Any] = {"shared_ip": {"accounts": 3, "completions_per_minute": 4}}
+SUSPEND: dict[str, Any] = {"suspend": {"held_in_24h": 2}}
+
+
+@pytest.fixture
+def engine(stores: Stores) -> sa.Engine:
+    """This module's database with nothing in it."""
+    with stores.engine.begin() as conn:
+        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE"))
+        boards.ensure(conn, ALL_TIME, new_id())
+    return stores.engine
+
+
+def by(rules: dict[str, Any], *trusted: str) -> Vetting:
+    return Vetting(fraud.parse(rules), default_award=10, trusted_networks=tuple(ip_network(it) for it in trusted))
+
+
+def done(engine: sa.Engine, user_id: UserId, ago: float, *, score: int = 10, ip: str = "192.0.2.1") -> ActionId:
+    """Put a completed action into the database, that ended so many seconds ago."""
+    action_id = ActionId(new_id())
+    with engine.begin() as conn:
+        conn.execute(
+            sa.text("""
+                INSERT INTO actions (id, user_id, type, status, start_at, end_at, score, client_ip, settlement)
+                VALUES (:id, :user, 'default', 'completed', now() - make_interval(secs => :ago),
+                    now() - make_interval(secs => :ago), :score, :ip, 'pending')
+            """),
+            {"id": action_id, "user": user_id, "ago": ago, "score": score, "ip": ip},
+        )
+        add = sa.text("UPDATE users SET total_score = total_score + :score WHERE id = :id")
+        conn.execute(add, {"score": score, "id": user_id})
+    return action_id
+
+
+def settled(engine: sa.Engine, ids: list[ActionId], rules: Vetting) -> list[str]:
+    """Settle, and give each action's settlement."""
+    in_transaction(engine, lambda conn: settle.settle(conn, ids, rules))
+    with engine.connect() as conn:
+        rows = conn.execute(sa.text("SELECT id::text, settlement FROM actions"))
+        found = {action_id: settlement for action_id, settlement in rows}
+    return [found[action_id] for action_id in ids]
+
+
+def test_completions_beyond_the_number_in_a_minute_are_held_and_shown_nowhere(
+    engine: sa.Engine, stores: Stores
+) -> None:
+    alice, bob = add_user(engine), add_user(engine)
+    ids = [done(engine, alice, ago) for ago in (59, 40, 20, 10, 5)]
+    other = done(engine, bob, 5)
+    assert settled(engine, [*ids, other], by(VELOCITY)) == ["cleared"] * 3 + ["held"] * 2 + ["cleared"]
+    assert top(engine) == [(alice, 30), (bob, 10)]
+    assert stores.rows("SELECT kind, action_id::text, reason, details FROM audit_events ORDER BY id") == [
+        (
+            "held",
+            action_id,
+            f"{count} completions in 60 s, more than 3.",
+            {"rule": "velocity", "facts": {"completions": count, "limit": 3}},
+        )
+        for action_id, count in zip(ids[3:], (4, 5), strict=True)
+    ]
+
+
+def test_the_window_is_the_minute_that_ends_with_the_action_whenever_it_is_settled(engine: sa.Engine) -> None:
+    alice = add_user(engine)
+    ids = [done(engine, alice, ago) for ago in (200, 190, 180, 100, 39.9, 20)]
+    assert settled(engine, list(reversed(ids)), by(VELOCITY)) == ["cleared"] * 6
+
+
+def test_points_over_the_cap_are_held_held_ones_counted(engine: sa.Engine) -> None:
+    alice = add_user(engine)
+    ids = [done(engine, alice, ago, score=60) for ago in (30, 20, 10)]
+    assert [settled(engine, [it], by(BURST))[0] for it in ids] == ["cleared", "held", "held"]
+
+
+def test_a_minute_far_out_of_the_players_own_history_is_held(engine: sa.Engine) -> None:
+    steady, newcomer, strong = add_user(engine), add_user(engine), add_user(engine)
+    for minute in range(1, 9):
+        done(engine, steady, 60 * minute + 1, score=10)
+        done(engine, strong, 60 * minute + 1, score=90)
+    for minute in range(1, 3):
+        done(engine, newcomer, 60 * minute + 1, score=10)
+    ids = [done(engine, user_id, 0, score=95) for user_id in (steady, newcomer, strong)]
+    assert settled(engine, ids, by(BURST)) == ["held", "cleared", "cleared"]
+
+
+def test_many_accounts_behind_one_address_are_held_together_but_not_a_trusted_network(engine: sa.Engine) -> None:
+    players = [add_user(engine) for _ in range(3)]
+    ids = [done(engine, players[i % 3], 10 - i, ip="203.0.113.7") for i in range(6)]
+    lone = [done(engine, players[0], 10 - i, ip="203.0.113.8") for i in range(6)]
+    assert settled(engine, ids + lone, by(SHARED, "203.0.113.7/32")) == ["cleared"] * 12
+    with engine.begin() as conn:
+        conn.execute(sa.text("UPDATE actions SET settlement = 'pending', settled_at = NULL"))
+        conn.execute(sa.text("DELETE FROM standings"))
+    assert settled(engine, ids + lone, by(SHARED)) == ["cleared"] * 4 + ["held"] * 2 + ["cleared"] * 6
+
+
+def test_an_ipv6_client_is_its_64(engine: sa.Engine) -> None:
+    players = [add_user(engine) for _ in range(3)]
+    ids = [done(engine, players[i % 3], 10 - i, ip=f"2001:db8:1:2:{i}::{i}") for i in range(6)]
+    assert settled(engine, ids, by(SHARED)) == ["cleared"] * 4 + ["held"] * 2
+    neighbour = done(engine, players[0], 0, ip="2001:db8:1:3::1")
+    assert settled(engine, [neighbour], by(SHARED)) == ["cleared"]
+
+
+def test_held_actions_suspend_once_there_are_enough_and_releasing_or_reinstating_starts_anew(
+    engine: sa.Engine, stores: Stores
+) -> None:
+    alice, bob = add_user(engine), add_user(engine)
+    rules = by({"velocity": {"completions_per_minute": 0}, **SUSPEND})
+    first = done(engine, alice, 300)
+    settled(engine, [first, done(engine, bob, 300)], rules)
+    assert vetting.suspend_whom_due(engine, rules) == []
+    in_transaction(engine, lambda conn: correct.release(conn, first, actor="shell", reason=None))
+    settled(engine, [done(engine, alice, 200)], rules)
+    assert vetting.suspend_whom_due(engine, rules) == []  # one of the two was released
+    settled(engine, [done(engine, alice, 100)], rules)
+    assert vetting.suspend_whom_due(engine, rules) == [alice]
+    assert vetting.suspend_whom_due(engine, rules) == []
+    assert top(engine) == []
+    assert stores.rows("SELECT user_id::text, actor, reason FROM audit_events WHERE kind = 'suspended'") == [
+        (alice, "system", "2 held actions in 24 hours.")
+    ]
+    in_transaction(engine, lambda conn: correct.reinstate(conn, alice, actor="shell", reason=None))
+    assert vetting.suspend_whom_due(engine, rules) == []
+
+
+def test_a_shared_address_never_suspends(engine: sa.Engine) -> None:
+    players = [add_user(engine) for _ in range(3)]
+    rules = by({**SHARED, **SUSPEND})
+    settled(engine, [done(engine, players[i % 3], 30 - i) for i in range(20)], rules)
+    assert vetting.suspend_whom_due(engine, rules) == []
+
+
+def test_without_rules_everything_is_cleared(engine: sa.Engine) -> None:
+    alice = add_user(engine)
+    ids = [done(engine, alice, 1, score=10_000) for _ in range(60)]
+    switched_off = {name: {**section, "enabled": False} for name, section in {**VELOCITY, **BURST}.items()}
+    assert set(settled(engine, ids[:30], Vetting(FraudRules(), 10))) == {"cleared"}
+    assert set(settled(engine, ids[30:], by(switched_off))) == {"cleared"}
+
+
+def test_the_moments_of_a_reversal_are_those_of_the_actions(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    ids = [done(engine, alice, ago) for ago in (50, 5)]
+    settled(engine, ids, by({}))
+    in_transaction(engine, lambda conn: correct.reverse(conn, ids[1], actor="shell", reason="a test"))
+    reached: datetime = stores.value("SELECT reached_at FROM standings")
+    assert reached == stores.value("SELECT end_at FROM actions WHERE id = :id", id=ids[0])
+    assert stores.value("SELECT now()") - reached > timedelta(seconds=49)

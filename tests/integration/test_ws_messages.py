@@ -1,0 +1,224 @@
+"""What a WebSocket says, when, and that GET /top-scores says the same."""
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from itertools import pairwise
+
+import httpx2
+import pytest
+
+from app.routes import live
+from tests.live import (
+    Listener,
+    award,
+    clear,
+    complaints,
+    in_process,
+    listener,
+    listening,
+    refusal,
+    until_version,
+)
+from tests.service import Process, Service, Stores, eventually, message
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+@pytest.fixture(autouse=True)
+def _quiet(service: Service) -> Iterator[None]:
+    yield
+    assert complaints(service.processes) == []
+
+
+@pytest.fixture
+def dora(stores: Stores) -> Listener:
+    return listener(stores, "dora")
+
+
+@pytest.fixture
+def empty(stores: Stores, web: Process) -> None:
+    """An empty board, which the web process knows of."""
+    update = clear(stores)
+    eventually(lambda: httpx2.get(f"{web.url}/top-scores").headers["etag"] == update.etag, what="the empty board")
+
+
+def test_the_first_message_comes_at_once_also_when_nobody_has_points(
+    web: Process, stores: Stores, empty: None, dora: Listener
+) -> None:
+    began = time.monotonic()
+    with listening(web, dora.token) as websocket:
+        text = websocket.recv(timeout=5)
+        assert time.monotonic() - began < 1
+    assert isinstance(text, str)
+    first = json.loads(text)
+    assert text.startswith('{"type":"top_scores_update","board":"all-time","epoch":"')
+    assert list(first) == ["type", "board", "epoch", "version", "payload", "timestamp"]
+    assert first["payload"] == []
+    assert str(uuid.UUID(first["epoch"])) == first["epoch"]
+    assert type(first["version"]) is int
+    assert MOMENT.fullmatch(first["timestamp"])
+    assert stores.redis.get("top_scores:10") == text.encode()
+    assert stores.redis.ttl("top_scores:10") == -1
+
+
+def test_the_board_is_the_same_bytes_everywhere(web: Process, stores: Stores, empty: None, dora: Listener) -> None:
+    emil = listener(stores, "emil")
+    with listening(web, dora.token) as websocket:
+        first = message(websocket)
+        award(stores, emil.user_id, 5)
+        update = award(stores, dora.user_id, 7)
+        received = until_version(websocket, update)
+    last = received[-1]
+    assert last["payload"] == [
+        {"userId": dora.user_id, "username": dora.username, "score": 7, "rank": 1},
+        {"userId": emil.user_id, "username": emil.username, "score": 5, "rank": 2},
+    ]
+    assert [list(row) for row in last["payload"]] == [["userId", "username", "score", "rank"]] * 2
+    versions = [it["version"] for it in (first, *received)]
+    assert versions == sorted(set(versions))
+    assert {it["epoch"] for it in (first, *received)} == {first["epoch"]}
+    assert stores.redis.get("top_scores:10") == update.text.encode()
+    answer = httpx2.get(f"{web.url}/top-scores?board=all-time")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["etag"] == f'"{last["epoch"]}-{last["version"]}"'
+    assert b'"payload":' + answer.content + b"," in update.text.encode()
+    committed = stores.value('SELECT to_char(updated_at, \'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\') FROM boards')
+    assert last["timestamp"] == committed
+
+
+def test_only_ten_are_shown_and_ties_go_to_who_was_first(web: Process, stores: Stores, empty: None) -> None:
+    crowd = [listener(stores, f"p{number}") for number in range(12)]
+    for player in crowd:
+        update = award(stores, player.user_id)
+    eventually(lambda: httpx2.get(f"{web.url}/top-scores").headers["etag"] == update.etag, what="the board")
+    shown = httpx2.get(f"{web.url}/top-scores").json()
+    assert [row["userId"] for row in shown] == [player.user_id for player in crowd[:10]]
+    assert [row["rank"] for row in shown] == list(range(1, 11))
+
+
+def test_an_unchanged_board_is_a_304(web: Process, stores: Stores, empty: None, dora: Listener) -> None:
+    etag = httpx2.get(f"{web.url}/top-scores").headers["etag"]
+    matching = [etag, f"W/{etag}", "*", f'"other", {etag}', f'"other",W/{etag} , "third"']
+    for value in matching:
+        answer = httpx2.get(f"{web.url}/top-scores", headers={"If-None-Match": value})
+        assert (answer.status_code, answer.content) == (304, b""), value
+        assert answer.headers["etag"] == etag
+    on_two_lines = [("If-None-Match", '"other"'), ("If-None-Match", etag)]
+    assert httpx2.get(f"{web.url}/top-scores", headers=on_two_lines).status_code == 304
+    for value in ('"other"', etag.strip('"'), etag.replace("-", ""), ""):
+        assert httpx2.get(f"{web.url}/top-scores", headers={"If-None-Match": value}).status_code == 200, value
+    update = award(stores, dora.user_id)
+    eventually(lambda: httpx2.get(f"{web.url}/top-scores").headers["etag"] == update.etag, within=1, what="a new one")
+    assert httpx2.get(f"{web.url}/top-scores", headers={"If-None-Match": etag}).status_code == 200
+
+
+def test_a_socket_gets_at_most_one_push_an_interval_and_always_the_newest(
+    service: Service, stores: Stores, dora: Listener
+) -> None:
+    clear(stores)
+    web = service.web(PUSH_INTERVAL_MS="400")
+    with listening(web, dora.token) as websocket:
+        message(websocket)
+        began = time.monotonic()
+        for _ in range(30):
+            update = award(stores, dora.user_id)
+        moments = []
+        while True:
+            text = websocket.recv(timeout=5)
+            moments.append(time.monotonic())
+            if text == update.text:
+                break
+        assert len(moments) <= (moments[-1] - began) / 0.4 + 1
+        assert all(later - earlier > 0.35 for earlier, later in pairwise(moments))
+        with pytest.raises(TimeoutError):
+            websocket.recv(timeout=0.8)
+        began = time.monotonic()
+        update = award(stores, dora.user_id)
+        assert until_version(websocket, update)[0]["version"] == update.stamp[1]
+        assert time.monotonic() - began < 0.3, "after a pause the first one goes at once"
+
+
+def test_without_an_interval_every_board_is_pushed(service: Service, stores: Stores, dora: Listener) -> None:
+    clear(stores)
+    web = service.web(PUSH_INTERVAL_MS="0")
+    with listening(web, dora.token) as websocket:
+        message(websocket)
+        for _ in range(20):
+            update = award(stores, dora.user_id)
+            assert message(websocket, within=1)["version"] == update.stamp[1]
+
+
+def test_a_heartbeat_names_the_version_last_pushed(
+    stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clear(stores)
+    monkeypatch.setattr(live, "HEARTBEAT_EVERY", 0.3)
+    award(stores, dora.user_id)
+    with in_process(stores, caplog) as server, listening(server, dora.token) as websocket:
+        began = time.monotonic()
+        first = message(websocket)
+        beats = [message(websocket) for _ in range(3)]
+        assert 0.8 < time.monotonic() - began < 1.5
+        for beat in beats:
+            assert list(beat) == ["type", "board", "epoch", "version", "timestamp"]
+            assert beat["type"] == "heartbeat"
+            assert MOMENT.fullmatch(beat["timestamp"])
+            assert {**first, **beat, "type": 0, "timestamp": 0} == {**first, "type": 0, "timestamp": 0}
+        assert beats[0]["timestamp"] < beats[2]["timestamp"]
+        update = award(stores, dora.user_id)
+        until_version(websocket, update)
+        beat = message(websocket)
+        assert (beat["type"], beat["version"]) == ("heartbeat", update.stamp[1])
+
+
+def test_a_long_interval_holds_back_pushes_but_no_heartbeat(
+    stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clear(stores)
+    monkeypatch.setattr(live, "HEARTBEAT_EVERY", 0.3)
+    with (
+        in_process(stores, caplog, PUSH_INTERVAL_MS="1000") as server,
+        listening(server, dora.token) as websocket,
+    ):
+        first = message(websocket)
+        update = award(stores, dora.user_id)
+        beats = [message(websocket) for _ in range(3)]
+        assert {(it["type"], it["version"]) for it in beats} == {("heartbeat", first["version"])}
+        until_version(websocket, update)
+
+
+def test_a_token_that_is_presented_must_be_valid(web: Process, stores: Stores, dora: Listener) -> None:
+    def status(authorization: str) -> int:
+        return httpx2.get(f"{web.url}/top-scores", headers={"Authorization": authorization}).status_code
+
+    assert status(f"Bearer {dora.token}") == 200
+    expired = listener(stores, ttl=1)
+    eventually(lambda: status(f"Bearer {expired.token}") == 401, what="its expiry")
+    for bad in (f"Bearer {dora.token}x", "Bearer", "Bearer x", "Basic eDp5", dora.token):
+        assert status(bad) == 401, bad
+
+
+def test_a_token_can_be_required(service: Service, dora: Listener) -> None:
+    web = service.web(TOP_SCORES_AUTH="required")
+    answer = httpx2.get(f"{web.url}/top-scores")
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert httpx2.get(f"{web.url}/top-scores?board=other").status_code == 401
+    etag = {"If-None-Match": "*"}
+    assert httpx2.get(f"{web.url}/top-scores", headers=etag).status_code == 401
+    answer = httpx2.get(f"{web.url}/top-scores", headers={"Authorization": f"Bearer {dora.token}"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("board", ["other", "", "All-Time"])
+def test_any_other_board_is_not_found(web: Process, dora: Listener, board: str) -> None:
+    answer = httpx2.get(f"{web.url}/top-scores?board={board}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "not-found"
+    assert refusal(web, dora.token, path=f"/ws?board={board}").status == 404

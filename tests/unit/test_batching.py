@@ -1,0 +1,628 @@
+"""The Batcher, with real threads on a real event loop: everybody gets what is theirs, whatever happens around them."""
+
+import asyncio
+import gc
+import itertools
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from app.batching import Batcher
+from app.domain.errors import Conflict, DatabaseUnavailable, Overloaded, ScoreboardError
+from tests.loop import Gate, outcome, play, turns, until
+
+
+@dataclass(eq=False)
+class Wish:
+    """An item, and what becomes of it: "result", "error", "poison", "stop" or "unavailable"."""
+
+    number: int
+    kind: str = "result"
+
+    def __hash__(self) -> int:
+        raise TypeError("a batcher must not ask this of its items")
+
+
+class OwnError(Exception):
+    """An error that stands for one item in the results."""
+
+
+class Poisoned(Exception):
+    """What `run` raises when a poisoned item is in its batch."""
+
+
+@dataclass
+class Work:
+    """What a batcher runs here: it records each batch, and waits at the gate."""
+
+    gate: Gate = field(default_factory=lambda: Gate(open=True))
+    batches: list[list[int]] = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, wishes: Sequence[Wish]) -> list[str | BaseException]:
+        with self.lock:
+            self.batches.append([wish.number for wish in wishes])
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            self.gate()
+            return self.answers(wishes)
+        finally:
+            with self.lock:
+                self.at_once -= 1
+
+    def answers(self, wishes: Sequence[Wish]) -> list[str | BaseException]:
+        for wish in wishes:
+            if wish.kind == "poison":
+                raise Poisoned(wish.number)
+            if wish.kind == "stop":
+                next(iter(()))
+            if wish.kind == "unavailable":
+                raise DatabaseUnavailable(str(wish.number))
+        return [OwnError(wish.number) if wish.kind == "error" else f"result {wish.number}" for wish in wishes]
+
+    @property
+    def ran(self) -> set[int]:
+        return set(itertools.chain.from_iterable(self.batches))
+
+
+def batcher(work: Callable[[Sequence[Wish]], Any], **options: Any) -> Batcher[Wish, str]:
+    return Batcher("test", work, **{"patience": 60.0, **options})
+
+
+def plain(*numbers: int) -> list[Wish]:
+    return [Wish(number) for number in numbers]
+
+
+async def submit_all(target: Batcher[Wish, str], wishes: Sequence[Wish]) -> list["asyncio.Task[Any]"]:
+    """Submit, in order, and come back when all of them wait or run."""
+    tasks = [asyncio.create_task(outcome(target.submit(wish))) for wish in wishes]
+    await turns()
+    return tasks
+
+
+def test_an_idle_batcher_runs_a_single_item_at_once() -> None:
+    async def scenario() -> None:
+        work = Work()
+        idle = batcher(work)
+        for number in range(3):
+            began = asyncio.get_running_loop().time()
+            assert await idle.submit(Wish(number)) == f"result {number}"
+            assert asyncio.get_running_loop().time() - began < 1
+        assert work.batches == [[0], [1], [2]]
+        idle.close()
+
+    play(scenario)
+
+
+def test_what_arrives_in_the_same_turn_goes_together_in_order_of_arrival() -> None:
+    async def scenario() -> None:
+        work = Work()
+        target = batcher(work)
+        assert await asyncio.gather(*map(target.submit, plain(3, 1, 2))) == ["result 3", "result 1", "result 2"]
+        assert work.batches == [[3, 1, 2]]
+        target.close()
+
+    play(scenario)
+
+
+def test_what_arrives_while_a_batch_runs_goes_into_the_next_in_order_of_arrival() -> None:
+    async def scenario() -> None:
+        work = Work(Gate())
+        target = batcher(work, lanes=1)
+        tasks = await submit_all(target, plain(0))
+        await until(lambda: work.batches)
+        for number in (5, 4, 3, 2, 1):
+            tasks += await submit_all(target, plain(number))
+        assert work.batches == [[0]]
+        work.gate.open()
+        assert await asyncio.gather(*tasks) == [f"result {number}" for number in (0, 5, 4, 3, 2, 1)]
+        assert work.batches == [[0], [5, 4, 3, 2, 1]]
+        target.close()
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("limit", "sizes"), [(1, [1] * 7), (2, [2, 2, 2, 1]), (3, [3, 3, 1]), (6, [6, 1]), (7, [7]), (8, [7])]
+)
+def test_a_batch_has_at_most_the_limit(limit: int, sizes: list[int]) -> None:
+    async def scenario() -> None:
+        work = Work()
+        target = batcher(work, lanes=1, limit=limit)
+        await asyncio.gather(*map(target.submit, plain(*range(7))))
+        assert [len(batch) for batch in work.batches] == sizes
+        assert list(itertools.chain.from_iterable(work.batches)) == list(range(7))
+        target.close()
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_as_many_batches_run_at_once_as_there_are_lanes(lanes: int) -> None:
+    async def scenario() -> None:
+        work = Work(Gate())
+        target = batcher(work, lanes=lanes)
+        tasks = []
+        for number in range(lanes):
+            tasks += await submit_all(target, plain(number))
+            await until(lambda number=number: len(work.batches) == number + 1)  # type: ignore[misc]
+        tasks += await submit_all(target, plain(*range(lanes, lanes + 5)))
+        assert work.batches == [[number] for number in range(lanes)]
+        work.gate.let_one_pass()
+        await until(lambda: len(work.batches) == lanes + 1)
+        assert work.batches[-1] == list(range(lanes, lanes + 5))
+        work.gate.open()
+        assert await asyncio.gather(*tasks) == [f"result {number}" for number in range(lanes + 5)]
+        assert work.most_at_once == lanes
+        target.close()
+
+    play(scenario)
+
+
+def test_an_error_in_the_results_goes_to_its_item_alone() -> None:
+    async def scenario() -> None:
+        work = Work()
+        target = batcher(work)
+        wishes = [Wish(0), Wish(1, "error"), Wish(2), Wish(3, "error")]
+        got = [await task for task in await submit_all(target, wishes)]
+        assert got[0::2] == ["result 0", "result 2"]
+        assert [(type(error), error.args) for error in got[1::2]] == [(OwnError, (1,)), (OwnError, (3,))]
+        assert work.batches == [[0, 1, 2, 3]]
+        target.close()
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("poison", ["poison", "stop"])
+@pytest.mark.parametrize("places", [(0,), (2,), (4,), (0, 4), (1, 2, 3)])
+def test_a_poisoned_item_fails_alone(poison: str, places: tuple[int, ...]) -> None:
+    async def scenario() -> None:
+        work = Work()
+        target = batcher(work)
+        wishes = [Wish(number, poison if number in places else "result") for number in range(5)]
+        got = [await task for task in await submit_all(target, wishes)]
+        assert [number for number in range(5) if got[number] != f"result {number}"] == list(places)
+        for place in places:
+            assert isinstance(got[place], Poisoned if poison == "poison" else RuntimeError)
+        assert work.batches == [[0, 1, 2, 3, 4], [0], [1], [2], [3], [4]]
+        assert await target.submit(Wish(5)) == "result 5"
+        target.close()
+
+    play(scenario)
+
+
+def test_a_poisoned_item_that_is_alone_is_not_tried_twice() -> None:
+    async def scenario() -> None:
+        work = Work()
+        target = batcher(work)
+        with pytest.raises(Poisoned):
+            await target.submit(Wish(0, "poison"))
+        assert work.batches == [[0]]
+        target.close()
+
+    play(scenario)
+
+
+def test_an_expected_error_of_run_is_the_answer_to_the_whole_batch_and_to_no_other() -> None:
+    async def scenario() -> None:
+        work = Work(Gate())
+        target = batcher(work, lanes=1)
+        tasks = await submit_all(target, plain(0))
+        await until(lambda: work.batches)
+        tasks += await submit_all(target, [Wish(1), Wish(2, "unavailable"), Wish(3)])
+        work.gate.open()
+        first, *others = await asyncio.gather(*tasks)
+        assert first == "result 0"
+        assert [(type(error), error.detail) for error in others] == [(DatabaseUnavailable, "2")] * 3
+        assert work.batches == [[0], [1, 2, 3]]  # not one by one: the database is away for each of them
+        assert await target.submit(Wish(4)) == "result 4"
+        target.close()
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("wrong", [[], ["one"], ["one", "two", "three", "four"], None, 7])
+def test_results_of_the_wrong_length_are_nobodys(wrong: Any) -> None:
+    async def scenario() -> None:
+        def run(wishes: Sequence[Wish]) -> Any:
+            return wrong if len(wishes) == 3 else [f"result {wish.number}" for wish in wishes]
+
+        target = batcher(run)
+        assert await asyncio.gather(*map(target.submit, plain(0, 1, 2))) == ["result 0", "result 1", "result 2"]
+        target.close()
+
+    play(scenario)
+
+
+def test_results_of_the_wrong_length_for_a_single_item_are_an_error_that_names_the_batcher() -> None:
+    async def scenario() -> None:
+        target = batcher(lambda wishes: [])
+        with pytest.raises(RuntimeError, match="test: 0 results for 1 items"):
+            await target.submit(Wish(0))
+        target.close()
+
+    play(scenario)
+
+
+def test_a_full_queue_answers_overloaded_at_once_and_takes_more_once_it_has_room() -> None:
+    async def scenario() -> None:
+        work = Work(Gate())
+        target = batcher(work, lanes=1, depth=2)
+        tasks = await submit_all(target, plain(0))
+        await until(lambda: work.batches)
+        tasks += await submit_all(target, plain(1, 2))
+        one_too_many = target.submit(Wish(3))
+        with pytest.raises(Overloaded) as refused:
+            one_too_many.send(None)  # in its first step: it never waits
+        assert (refused.value.status, refused.value.retry_after) == (503, 1)
+        assert target.offer(Wish(4)) is False
+        work.gate.open()
+        assert await asyncio.gather(*tasks) == ["result 0", "result 1", "result 2"]
+        assert await target.submit(Wish(5)) == "result 5"
+        assert work.ran == {0, 1, 2, 5}
+        target.close()
+
+    play(scenario)
+
+
+def test_no_answer_in_time_is_overloaded_and_what_expired_in_the_queue_is_never_run() -> None:
+    async def scenario() -> None:
+        work = Work(Gate())
+        target = batcher(work, lanes=1, patience=0.3)
+        running = await submit_all(target, plain(0))
+        await until(lambda: work.batches)
+        queued = await submit_all(target, plain(1, 2))
+        for late in await asyncio.gather(*running, *queued):
+            assert isinstance(late, Overloaded)
+            assert late.retry_after == 1
+        work.gate.open()
+        await until(lambda: work.at_once == 0)
+        assert await target.submit(Wish(3)) == "result 3"
+        assert work.batches == [[0], [3]]
+        target.close()
+
+    play(scenario)
+
+
+def test_everybody_has_a_patience_of_their_own() -> None:
+    async def scenario() -> None:
+        work = Work(Gate())
+        target = batcher(work, lanes=1, patience=0.3)
+        early = await submit_all(target, plain(0))
+        await until(lambda: work.batches)
+        assert isinstance(await early[0], Overloaded)
+        late = await submit_all(target, plain(1))
+        assert not late[0].done()
+        work.gate.open()
+        assert await late[0] == "result 1"
+        # The one who came late is watched as well.
+        work.gate = Gate()
+        assert isinstance((await asyncio.gather(*await submit_all(target, plain(2))))[0], Overloaded)
+        work.gate.open()
+        target.close()
+
+    play(scenario)
+
+
+def test_what_is_cancelled_in_the_queue_is_never_run() -> None:
+    async def scenario() -> None:
+        work = Work(Gate())
+        target = batcher(work, lanes=1)
+        first = await submit_all(target, plain(0))
+        await until(lambda: work.batches)
+        queued = [asyncio.create_task(target.submit(wish)) for wish in plain(1, 2, 3)]
+        await turns()
+        queued[1].cancel()
+        work.gate.open()
+        assert await first[0] == "result 0"
+        assert [await queued[0], await queued[2]] == ["result 1", "result 3"]
+        assert queued[1].cancelled()
+        assert work.batches == [[0], [1, 3]]
+        target.close()
+
+    play(scenario)
+
+
+def test_a_lane_whose_queue_was_cancelled_altogether_is_free_again() -> None:
+    async def scenario() -> None:
+        work = Work()
+        target = batcher(work, lanes=1)
+        for _ in range(3):
+            task = asyncio.create_task(target.submit(Wish(0)))
+            await asyncio.sleep(0)  # it waits in the queue now, and the lane is about to take it
+            task.cancel()
+            await turns()
+        assert await target.submit(Wish(1)) == "result 1"
+        assert work.ran == {1}
+        target.close()
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("kind", ["result", "error", "poison", "unavailable"])
+def test_one_that_is_cancelled_while_it_runs_hurts_nobody(kind: str) -> None:
+    async def scenario() -> None:
+        work = Work(Gate())
+        target = batcher(work, lanes=1)
+        gone = asyncio.create_task(target.submit(Wish(0, kind)))
+        stays = await submit_all(target, plain(1))
+        await until(lambda: work.batches)
+        gone.cancel()
+        await turns()
+        assert gone.cancelled()
+        work.gate.open()
+        answer = await stays[0]
+        assert answer == "result 1" or (kind == "unavailable" and isinstance(answer, DatabaseUnavailable))
+        target.close()
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("kind", ["result", "error", "poison", "unavailable"])
+def test_one_that_is_cancelled_just_as_its_answer_comes_leaves_no_error_behind(kind: str) -> None:
+    async def scenario() -> None:
+        work = Work()
+        target = batcher(work, lanes=1)
+        answered = asyncio.Event()
+        gone = asyncio.create_task(target.submit(Wish(0, kind)))
+        neighbour = asyncio.create_task(outcome(target.submit(Wish(1))))
+        neighbour.add_done_callback(lambda _: answered.set())
+        gone.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await until(lambda: work.batches)
+        while not gone.done():
+            # Each of these may fall between the future's answer and the task's next step.
+            asyncio.get_running_loop().call_soon(gone.cancel)
+            await asyncio.sleep(0)
+        await answered.wait()
+        target.close()
+
+    play(scenario)
+
+
+def test_an_offer_is_run_and_its_error_is_nobodys_concern() -> None:
+    async def scenario() -> None:
+        work = Work()
+        target = batcher(work)
+        for number, kind in enumerate(["result", "error", "poison", "unavailable", "stop"]):
+            assert target.offer(Wish(number, kind))
+        await until(lambda: work.ran == {0, 1, 2, 3, 4} and work.at_once == 0)
+        assert await target.submit(Wish(5)) == "result 5"
+        target.close()
+
+    play(scenario)
+
+
+def test_an_offer_that_expired_leaves_no_error_behind() -> None:
+    async def scenario() -> None:
+        work = Work(Gate())
+        target = batcher(work, lanes=1, patience=0.3)
+        target.offer(Wish(0))
+        await until(lambda: work.batches)
+        target.offer(Wish(1))
+        assert isinstance(await outcome(target.submit(Wish(2))), Overloaded)
+        work.gate.open()
+        assert await target.submit(Wish(3)) == "result 3"
+        assert work.ran == {0, 3}
+        target.close()
+
+    play(scenario)
+
+
+def test_an_offer_that_fails_in_the_loops_last_turn_leaves_no_error_behind() -> None:
+    complaints: list[str] = []
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda loop, context: complaints.append(repr(context)))
+
+    async def scenario() -> None:
+        work = Work(Gate())
+        target = batcher(work, lanes=1)
+        target.offer(Wish(0))
+        await until(lambda: work.batches)
+        target.offer(Wish(1))
+        loop.call_soon(target.close)  # in the turn in which the loop stops
+        work.gate.open()
+
+    loop.run_until_complete(scenario())
+    loop.close()
+    gc.collect()
+    assert complaints == []
+
+
+def test_closing_lets_running_batches_end_turns_the_others_away_and_takes_no_more() -> None:
+    async def scenario() -> None:
+        work = Work(Gate())
+        target = batcher(work, lanes=1)
+        running = await submit_all(target, plain(0, 1))
+        await until(lambda: work.batches)
+        queued = await submit_all(target, plain(2, 3))
+        target.offer(Wish(4))
+        target.close()
+        assert [type(await task) for task in queued] == [Overloaded, Overloaded]
+        with pytest.raises(Overloaded):
+            await target.submit(Wish(5))
+        assert target.offer(Wish(6)) is False
+        work.gate.open()
+        assert await asyncio.gather(*running) == ["result 0", "result 1"]
+        await turns()
+        assert work.batches == [[0, 1]]
+        target.close()
+
+    play(scenario)
+
+
+def test_closing_in_the_turn_of_a_submit_answers_it() -> None:
+    async def scenario() -> None:
+        work = Work()
+        target = batcher(work)
+        task = asyncio.create_task(outcome(target.submit(Wish(0))))
+        await asyncio.sleep(0)
+        target.close()
+        assert isinstance(await task, Overloaded)
+        assert work.batches == []
+
+    play(scenario)
+
+
+def test_closing_with_a_batch_that_hangs_leaves_its_patience_to_it() -> None:
+    async def scenario() -> None:
+        work = Work(Gate())
+        target = batcher(work, patience=0.3)
+        tasks = await submit_all(target, plain(0))
+        await until(lambda: work.batches)
+        target.close()
+        assert isinstance(await tasks[0], Overloaded)
+        work.gate.open()
+
+    play(scenario)
+
+
+def test_the_same_item_twice_is_two_items() -> None:
+    async def scenario() -> None:
+        target = batcher(lambda wishes: [f"place {place}" for place, _ in enumerate(wishes)], lanes=1)
+        wish = Wish(0)
+        assert await asyncio.gather(*map(target.submit, [wish, wish])) == ["place 0", "place 1"]
+        target.close()
+
+    play(scenario)
+
+
+KINDS = st.sampled_from(["result", "result", "result", "error", "poison", "stop", "unavailable"])
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("submit"), KINDS),
+        st.tuples(st.just("submit"), st.just("result")),
+        st.tuples(st.just("offer"), KINDS),
+        st.tuples(st.just("cancel"), st.integers(0, 30)),
+        st.tuples(st.just("turn"), st.integers(1, 4)),
+        st.tuples(st.just("pass"), st.none()),
+        st.tuples(st.just("begun"), st.none()),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=50)
+@given(lanes=st.integers(1, 3), limit=st.integers(1, 6), depth=st.integers(1, 12), steps=STEPS)
+def test_everybody_gets_their_own_whatever_the_interleaving(
+    lanes: int, limit: int, depth: int, steps: list[tuple[str, Any]]
+) -> None:
+    async def scenario() -> None:
+        work = Work(Gate())
+        target = batcher(work, lanes=lanes, limit=limit, depth=depth)
+        wishes: list[Wish] = []
+        tasks: dict[int, asyncio.Task[str]] = {}
+        cancelled: set[int] = set()
+        for step, detail in steps:
+            match step:
+                case "submit":
+                    wishes.append(Wish(len(wishes), detail))
+                    tasks[wishes[-1].number] = asyncio.create_task(target.submit(wishes[-1]))
+                case "offer":
+                    wishes.append(Wish(len(wishes), detail))
+                    # Not now: those who were submitted before come first, and they begin in the loop's next turn.
+                    asyncio.get_running_loop().call_soon(target.offer, wishes[-1])
+                case "cancel" if detail in tasks and not tasks[detail].done():
+                    tasks[detail].cancel()
+                    cancelled.add(detail)
+                case "turn":
+                    await turns(detail)
+                case "pass":
+                    work.gate.let_one_pass()
+                case "begun":
+                    await turns(1)
+                    if work.at_once == 0 and any(not task.done() for task in tasks.values()):
+                        await until(lambda: work.at_once or all(task.done() for task in tasks.values()))
+        work.gate.open()
+        answers = dict(zip(tasks, await asyncio.gather(*tasks.values(), return_exceptions=True), strict=True))
+        target.close()
+        check(work, wishes, answers, cancelled, lanes, limit)
+
+    play(scenario)
+
+
+def check(work: Work, wishes: list[Wish], answers: dict[int, Any], cancelled: set[int], lanes: int, limit: int) -> None:
+    assert work.most_at_once <= lanes
+    first_batch: dict[int, list[int]] = {}
+    for batch in work.batches:
+        assert 1 <= len(batch) <= limit
+        assert batch == sorted(batch)  # in order of arrival
+        for number in batch:
+            first_batch.setdefault(number, batch)
+    if lanes == 1:
+        assert list(first_batch) == sorted(first_batch)
+    for number, answer in answers.items():
+        kind = wishes[number].kind
+        if number in cancelled and isinstance(answer, asyncio.CancelledError):
+            event("cancelled")
+            continue
+        if number not in first_batch:
+            assert isinstance(answer, Overloaded)
+            event("overloaded")
+            continue
+        neighbours = [wishes[other] for other in first_batch[number]]
+        event(f"{kind} of {min(len(neighbours), 3)}")
+        if isinstance(answer, DatabaseUnavailable):
+            culprit = wishes[int(answer.detail)]
+            assert culprit in neighbours
+            assert culprit.kind == "unavailable"
+        elif kind == "result":
+            assert answer == f"result {number}"
+        elif kind == "error":
+            assert (type(answer), answer.args) == (OwnError, (number,))
+        elif kind == "poison":
+            assert (type(answer), answer.args) == (Poisoned, (number,))
+        else:
+            assert kind == "stop"
+            assert type(answer) is RuntimeError
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_crowd_of_thousands_with_poison_and_leavers_among_them(seed: int) -> None:
+    async def scenario() -> None:
+        chance = random.Random(seed)
+        kinds = ["result"] * 60 + ["error", "poison", "stop"]
+        wishes = [Wish(number, chance.choice(kinds)) for number in range(3000)]
+        work = Work()
+        target = batcher(work, lanes=3, limit=64)
+
+        async def caller(wish: Wish) -> Any:
+            await turns(chance.randrange(20))
+            return await target.submit(wish)
+
+        tasks = {wish.number: asyncio.create_task(caller(wish)) for wish in wishes}
+        leavers = set(chance.sample(range(3000), 300))
+        for number in leavers:
+            asyncio.get_running_loop().call_later(chance.random() * 0.02, tasks[number].cancel)
+        answers = dict(zip(tasks, await asyncio.gather(*tasks.values(), return_exceptions=True), strict=True))
+        target.close()
+        for number, answer in answers.items():
+            if number in leavers and isinstance(answer, asyncio.CancelledError):
+                continue
+            expected = {"result": str, "error": OwnError, "poison": Poisoned, "stop": RuntimeError}
+            assert type(answer) is expected[wishes[number].kind]
+            assert str(number) in str(answer) or wishes[number].kind == "stop"
+        assert work.most_at_once <= 3
+        assert max(map(len, work.batches)) <= 64
+
+    play(scenario)
+
+
+def test_an_error_is_told_from_a_result_by_being_an_exception() -> None:
+    async def scenario() -> None:
+        refusal = Conflict("already done", action={"id": 1})
+        target: Batcher[int, str] = Batcher("test", lambda items: [refusal for _ in items])
+        with pytest.raises(ScoreboardError) as raised:
+            await target.submit(1)
+        assert raised.value is refusal
+        target.close()
+
+    play(scenario)

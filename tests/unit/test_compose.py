@@ -1,0 +1,131 @@
+import ipaddress
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bin.procfile import read_procfile
+
+yaml: Any = pytest.importorskip("yaml")
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "docker-compose.yml").read_text()
+PROCESSES = read_procfile(ROOT / "Procfile")
+SECRETS = {"SECRET_KEY": "k" * 64, "POSTGRES_PASSWORD": "p" * 32, "FLOWER_BASIC_AUTH": "ops:secret"}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    parsed: dict[str, Any] = yaml.safe_load(TEXT)
+    return parsed
+
+
+@pytest.fixture(scope="module")
+def services(compose: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = compose["services"]
+    return found
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_every_process_of_the_procfile_is_a_service(services: dict[str, Any], name: str) -> None:
+    assert services[name]["command"] == PROCESSES[name]
+
+
+def test_nothing_else_is_a_service_but_the_stores_and_the_proxy(services: dict[str, Any]) -> None:
+    assert set(services) == {*PROCESSES, "postgres", "redis", "proxy"}
+
+
+def test_every_service_has_a_health_check(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        test = service["healthcheck"]["test"]
+        assert test[0] in ("CMD", "CMD-SHELL"), name
+        assert len(test) > 1, name
+
+
+def test_everything_waits_for_healthy_stores_and_the_release(services: dict[str, Any]) -> None:
+    assert services["release"]["depends_on"]["postgres"]["condition"] == "service_healthy"
+    for name in PROCESSES.keys() - {"release"}:
+        conditions = {other: how["condition"] for other, how in services[name]["depends_on"].items()}
+        assert conditions == {
+            "postgres": "service_healthy",
+            "redis": "service_healthy",
+            "release": "service_completed_successfully",
+        }
+    assert services["proxy"]["depends_on"]["web"]["condition"] == "service_healthy"
+
+
+def test_every_service_comes_back_but_the_release_runs_once(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["restart"] == ("no" if name == "release" else "unless-stopped")
+
+
+def test_web_and_worker_can_be_scaled_and_drain(services: dict[str, Any]) -> None:
+    for name in ("web", "worker"):
+        assert "ports" not in services[name]
+        assert "container_name" not in services[name]
+        assert services[name]["stop_grace_period"] == "30s"
+
+
+def test_only_the_proxy_is_reachable_from_other_machines(services: dict[str, Any]) -> None:
+    published = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert published == {"proxy": ["${PORT:-8000}:80"], "flower": ["127.0.0.1:${FLOWER_PORT:-5555}:5555"]}
+
+
+def test_secrets_come_from_the_environment_alone(compose: dict[str, Any]) -> None:
+    for name in SECRETS:
+        uses = re.findall(rf"\${{{name}[^}}]*}}", TEXT)
+        assert uses, name
+        assert all(use.startswith(f"${{{name}:?") for use in uses)
+    assert compose["x-app"]["environment"]["APP_ENV"] == "${APP_ENV:-production}"
+
+
+def test_web_believes_the_proxys_network_about_addresses(compose: dict[str, Any]) -> None:
+    (network,) = compose["networks"]["default"]["ipam"]["config"]
+    assert compose["services"]["web"]["environment"]["TRUSTED_PROXIES"] == network["subnet"]
+    default = network["subnet"].removeprefix("${SUBNET:-").removesuffix("}")
+    assert ipaddress.ip_network(default).is_private
+
+
+def test_named_volumes_exist_and_mounted_files_too(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert (ROOT / source).is_file() if source.startswith(".") else source in compose["volumes"]
+
+
+def test_the_proxy_upgrades_sockets_and_logs_no_query() -> None:
+    text = (ROOT / "docs/deploy/nginx.conf").read_text()
+    for line in (
+        "proxy_set_header Upgrade $http_upgrade;",
+        "proxy_set_header X-Forwarded-For $remote_addr;",
+        "resolver 127.0.0.11",
+        "server web:8000 resolve;",
+    ):
+        assert line in text
+    (log_format,) = re.findall(r"^log_format .*;$", text, re.M)
+    assert "$uri" in log_format
+    for leak in ("$request ", '$request"', "$request_uri", "$args", "$query_string", "$http_referer"):
+        assert leak not in log_format
+
+
+def test_the_image_has_all_that_production_needs_and_no_more() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    copied = set(re.findall(r"^COPY (\S+)", text, re.M))
+    assert copied == {"requirements.txt", "Procfile", "config", "db", "app", "tasks", "workers"}
+    assert "\nUSER scoreboard\n" in text
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert kept == copied
+
+
+def test_docker_compose_itself_takes_the_file() -> None:
+    docker = shutil.which("docker")
+    if not docker or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
+        pytest.skip("no docker compose here")
+    command = [docker, "compose", "--file", str(ROOT / "docker-compose.yml"), "config", "--quiet"]
+    done = subprocess.run(
+        command, env={"PATH": "/usr/bin:/bin", **SECRETS}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

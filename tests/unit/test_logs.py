@@ -1,0 +1,132 @@
+"""Log lines: for people, or JSON; events with their fields; no token in any."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from config import logs
+
+
+@pytest.fixture(autouse=True)
+def root_logger() -> Iterator[None]:
+    """Give the root logger back as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers[:] = []
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+log = logging.getLogger("scoreboard.test")
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    out, err = capsys.readouterr()
+    assert out == ""
+    return err.removesuffix("\n").split("\n")
+
+
+def test_json_has_time_level_logger_event_and_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("INFO", json=True)
+    logs.event(log, logs.ACTION_COMPLETED, actionId="a", points=10, deep={"x": [None, 1.5]})
+    (line,) = map(json.loads, lines(capsys))
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "level": "info",
+        "logger": "scoreboard.test",
+        "event": "action.completed",
+        "actionId": "a",
+        "points": 10,
+        "deep": {"x": [None, 1.5]},
+    }
+
+
+def test_json_is_one_line_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("INFO", json=True)
+    logs.event(log, logs.ACTION_CREATED, text='two\nlines, "quotes" and \u2028', thing=object(), nan=float("nan"))
+    (line,) = lines(capsys)
+    assert json.loads(line)["text"] == 'two\nlines, "quotes" and \u2028'
+    assert json.loads(line)["thing"].startswith("<object object")
+
+
+def test_an_exception_goes_along(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("INFO", json=True)
+    try:
+        raise ValueError("what went wrong")
+    except ValueError:
+        log.exception("it failed")
+    (line,) = map(json.loads, lines(capsys))
+    assert line["level"] == "error"
+    assert "Traceback" in line["exception"]
+    assert line["exception"].endswith("ValueError: what went wrong")
+
+
+def test_a_line_for_people_ends_with_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("INFO", json=False)
+    logs.event(log, logs.WS_CONNECTED, userId="u", connections=3)
+    log.info("plain %s", "words")
+    event, plain = lines(capsys)
+    assert event.endswith("INFO    scoreboard.test: ws.connected userId=u connections=3")
+    assert plain.endswith("INFO    scoreboard.test: plain words")
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_what_is_below_the_level_is_not_logged(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("WARNING", json=as_json)
+    logs.event(log, logs.ACTION_CREATED)
+    logs.event(log, logs.RATE_LIMITED, logging.WARNING)
+    log.info("nothing")
+    assert len(lines(capsys)) == 1
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_setting_up_twice_logs_once(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("INFO", json=not as_json)
+    logs.set_up("INFO", json=as_json)
+    log.info("once")
+    assert len(lines(capsys)) == 1
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize(
+    ("message", "args", "shown"),
+    [
+        ("/ws?token=SECRET", (), "/ws?token=***"),
+        ('%s - "WebSocket %s" [accepted]', ("1.2.3.4", "/ws?token=SECRET"), '"WebSocket /ws?token=***" [accepted]'),
+        ("/ws?board=all-time&token=SECRET&x=1", (), "/ws?board=all-time&token=***&x=1"),
+        ("GET '/ws?token=SECRET' HTTP/1.1", (), "GET '/ws?token=***' HTTP/1.1"),
+        ("token=SECRET", (), "token=***"),
+        ("a token=SECRET b token=SECRET", (), "a token=*** b token=***"),
+        ("/x?mytoken=kept", (), "/x?mytoken=kept"),
+        ("no such thing", (), "no such thing"),
+    ],
+)
+def test_tokens_in_urls_are_blanked(
+    message: str, args: tuple[str, ...], shown: str, as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.set_up("INFO", json=as_json)
+    log.info(message, *args)
+    (line,) = lines(capsys)
+    assert "SECRET" not in line
+    text = json.loads(line)["event"] if as_json else line
+    assert text.endswith(shown)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_line_with_wrong_arguments_is_reported_and_hurts_nobody(
+    as_json: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    logs.set_up("INFO", json=as_json)
+    log.info("%d of %d", "one")
+    log.info("the next")
+    written = lines(capsys)
+    assert "--- Logging error ---" in written
+    assert "the next" in written[-1]
+
+
+def test_security_is_a_logger_of_its_own() -> None:
+    assert logs.security.name == "scoreboard.security"
