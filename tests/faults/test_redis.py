@@ -1,0 +1,254 @@
+"""Redis, which is cache, channel, queue and rate limits in one, goes away, hangs, forgets or refuses to write."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from app.domain.ids import UserId
+from db import embedded
+from db import redis as redis_client
+from tests import live
+from tests.faults.aftermath import Aftermath
+from tests.faults.audience import Audience
+from tests.faults.history import Load
+from tests.faults.probe import Probe
+from tests.service import NO_LIMITS, Player, Process, Service, Stores, eventually, problem, unique
+
+FAST = 1.5
+"""Seconds within which 99 of 100 answers have to come while Redis is away."""
+
+LIVE_AGAIN = 5.0
+"""Seconds after its return within which the sockets have to show what was completed since."""
+
+WIDE: Any = dict.fromkeys(NO_LIMITS, "1000000/minute")
+"""Limits that nobody meets, so that every request asks for a token all the same."""
+
+Healed = Callable[[str, float], None]
+Fault = Callable[[embedded.Redis], AbstractContextManager[None]]
+
+
+@pytest.fixture(scope="module")
+def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Redis]:
+    with embedded.Redis(tmp_path_factory.mktemp("redis") / "redis") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def stores(stores: Stores, own_redis: embedded.Redis) -> Iterator[Stores]:
+    """This module's stores, with a Redis that can be killed."""
+    with redis_client.connect(own_redis.url, timeout=1) as client:
+        yield replace(stores, redis_url=own_redis.url, redis=client)
+
+
+@pytest.fixture(scope="module")
+def web(service: Service) -> Process:
+    service.worker()
+    service.beat()
+    return service.web(**WIDE)
+
+
+def forget(server: embedded.Redis) -> None:
+    """Throw away all that a killed Redis had written down."""
+    for file in server.directory.path.glob("appendonlydir/*"):
+        file.unlink()
+
+
+@contextmanager
+def killed(server: embedded.Redis) -> Iterator[None]:
+    """Kill Redis; it comes back empty."""
+    server.kill()
+    try:
+        yield
+    finally:
+        forget(server)
+        server.start()
+
+
+@contextmanager
+def hung(server: embedded.Redis) -> Iterator[None]:
+    """Stop Redis's process for a while."""
+    server.pause()
+    try:
+        yield
+    finally:
+        server.resume()
+
+
+@contextmanager
+def full(server: embedded.Redis) -> Iterator[None]:
+    """Leave Redis no memory: it answers, and refuses every write."""
+    with redis_client.connect(server.url, timeout=5) as client:
+        client.set("filler", bytes(2_000_000))
+        client.config_set("maxmemory", "1mb")
+        try:
+            yield
+        finally:
+            client.config_set("maxmemory", "0")
+            client.delete("filler")
+
+
+def lives_again(load: Load, audience: Audience, stores: Stores) -> float:
+    """Wait until every socket shows what was completed from now on, and give the seconds that took."""
+    back = time.monotonic()
+    eventually(lambda: load.oks(back), within=LIVE_AGAIN, what="a completion")
+    user_id = load.oks(back)[0].user_id
+    total = stores.value("SELECT total_score FROM users WHERE id = :id", id=user_id)
+    eventually(
+        lambda: all(dict(it.shows()).get(user_id, 0) >= total for it in audience.listeners),
+        within=LIVE_AGAIN - (time.monotonic() - back),
+        what="a completion of after its return on every socket",
+    )
+    return time.monotonic() - back
+
+
+def nobody_noticed(load: Load, probe: Probe, since: float) -> None:
+    """Check that all was answered, and soon, whatever became of Redis."""
+    assert load.statuses().keys() == {200}
+    assert load.starts.keys() == {201}
+    assert load.p99(since) < FAST
+    for path in ("/healthz", "/top-scores"):
+        assert probe.statuses(path).keys() == {200}
+        assert probe.p99(path, since) < FAST
+    assert probe.statuses("/readyz").keys() == {200}
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds", "what"),
+    [
+        (killed, 0.3, "killed and back empty after 0.3 s"),
+        (killed, 5, "killed and back empty after 5 s"),
+        (killed, 20, "killed and back empty after 20 s"),
+        (hung, 10, "stopped (SIGSTOP) for 10 s"),
+        (full, 5, "without memory (maxmemory 1mb) for 5 s"),
+    ],
+    ids=["killed-0.3", "killed-5", "killed-20", "hung-10", "full-5"],
+)
+def test_completions_and_reads_go_on_while_redis_is_away_and_it_is_live_again_soon_after(
+    fault: Fault,
+    seconds: float,
+    what: str,
+    service: Service,
+    web: Process,
+    own_redis: embedded.Redis,
+    regulars: list[Player],
+    aftermath: Aftermath,
+    healed: Healed,
+) -> None:
+    load = Load([web.url], regulars)
+    with Audience(regulars[0], [web]) as audience:
+        with load, Probe(web) as probe:
+            load.flowing(within=5)
+            away = time.monotonic()
+            with fault(own_redis):
+                time.sleep(seconds)  # as long as the fault takes
+            took = lives_again(load, audience, service.stores)
+            healed(f"Redis {what}, until sockets show what is completed since", took)
+        nobody_noticed(load, probe, away)
+        if seconds > 1 and fault is not full:
+            assert "down" in probe.check("redis", away)
+        aftermath.holds(load.history, audience, within=15)
+    eventually(lambda: web_is_ready(web), within=LIVE_AGAIN, what="that all is well")
+
+
+def web_is_ready(web: Process) -> bool:
+    with Probe(web) as probe:
+        eventually(lambda: probe.statuses("/readyz"))
+    return bool(probe.answers) and all(it.body["status"] == "ok" for it in probe.answers if it.path == "/readyz")
+
+
+@pytest.mark.parametrize("fault", ["FLUSHALL", "CLIENT KILL TYPE pubsub"])
+def test_everything_goes_on_when_redis_forgets_everything_or_drops_its_subscribers_again_and_again(
+    fault: str,
+    service: Service,
+    web: Process,
+    regulars: list[Player],
+    aftermath: Aftermath,
+    healed: Healed,
+) -> None:
+    load = Load([web.url], regulars)
+    with Audience(regulars[0], [web]) as audience:
+        with load, Probe(web) as probe:
+            load.flowing(within=5)
+            began = time.monotonic()
+            for _ in range(4):
+                service.stores.redis.execute_command(*fault.split())  # type: ignore[no-untyped-call]
+                took = lives_again(load, audience, service.stores)
+                healed(f"{fault} during load, until sockets show what is completed since", took)
+        nobody_noticed(load, probe, began)
+        aftermath.holds(load.history, audience)
+
+
+def refused(player: Player, http_status: int, code: str) -> None:
+    """Check that a write of a player is refused."""
+    problem(player.start(), http_status, code)
+
+
+def test_who_is_logged_out_or_suspended_stays_out_while_redis_is_away_and_when_it_is_back_empty(
+    service: Service, web: Process, own_redis: embedded.Redis, alice: Player, bob: Player, aftermath: Aftermath
+) -> None:
+    other = service.web(**WIDE)
+    with Audience(alice, [web, other]) as leaving, Audience(bob, [web, other]) as cheating:
+        with killed(own_redis):
+            assert alice.http.post("/auth/logout").status_code == 204
+            live.suspend(service.stores, UserId(bob.user_id))
+            refused(alice, 401, "unauthorized")
+            refused(bob, 403, "user-suspended")
+            for audience, code in ((leaving, 4401), (cheating, 4403)):
+                for it in audience.listeners:
+                    assert it.closed.wait(5)
+                    assert it.code == code
+        for process in (web, other):
+            assert live.refusal(process, alice.token).status == 401
+            assert live.refusal(process, bob.token).status == 403
+        refused(alice, 401, "unauthorized")
+        refused(bob, 403, "user-suspended")
+        assert alice.http.get("/top-scores").status_code == 401
+    aftermath.stop(other)
+    aftermath.holds([])
+
+
+@pytest.mark.parametrize("fault", [killed, hung, full])
+def test_rate_limits_hold_while_redis_is_away_and_afterwards(
+    fault: Fault,
+    service: Service,
+    web: Process,
+    own_redis: embedded.Redis,
+    aftermath: Aftermath,
+) -> None:
+    """Whoever keeps the bucket, it has five tokens and a new one every 12 s."""
+    limited = service.web(RATE_LIMIT_CREATE="5/minute")
+    player = Player(web.url, unique("eager"))
+    player.http.base_url = limited.url
+    before = starts(player)
+    assert before == {201: 5, 429: 7}
+    with fault(own_redis):
+        during = starts(player)
+    after = starts(player)
+    flushed = Counter[int]()
+    for _ in range(2):
+        service.stores.redis.flushall()
+        flushed += starts(player)
+    player.close()
+    for answers, most in ((during, 6), (after, 6), (flushed, 12)):
+        assert answers.keys() <= {201, 429}, (during, after, flushed)
+        assert answers[201] <= most, (during, after, flushed)
+    aftermath.stop(limited)
+    aftermath.holds([])
+
+
+def starts(player: Player) -> "Counter[int]":
+    """Start twelve actions, and count the answers."""
+    answers: Counter[int] = Counter()
+    for _ in range(12):
+        began = time.monotonic()
+        answer = player.start()
+        assert time.monotonic() - began < 3
+        if answer.status_code != 201:
+            problem(answer, 429, "rate-limited")
+        answers[answer.status_code] += 1
+    return answers

@@ -1,0 +1,126 @@
+"""SIGTERM, as every deployment sends it: what has begun is finished, and nothing is lost."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+import sqlalchemy as sa
+
+from tests.faults import poison
+from tests.faults.aftermath import Aftermath
+from tests.faults.audience import Audience
+from tests.faults.history import Load, Operation, complete, settled
+from tests.service import Player, Process, Service, eventually
+
+SERVICE_RESTART = 1012
+
+_WAITING = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'scoreboard-web' AND wait_event_type = 'Lock'
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def poisonous(service: Service) -> None:
+    poison.set_up(service.stores)
+
+
+@contextmanager
+def in_flight(service: Service, web: Process, player: Player, history: list[Operation]) -> Iterator[None]:
+    """Have a completion wait for its user within the block; it can go on at its end."""
+    http = httpx2.Client(base_url=web.url, headers={"authorization": f"Bearer {player.token}"}, timeout=5)
+    action_id = player.started()
+    client = threading.Thread(target=lambda: history.append(complete(http, player.user_id, action_id)))
+    try:
+        with service.stores.engine.begin() as conn:
+            conn.execute(sa.text("SELECT 1 FROM users WHERE id = :id FOR UPDATE"), {"id": player.user_id})
+            client.start()
+            eventually(lambda: service.stores.value(_WAITING), what="a completion that waits for its user")
+            yield
+        client.join(10)
+        assert not client.is_alive()
+    finally:
+        http.close()
+
+
+@pytest.mark.parametrize("concurrency", ["1", "2"])
+def test_a_web_process_answers_what_it_has_begun_and_tells_its_sockets_to_come_again(
+    concurrency: str,
+    service: Service,
+    web: Process,
+    alice: Player,
+    aftermath: Aftermath,
+    healed: Callable[[str, float], None],
+) -> None:
+    leaving = service.web(WEB_CONCURRENCY=concurrency)
+    history: list[Operation] = []
+    with Audience(alice, [web, leaving]) as audience:
+        with in_flight(service, leaving, alice, history):
+            leaving.signal(signal.SIGTERM)
+            eventually(lambda: "Shutting down" in leaving.output(), within=1, what="that it shuts down")
+        assert [(it.status, it.score) for it in history] == [(200, 10)]
+        healed(f"SIGTERM to web (WEB_CONCURRENCY={concurrency}), until it has ended", aftermath.stop(leaving))
+        [_, gone] = audience.listeners
+        eventually(gone.closed.is_set, what="that its socket is closed")
+        assert gone.code == SERVICE_RESTART
+        service.worker()
+        service.beat()
+        aftermath.holds(history, audience)
+    for process in service.processes[-2:]:
+        aftermath.stop(process)
+
+
+def test_a_worker_finishes_its_task_before_it_ends(
+    service: Service, web: Process, alice: Player, aftermath: Aftermath, healed: Callable[[str, float], None]
+) -> None:
+    worker = service.worker()
+    poison.give(service.stores, alice.user_id, poison.SLEEP, seconds=1.5)
+    history = [complete(alice.http, alice.user_id, alice.started())]
+    eventually(lambda: poison.asleep(service.stores), what="a worker in the middle of its task")
+    took = aftermath.stop(worker, group=True)
+    healed("SIGTERM to a worker and its child in the middle of a task, until it has ended", took)
+    assert alice.settlement(history[0].action_id) == "cleared"
+    aftermath.holds(history)
+
+
+def test_each_process_can_be_replaced_under_load_one_after_the_other(
+    service: Service, web: Process, players: list[Player], aftermath: Aftermath, healed: Callable[[str, float], None]
+) -> None:
+    webs = [service.web(), service.web()]
+    worker, beat = service.worker(), service.beat()
+    load = Load([it.url for it in webs], players)
+    with Audience(players[0], [web, *webs]) as audience:
+        with load:
+            load.flowing(within=5)
+            for old in webs:
+                healed("SIGTERM to web under load, until it has ended", aftermath.stop(old))
+                service.web(port=old.port)
+                load.flowing(within=5)
+            healed("SIGTERM to a worker under load, until it has ended", aftermath.stop(worker))
+            began = time.monotonic()
+            worker = service.worker()
+            settled_since = eventually(lambda: load.oks(began), what="completions")
+            eventually(
+                lambda: service.stores.value(
+                    "SELECT settled_at IS NOT NULL FROM actions WHERE id = :id", id=settled_since[0].action_id
+                ),
+                what="that the new worker settles",
+            )
+            healed("SIGTERM to beat under load, until it has ended", aftermath.stop(beat))
+            beat = service.beat()
+        statuses = load.statuses()
+        # A client that is refused, or whose kept connection is closed as it sends, has to ask again elsewhere.
+        assert statuses.keys() <= {200, None}
+        assert statuses[None] <= len(players)
+        for it in audience.listeners[1:]:
+            assert it.code == SERVICE_RESTART
+        repeated = load.repeat_unknown()
+        assert {it.status for it in repeated} <= {200, 409}
+        settled(service.stores)
+        aftermath.holds(load.history, audience)
+    for process in (worker, beat):
+        aftermath.stop(process)

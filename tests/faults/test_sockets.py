@@ -1,0 +1,159 @@
+"""Sockets in numbers: many that never read, and very many that come back at once."""
+
+import asyncio
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.auth import Tokens
+from app.domain.ids import UserId, new_id
+from config.settings import DEVELOPMENT_SECRET
+from tests.faults.aftermath import Aftermath
+from tests.faults.crowd import Member, until
+from tests.faults.proxy import Proxy
+from tests.live import award, clear, listener, raw_peer, reset, upgrade
+from tests.service import Process, Service, Stores
+
+BLOCKED = 100
+MANY = 2000
+DROPPED_WITHIN = 45.0
+"""Seconds after which a socket that never reads has to be gone. Source: contract, section 6."""
+
+ROOM: Any = {"WS_MAX_PER_IP": "10000", "WS_MAX_PER_USER": "10000"}
+
+Healed = Callable[[str, float], None]
+
+
+def memory(process: Process) -> float:
+    """Give a process's resident memory in MB."""
+    status = Path(f"/proc/{process.popen.pid}/status").read_text()
+    found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
+    assert found
+    return int(found[1]) / 1024
+
+
+def p99(times: list[float]) -> float:
+    return sorted(times)[int(len(times) * 0.99)]
+
+
+@contextmanager
+def blocked(web: Process, token: str) -> Iterator[list[socket.socket]]:
+    """Open sockets whose peers never read what they are sent."""
+    peers = []
+    try:
+        for _ in range(BLOCKED):
+            peer = raw_peer(web, receive_buffer=4096)
+            peers.append(peer)
+            peer.sendall(upgrade(token))
+        yield peers
+    finally:
+        for peer in peers:
+            reset(peer)
+
+
+async def latencies(stores: Stores, members: list[Member], user_id: UserId, seconds: float) -> list[float]:
+    """Move the board seven times a second, and give how long each move took to each member."""
+    sent: dict[tuple[str, int], float] = {}
+    ends = time.monotonic() + seconds
+    while (now := time.monotonic()) < ends:
+        update = await asyncio.to_thread(award, stores, user_id)
+        sent[update.stamp] = now
+        # Wider apart than pushes to one socket, so that pacing is no part of what is measured.
+        await asyncio.sleep(max(0.0, now + 0.15 - time.monotonic()))
+    await until(lambda: all(update.stamp in it.heard for it in members), within=5)
+    return [it.heard[stamp] - at for it in members for stamp, at in sent.items() if stamp in it.heard]
+
+
+@pytest.mark.parametrize("seconds", [DROPPED_WITHIN])
+def test_sockets_that_never_read_slow_nobody_down_cost_no_memory_and_are_dropped(
+    seconds: float, service: Service, stores: Stores, aftermath: Aftermath, healed: Healed
+) -> None:
+    web = service.web(**ROOM)
+    clear(stores)
+    for number in range(10):
+        award(stores, listener(stores, f"player{number}").user_id, number + 1)
+    dora = listener(stores, "dora")
+
+    async def measure() -> None:
+        members = [Member(dora.token) for _ in range(10)]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(it.listen(web.port)) for it in members]
+            await until(lambda: all(it.heard for it in members), within=5)
+            alone = await latencies(stores, members, dora.user_id, 5)
+            with blocked(web, dora.token):
+                opened = time.monotonic()
+                await until(lambda: web.output().count("ws.connected") == BLOCKED + len(members), within=10)
+                start = memory(web)
+                among = await latencies(stores, members, dora.user_id, 10)
+                middle = memory(web)
+                while time.monotonic() - opened < seconds and web.output().count("reason=slow") < BLOCKED:
+                    among += await latencies(stores, members, dora.user_id, 1)
+                end = memory(web)
+                dropped = time.monotonic() - opened
+                assert web.output().count("reason=slow") == BLOCKED
+            for task in tasks:
+                assert not task.done()
+                task.cancel()
+        healed("100 sockets that never read, until they are dropped", dropped)
+        assert p99(among) < 2 * p99(alone) + 0.05
+        assert end - start < 10, (start, middle, end)
+        assert end - middle < 5, (start, middle, end)
+
+    with asyncio.Runner() as runner:
+        runner.run(measure())
+    aftermath.stop(web)
+    aftermath.quiet()
+
+
+def tokens(stores: Stores, number: int) -> list[str]:
+    """Add users, and give a token of each."""
+    user_ids = [UserId(new_id()) for _ in range(number)]
+    stores.execute(
+        """
+        INSERT INTO users (id, username, username_key, email, password_hash)
+        SELECT id, 'crowd-' || id, 'crowd-' || id, id || '@example.org', '-' FROM unnest(CAST(:ids AS uuid[])) AS id
+        """,
+        ids=user_ids,
+    )
+    issuer = Tokens(DEVELOPMENT_SECRET, (), 3600)
+    return [issuer.issue(user_id, 0) for user_id in user_ids]
+
+
+def test_two_thousand_sockets_come_back_at_once_without_a_thundering_on_the_database(
+    service: Service, stores: Stores, aftermath: Aftermath, healed: Healed
+) -> None:
+    dora = listener(stores, "dora")
+    members = [Member(token) for token in tokens(stores, MANY)]
+    with Proxy(stores.database_url) as proxy:
+        web = service.web(DATABASE_URL=proxy.url, **ROOM)
+
+        async def come_back() -> None:
+            async with asyncio.TaskGroup() as group:
+                began = time.monotonic()
+                tasks = [group.create_task(it.stay(web.port)) for it in members]
+                await until(lambda: all(it.connected == 1 and it.heard for it in members), within=30)
+                healed("2,000 sockets connect at once, until each has the board", time.monotonic() - began)
+                asked = len(proxy.queries)
+                aftermath.kill(web)
+                again = await asyncio.to_thread(service.web, port=web.port, DATABASE_URL=proxy.url, **ROOM)
+                back = time.monotonic()
+                await until(lambda: all(it.connected == 2 and it.heard for it in members), within=30)
+                took = time.monotonic() - back
+                healed("web killed under 2,000 sockets, until each is back and has the board", took)
+                snapshots = proxy.asked("FROM boards", asked)
+                assert snapshots <= 5
+                update = await asyncio.to_thread(award, stores, dora.user_id)
+                await until(lambda: all(update.stamp in it.heard for it in members), within=5)
+                for task in tasks:
+                    task.cancel()
+            aftermath.stop(again)
+
+        with asyncio.Runner() as runner:
+            runner.run(come_back())
+    aftermath.quiet()
