@@ -26,15 +26,18 @@ def lock(conn: sa.Connection, board_id: BoardId) -> None:
     conn.execute(_LOCK, {"id": board_id}).one()
 
 
+# The ids first: with an OR over both sources every user would be read.
 _PRESENT = sa.text("""
+    WITH looked_at AS (
+        SELECT unnest(CAST(:touched AS uuid[])) AS id
+        UNION SELECT user_id FROM top_scores WHERE board_id = :board
+    )
     SELECT top.rank, users.id::text, users.username, coalesce(standings.score, 0),
         coalesce(standings.reached_at, top.updated_at), users.status = 'active',
         top.username, top.score
-    FROM users
+    FROM looked_at JOIN users ON users.id = looked_at.id
     LEFT JOIN standings ON standings.user_id = users.id AND standings.board_id = :board
     LEFT JOIN top_scores AS top ON top.user_id = users.id AND top.board_id = :board
-    WHERE users.id = ANY(CAST(:touched AS uuid[]))
-        OR users.id IN (SELECT user_id FROM top_scores WHERE board_id = :board)
 """)
 
 
