@@ -8,8 +8,10 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
+import msgspec
 import redis
 from cachetools import LRUCache
 from limits import RateLimitItem
@@ -24,36 +26,44 @@ LOCAL_FOR = 2.0
 
 LOCAL_BUCKETS = 100_000
 
-# KEYS: the buckets. ARGV: for each of them capacity, milliseconds a token takes, tokens to take, tokens it must have.
-# A bucket is stored as the tokens it had and when, in milliseconds of Redis's clock; one that is full is not stored.
-# Returns for each: tokens left (as text, with fractions). A refusal is told by the first element 0.
+# KEYS: the buckets, each once. ARGV[1]: for each request its buckets, packed: place in KEYS, capacity, microseconds a
+# token takes, tokens to take, tokens it must have. A bucket is stored as a moment of Redis's clock and how long it then
+# took to be full, both in microseconds, and not at all once it is. Returns for each request whether it passes, and for
+# each of its buckets the microseconds until it is full. Requests are decided in their order.
 _SCRIPT = """
 local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local allowed, tokens = 1, {}
-for i = 1, #KEYS do
-    local capacity, per_token, needs = tonumber(ARGV[4*i-3]), tonumber(ARGV[4*i-2]), tonumber(ARGV[4*i])
-    local stored = redis.call('HMGET', KEYS[i], 'tokens', 'at')
-    local had, at = tonumber(stored[1]) or capacity, tonumber(stored[2]) or now
-    tokens[i] = math.min(capacity, had + math.max(0, now - at) / per_token)
-    if tokens[i] < needs then allowed = 0 end
+local now = clock[1] * 1000000 + clock[2]
+local missing, lives, results = {}, {}, {}
+for place, stored in ipairs(redis.call('MGET', unpack(KEYS))) do
+    local at, had = string.match(stored or '', '^(%d+) (%d+)$')
+    missing[place] = at and math.max(0, had - math.max(0, now - at)) or 0
 end
-local result = {allowed}
-for i = 1, #KEYS do
-    local capacity, per_token, takes = tonumber(ARGV[4*i-3]), tonumber(ARGV[4*i-2]), tonumber(ARGV[4*i-1])
-    if allowed == 1 and takes > 0 then
-        tokens[i] = math.max(0, tokens[i] - takes)
-        redis.call('HSET', KEYS[i], 'tokens', string.format('%.6f', tokens[i]), 'at', now)
-        redis.call('PEXPIRE', KEYS[i], math.ceil((capacity - tokens[i]) * per_token) + 1000)
+for r, request in ipairs(cmsgpack.unpack(ARGV[1])) do
+    local result = {1}
+    for i, bucket in ipairs(request) do
+        local place, capacity, per_token, takes, needs = unpack(bucket)
+        result[i + 1] = math.min(missing[place], capacity * per_token)
+        -- One more microsecond: what is stored is rounded.
+        if capacity * per_token - result[i + 1] + 1 < needs * per_token then result[1] = 0 end
     end
-    result[i + 1] = string.format('%.6f', tokens[i])
+    for i, bucket in ipairs(request) do
+        local place, capacity, per_token, takes, needs = unpack(bucket)
+        if result[1] == 1 and takes > 0 then
+            result[i + 1] = math.min(result[i + 1] + takes * per_token, capacity * per_token)
+            missing[place] = result[i + 1]
+            lives[place] = math.ceil(result[i + 1] / 1000) + 1000
+        end
+    end
+    results[r] = result
 end
-return result
+for place, milliseconds in pairs(lives) do
+    redis.call('SET', KEYS[place], string.format('%.0f %.0f', now, missing[place]), 'PX', milliseconds)
+end
+return results
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(NamedTuple):
     """One bucket that a request needs a token of: whose it is, under which policy and rate.
 
     `takes` tokens are taken if the request passes; it passes only if there are `needs` of them.
@@ -64,10 +74,10 @@ class Bucket:
     owner: str
     takes: int = 1
     needs: int = 1
-    key: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "key", f"bucket:{self.policy}:{self.owner}")
+    @property
+    def key(self) -> str:
+        return f"bucket:{self.policy}:{self.owner}"
 
     @property
     def capacity(self) -> int:
@@ -115,7 +125,7 @@ class TokenBucketRateLimiter(RateLimiter):
         self._clock = clock
         self._redis: redis.Redis = storage.storage
         self._prefix = "scoreboard:"
-        self._sha = ""
+        self._sha = "0" * 40
         self._local: LRUCache[str, tuple[float, float]] = LRUCache(LOCAL_BUCKETS)
         self._local_until = -math.inf
 
@@ -151,29 +161,24 @@ class TokenBucketRateLimiter(RateLimiter):
         log.warning("Redis is away, rate limits are kept in this process: %s", error)
 
     def _hit_in_redis(self, checks: Sequence[Check]) -> list[Decision]:
-        if not self._sha:
+        if not checks:
+            return []
+        places: dict[str, int] = {}
+        packed = msgspec.msgpack.encode([[self._packed(bucket, places) for bucket in check] for check in checks])
+        try:
+            answers = self._redis.evalsha(self._sha, len(places), *places, packed)
+        except redis.exceptions.NoScriptError:  # the first time, and after Redis was restarted
             self._sha = self._redis.script_load(_SCRIPT)
-        answers = self._call(checks)
-        unknown = [i for i, answer in enumerate(answers) if isinstance(answer, redis.exceptions.NoScriptError)]
-        if unknown:  # Redis was restarted
-            self._sha = self._redis.script_load(_SCRIPT)
-            for i, answer in zip(unknown, self._call([checks[i] for i in unknown]), strict=True):
-                answers[i] = answer
+            answers = self._redis.evalsha(self._sha, len(places), *places, packed)
         decisions = []
-        for check, answer in zip(checks, answers, strict=True):
-            if isinstance(answer, redis.RedisError):
-                raise answer
-            decisions.append(_decide(check, bool(answer[0]), [float(tokens) for tokens in answer[1:]]))
+        for check, (allowed, *missing) in zip(checks, answers, strict=True):
+            tokens = [it.capacity - us / 1000 / it.per_token for it, us in zip(check, missing, strict=True)]
+            decisions.append(_decide(check, bool(allowed), tokens))
         return decisions
 
-    def _call(self, checks: Sequence[Check]) -> "list[list[bytes] | redis.RedisError]":
-        pipeline = self._redis.pipeline(transaction=False)
-        for check in checks:
-            keys = [self._prefix + bucket.key for bucket in check]
-            args = [arg for it in check for arg in (it.capacity, it.per_token, it.takes, it.needs)]
-            pipeline.evalsha(self._sha, len(keys), *keys, *args)
-        answers: list[list[bytes] | redis.RedisError] = pipeline.execute(raise_on_error=False)
-        return answers
+    def _packed(self, bucket: Bucket, places: dict[str, int]) -> tuple[int, int, float, int, int]:
+        place = places.setdefault(self._prefix + bucket.key, len(places) + 1)
+        return place, bucket.capacity, bucket.per_token * 1000, bucket.takes, bucket.needs
 
     def _hit_here(self, check: Check) -> Decision:
         now = self._clock() * 1000
