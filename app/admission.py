@@ -1,6 +1,7 @@
 """Which token buckets a request needs a token of, and what happens when one is empty."""
 
 import logging
+from functools import lru_cache, partial
 
 from starlette.types import Scope
 
@@ -23,10 +24,14 @@ class Admission:
         self._settings = settings
         self._rates = settings.rates
         self._checks = checks
+        self._names = lru_cache(maxsize=10_000)(partial(limited_as, trusted_networks=settings.trusted_networks))
 
     def address(self, scope: Scope) -> str | None:
-        """Give the address of the client who asks."""
-        return client_address(scope, self._settings.trusted_proxies)
+        """Give the address of the client who asks; it is worked out once for each request."""
+        if "client_address" not in scope:
+            scope["client_address"] = client_address(scope, self._settings.trusted_proxies)
+        address: str | None = scope["client_address"]
+        return address
 
     async def read(self, scope: Scope, claims: Claims) -> None:
         """Admit a read with a token."""
@@ -101,7 +106,7 @@ class Admission:
         return self._by_address("login_ip", scope)
 
     def _limited_as(self, scope: Scope) -> str | None:
-        return limited_as(self.address(scope), self._settings.trusted_networks)
+        return self._names(self.address(scope))
 
     def _by_address(self, policy: str, scope: Scope) -> list[Bucket]:
         owner = self._limited_as(scope)

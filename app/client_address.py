@@ -68,7 +68,6 @@ def within(address: Address, networks: tuple[Network, ...]) -> bool:
     return any(address.version == network.version and address in network for network in networks)
 
 
-@lru_cache(maxsize=10_000)
 def limited_as(client: str | None, trusted_networks: tuple[Network, ...]) -> str | None:
     """Give the name under which a client's address is limited: itself, or the /64 of IPv6; None if it isn't."""
     if client is None:

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with bounds on a request's head, and problem+json for what can't be read as HTTP."""
+"""uvicorn's HTTP protocol, with bounds on a request's arrival, and problem+json for what can't be read as HTTP."""
 
 import asyncio
 from typing import Any
@@ -10,8 +10,8 @@ from app.domain.ids import new_id
 from app.http import problem
 
 LARGEST_HEAD = 32 * 1024
-HEAD_WITHIN = 15.0
-"""Seconds within which a connection's first byte, and then a request's whole head, must have arrived."""
+REQUEST_WITHIN = 15.0
+"""Seconds within which a connection's first request, and each later one from its first byte on, must have arrived."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -21,14 +21,14 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._in_head = True
         self._head = 0
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._await_head()
+        self._bound_arrival()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_is_here()
+        self._arrived()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -38,13 +38,19 @@ class Protocol(HttpToolsProtocol):
         # What belongs to the body, in the packet that ends the head, was counted too: the bound is a coarse one.
         if self._in_head and self._head > LARGEST_HEAD and not self.transport.is_closing():
             self.send_400_response("")
+        # Most requests come in one packet, and no timer is ever set for them.
+        if self._in_head or self._in_body():
+            self._bound_arrival()
+        else:
+            self._arrived()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._await_head()
+        self._arrived()
+        self._in_head, self._head = True, 0
 
     def on_headers_complete(self) -> None:
-        self._head_is_here()
+        self._in_head = False
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -56,13 +62,20 @@ class Protocol(HttpToolsProtocol):
         self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + bytes(answer.body))
         self.transport.close()
 
-    def _await_head(self) -> None:
-        self._head_is_here()
-        self._in_head = True
-        self._head_timer = self.loop.call_later(HEAD_WITHIN, self.transport.close)
+    def _in_body(self) -> bool:
+        return self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete
 
-    def _head_is_here(self) -> None:
-        self._in_head, self._head = False, 0
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _bound_arrival(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(REQUEST_WITHIN, self._too_slow)
+
+    def _arrived(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        if self._in_body() and not self.cycle.response_started:
+            self.send_400_response("")
+        else:
+            self.transport.close()

@@ -32,9 +32,7 @@ def parse(body: bytes, shape: type[T]) -> T:
 
 def _load(body: bytes) -> Any:
     try:
-        return json.loads(
-            body.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
-        )
+        return _decoder.decode(body.decode())
     except UnicodeDecodeError:
         raise Malformed("The body is not valid UTF-8.") from None
     except RecursionError:
@@ -89,3 +87,6 @@ def _check_text(text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise Malformed("A string holds a lone surrogate.") from None
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)

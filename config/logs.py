@@ -38,6 +38,8 @@ def set_up(level: str, *, json: bool) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_JsonFormatter() if json else _TextFormatter())
     handler.addFilter(_without_tokens)
+    # What no line shows is not gathered. Source: Python's logging HOWTO, "Optimization".
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
 

@@ -1,4 +1,4 @@
-"""A request's head is bounded in size and in time."""
+"""A request's head is bounded in size, and all of it in time."""
 
 import contextlib
 import socket
@@ -45,12 +45,15 @@ def test_a_long_head_and_a_body_of_the_largest_size_are_taken(web: Process) -> N
 def test_who_says_nothing_or_not_enough_is_let_go_and_who_speaks_is_not(
     stores: Stores, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_WITHIN", 0.3)
+    monkeypatch.setattr(http_protocol, "REQUEST_WITHIN", 0.3)
     with in_process(stores, caplog) as server:
         for said in (b"", b"GET /healthz HTT", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-"):
             with socket.create_connection(("127.0.0.1", server.port), timeout=5) as peer:
                 peer.sendall(said)
                 assert _received(peer) == b""
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as peer:
+            peer.sendall(b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n{")
+            assert _received(peer).startswith(b"HTTP/1.1 400")
         with socket.create_connection(("127.0.0.1", server.port), timeout=5) as peer:
             for _ in range(3):
                 peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
