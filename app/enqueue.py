@@ -4,6 +4,7 @@ Losing one costs seconds, never a score: the sweep settles what no message reach
 """
 
 import logging
+import time
 from collections.abc import Sequence
 
 from celery import Celery
@@ -14,6 +15,9 @@ from config import queues
 from db import redis
 
 log = logging.getLogger("scoreboard.enqueue")
+
+GATHER = 0.025
+"""Seconds between two messages at least: the first goes at once, and the next one carries all that came meanwhile."""
 
 LONGEST_QUEUE = 2000
 """Messages that may wait: without a worker, who alone clears void ones, they would come to fill Redis."""
@@ -54,6 +58,7 @@ class Enqueuer:
             self._reachable = False
         else:
             self._reachable = True
+        time.sleep(GATHER)
         return [None] * len(action_ids)
 
     def close(self) -> None:

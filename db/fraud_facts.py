@@ -53,7 +53,7 @@ def minutes(conn: sa.Connection, claimed: Sequence[Facts]) -> dict[ActionId, lis
 
 # Most addresses are far from the limit, so counting stops there; only beyond it the whole window is looked at.
 _ADDRESSES = sa.text("""
-    SELECT asked.n, coalesce(whole.completions, few.completions), coalesce(whole.accounts, 0) FROM unnest(
+    SELECT asked.n, greatest(whole.completions, few.completions), whole.accounts FROM unnest(
         CAST(:firsts AS inet[]), CAST(:lasts AS inet[]), CAST(:ends AS timestamptz[])
     ) WITH ORDINALITY AS asked(first_ip, last_ip, end_at, n)
     CROSS JOIN LATERAL (
@@ -65,12 +65,12 @@ _ADDRESSES = sa.text("""
             LIMIT :beyond
         ) AS found
     ) AS few
-    LEFT JOIN LATERAL (
+    CROSS JOIN LATERAL (
         SELECT count(*) AS completions, count(DISTINCT user_id) AS accounts FROM actions
-        WHERE client_ip BETWEEN first_ip AND last_ip AND status = 'completed'
+        WHERE few.completions >= :beyond AND client_ip BETWEEN first_ip AND last_ip AND status = 'completed'
             AND actions.end_at > asked.end_at - make_interval(secs => :window)
             AND actions.end_at <= asked.end_at
-    ) AS whole ON few.completions >= :beyond
+    ) AS whole
 """)
 
 
