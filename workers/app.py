@@ -1,5 +1,6 @@
 """The Celery application: `celery -A workers.app worker`, `celery -A workers.app beat`."""
 
+import gc
 import logging
 import signal
 import sys
@@ -83,6 +84,7 @@ def set_up_process(**_: Any) -> None:
     # A SIGTERM to the whole group must still let the parent drain this child.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.setswitchinterval(0.001)
+    gc.freeze()  # what was imported lives for ever
 
 
 @task_prerun.connect
