@@ -14,6 +14,41 @@ REQUEST_WITHIN = 15.0
 """Seconds within which a connection's first request, and each later one from its first byte on, must have arrived."""
 
 
+class _OneWrite:
+    """A transport that sends an answer's head together with the first piece of its body: one system call, one packet."""
+
+    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.endswith(b"\r\n\r\n"):
+            self._head = data
+            self._loop.call_soon(self._flush)  # for an answer without a body
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def plain(self) -> Any:
+        """Give the transport itself, for a connection that speaks HTTP no more."""
+        self._flush()
+        return self._transport
+
+    def _flush(self) -> None:
+        if self._head:
+            data, self._head = self._head, b""
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class Protocol(HttpToolsProtocol):
     """The protocol that `uvicorn.Config(http=...)` is given."""
 
@@ -24,7 +59,7 @@ class Protocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        super().connection_made(_OneWrite(transport, self.loop))  # type: ignore[arg-type]
         self._bound_arrival()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -43,6 +78,10 @@ class Protocol(HttpToolsProtocol):
             self._bound_arrival()
         else:
             self._arrived()
+
+    def handle_websocket_upgrade(self) -> None:
+        self.transport = self.transport.plain()
+        super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

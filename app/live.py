@@ -19,7 +19,7 @@ from app.single_flight import SingleFlight
 from app.threads import Threads
 from db import feature_flags
 from db.redis import TOP_SCORES_CHANNEL, Publisher, top_scores_key
-from db.transaction import in_transaction
+from db.transaction import in_statement
 
 log = logging.getLogger("scoreboard.live")
 
@@ -81,7 +81,7 @@ class LiveBoard:
         """Bring memory, key and channel to the board as PostgreSQL has it."""
         seen = self.update
         update = await self._threads.run(publish, self._engine, self._publisher, self.board_id, seen=seen)
-        flags = await self._threads.run(in_transaction, self._engine, feature_flags.read)
+        flags = await self._threads.run(in_statement, self._engine, feature_flags.read)
         self.broadcast({flag.name: flag.enabled for flag in flags}[feature_flags.BROADCAST])
         self._checked = time.monotonic()
         if self.update is seen:

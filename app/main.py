@@ -101,7 +101,7 @@ def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
         tokens=Tokens(settings.secret_key, settings.secret_keys_retired, settings.access_token_ttl),
         sessions=Sessions(database, upkeep, connections.user_changed),
         admission=Admission(settings, Batcher("limits", limiter.hit_many, lanes=1)),
-        starts=Batcher("starts", partial(run_starts, database)),
+        starts=Batcher("starts", partial(run_starts, database), lanes=1),
         ends=Batcher("ends", partial(run_ends, database, scoring_rules)),
         enqueuer=Enqueuer(settings.broker_url),
         board=LiveBoard(ALL_TIME, database, publisher, relay, upkeep),

@@ -18,7 +18,7 @@ from app.domain.errors import ScoreboardError, Unauthorized, Unavailable
 from app.domain.ids import UserId
 from app.threads import Threads
 from db import audit_events, users
-from db.transaction import in_transaction
+from db.transaction import in_statement
 from db.users import UserState
 
 log = logging.getLogger("scoreboard.sessions")
@@ -105,7 +105,7 @@ class Sessions:
 
     async def _poll(self, connected: Callable[[], Iterable[UserId]]) -> None:
         now, changed = await self._threads.run(
-            in_transaction,
+            in_statement,
             self._engine,
             lambda conn: audit_events.tokens_changed(conn, self._since, overlap=OVERLAP),
         )
@@ -120,7 +120,7 @@ class Sessions:
         self._since = now
 
     def _look_up(self, user_ids: Sequence[UserId]) -> list[UserState]:
-        found = in_transaction(self._engine, lambda conn: users.states(conn, user_ids))
+        found = in_statement(self._engine, lambda conn: users.states(conn, user_ids))
         return [found.get(user_id, GONE) for user_id in user_ids]
 
     def close(self) -> None:

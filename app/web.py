@@ -25,7 +25,7 @@ from app.single_flight import SingleFlight
 from app.threads import Threads
 from config.settings import Settings
 from db.redis import Publisher, Redis
-from db.transaction import TimedOut, in_transaction
+from db.transaction import TimedOut, in_statement, in_transaction
 from db.users import UserState
 
 T = TypeVar("T")
@@ -123,8 +123,8 @@ def path_user(connection: HTTPConnection, claims: Claims) -> UserId:
 
 
 def run_starts(engine: sa.Engine, wishes: Sequence[Start]) -> Sequence[Action | BaseException]:
-    """Start many actions in one transaction: what the batcher of starts runs."""
-    return in_transaction(engine, lambda conn: actions.start(conn, wishes))
+    """Start many actions in one statement: what the batcher of starts runs."""
+    return in_statement(engine, lambda conn: actions.start(conn, wishes))
 
 
 def run_ends(engine: sa.Engine, rules: ScoringRules, wishes: Sequence[End]) -> Sequence[Action | BaseException]:

@@ -17,7 +17,7 @@ from app.domain.signing import UNSIGNED, Key, Signer
 from config.settings import Settings
 from db import boards
 from db.redis import Publisher
-from db.transaction import in_transaction
+from db.transaction import in_statement, in_transaction
 
 log = logging.getLogger("scoreboard.publish")
 
@@ -31,7 +31,7 @@ def signer_of(settings: Settings) -> Signer:
 
 def read(engine: sa.Engine, board_id: BoardId, signer: Signer = UNSIGNED) -> Update:
     """Read the board from PostgreSQL, as the message that is to go out."""
-    now = in_transaction(engine, lambda conn: boards.read(conn, board_id))
+    now = in_statement(engine, lambda conn: boards.read(conn, board_id))
     if now is None:
         raise LookupError(f"board {board_id!r} has no row: run the release process")
     payload = [Row(user_id, username, score, rank) for user_id, username, score, rank in now.rows]

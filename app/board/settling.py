@@ -21,7 +21,7 @@ from app.domain.scoring import ScoringRules
 from config import logs, queues
 from db import actions
 from db.redis import WORKER_SEEN_KEY, WORKER_SEEN_TTL, Publisher
-from db.transaction import TimedOut, in_transaction, pgcode
+from db.transaction import TimedOut, in_statement, in_transaction, pgcode
 
 log = logging.getLogger("scoreboard.settle")
 
@@ -89,7 +89,7 @@ def _cancel_expired(desk: Desk) -> None:
 def _settle_overdue(desk: Desk) -> None:
     deadline = time.monotonic() + SWEEP_FOR
     while time.monotonic() < deadline:
-        overdue = in_transaction(desk.engine, lambda conn: actions.overdue(conn, age=OVERDUE, most=queues.BATCH))
+        overdue = in_statement(desk.engine, lambda conn: actions.overdue(conn, age=OVERDUE, most=queues.BATCH))
         if not overdue:
             return
         fresh = [action_id for action_id, attempts in overdue if attempts == 0]

@@ -15,7 +15,7 @@ from app.domain.ids import UserId
 from config import logs
 from config.values import Network
 from db import fraud_facts
-from db.transaction import in_transaction
+from db.transaction import in_statement, in_transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def suspend_whom_due(engine: sa.Engine, vetting: Vetting) -> list[UserId]:
     rule = vetting.rules.suspend
     if rule is None:
         return []
-    due = in_transaction(
+    due = in_statement(
         engine,
         lambda conn: fraud_facts.due_for_suspension(conn, held=rule.held_in_24h, excused=fraud.NOT_THE_USERS_FAULT),
     )

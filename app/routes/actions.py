@@ -15,7 +15,7 @@ from app.http import JSON, read_json
 from app.web import path_user, reader, web_of, writer
 from config import logs
 from db import actions
-from db.transaction import in_transaction
+from db.transaction import in_statement
 
 log = logging.getLogger("scoreboard.actions")
 
@@ -79,7 +79,7 @@ async def show(request: Request) -> Response:
     user_id = path_user(request, claims)
     await web.admission.read(request.scope, claims)
     action_id = _path_action(request)
-    action = await web.database.run(in_transaction, web.engine, lambda conn: actions.get(conn, action_id))
+    action = await web.database.run(in_statement, web.engine, lambda conn: actions.get(conn, action_id))
     if action is None:
         raise NotFound("There is no such action.")
     if action.user_id != user_id:

@@ -14,7 +14,7 @@ from app.domain.errors import ScoreboardError
 from app.http import JSON, PAGE_POLICY
 from app.web import Web, web_of
 from db.redis import WORKER_SEEN_KEY
-from db.transaction import in_transaction
+from db.transaction import in_statement
 
 STATIC = Path(__file__).parent.parent / "static"
 _ASK_EACH_TIME = {"Cache-Control": "no-cache"}
@@ -60,7 +60,7 @@ async def readyz(request: Request) -> Response:
 
 async def _checks(web: Web) -> dict[str, bool]:
     def database() -> bool:
-        return bool(in_transaction(web.engine, lambda conn: conn.execute(sa.text("SELECT 1")).scalar()))
+        return bool(in_statement(web.engine, lambda conn: conn.execute(sa.text("SELECT 1")).scalar()))
 
     async def ask_database() -> bool:
         try:
