@@ -5,7 +5,7 @@ from typing import Annotated
 
 import jwt
 import msgspec
-from cachetools import TLRUCache
+from cachetools import LRUCache
 
 from app.domain.errors import Unauthorized
 from app.domain.ids import UserId, is_id, new_id
@@ -46,9 +46,7 @@ class Tokens:
         self.ttl = ttl
         self._key = secret_key
         self._keys = (secret_key, *retired)
-        self._verified: TLRUCache[str, Claims] = TLRUCache(
-            REMEMBERED, ttu=lambda _token, claims, _now: claims.exp, timer=time.time
-        )
+        self._verified: LRUCache[str, Claims] = LRUCache(REMEMBERED)
 
     def issue(self, user_id: UserId, token_version: int, *, logged_in_at: int | None = None) -> str:
         """Sign a token for a user; `logged_in_at` is given when it continues an earlier login."""
@@ -72,7 +70,7 @@ class Tokens:
             Unauthorized: for whatever is wrong with it.
         """
         claims = self._verified.get(token)
-        if claims is None:
+        if claims is None or claims.exp <= time.time():
             claims = self._decode(token)
             self._verified[token] = claims
         return claims

@@ -80,7 +80,8 @@ class Protocol(HttpToolsProtocol):
             self._arrived()
 
     def handle_websocket_upgrade(self) -> None:
-        self.transport = self.transport.plain()
+        transport: Any = self.transport
+        self.transport = transport.plain()
         super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:

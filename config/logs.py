@@ -39,6 +39,7 @@ def set_up(level: str, *, json: bool) -> None:
     handler.setFormatter(_JsonFormatter() if json else _TextFormatter())
     handler.addFilter(_without_tokens)
     # What no line shows is not gathered. Source: Python's logging HOWTO, "Optimization".
+    logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
