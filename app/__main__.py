@@ -1,11 +1,12 @@
 """`python -m app`: the web process."""
 
-from config import settings
+from config import metrics_directory, settings
 
 
 def main() -> None:
     """Check the settings, then serve."""
     settings.load_or_exit()  # before what takes long to import: a mistake shows at once
+    metrics_directory.share()
     from app.server import serve
 
     serve()

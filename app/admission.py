@@ -10,7 +10,7 @@ from app.batching import Batcher
 from app.client_address import client_address, limited_as
 from app.domain.errors import RateLimited
 from app.limits import Bucket, Check, Decision
-from config import logs
+from config import logs, metrics
 from config.settings import Settings
 
 ACCOUNT_WIDER = 10
@@ -87,6 +87,7 @@ class Admission:
                 client=self.address(scope),
                 path=scope["path"],
             )
+            metrics.rate_limited.labels(decision.policy).inc()
             raise RateLimited(
                 f"Too many requests: {decision.quota} in {decision.window} s are allowed ({decision.policy}).",
                 retry_after=decision.retry_after,

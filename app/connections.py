@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from app.domain.errors import Overloaded, TooManyConnections
 from app.domain.ids import UserId
+from config import metrics
 from config.settings import Settings
 from db.users import UserState
 
@@ -59,6 +60,7 @@ class Connections:
         if limited_as is not None:
             self._by_address[limited_as] += 1
         self.count += 1
+        metrics.ws_connections.inc()
         return connection
 
     def release(self, connection: Connection) -> None:
@@ -72,6 +74,7 @@ class Connections:
             if not self._by_address[connection.limited_as]:
                 del self._by_address[connection.limited_as]
         self.count -= 1
+        metrics.ws_connections.dec()
 
     def users(self) -> Iterable[UserId]:
         """Give the users who have a socket here."""

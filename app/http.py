@@ -2,6 +2,8 @@
 
 import logging
 import re
+import time
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -19,7 +21,7 @@ from app.domain.errors import (
     UnsupportedMediaType,
 )
 from app.domain.ids import new_id
-from config import logs
+from config import logs, metrics
 
 log = logging.getLogger("scoreboard.http")
 
@@ -35,6 +37,7 @@ _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
+_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"}
 _API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 
@@ -180,9 +183,13 @@ class Edge:
         scope["request_id"] = request_id
         answer_headers: list[tuple[bytes, bytes]] = []
         scope["answer_headers"] = answer_headers
+        began = time.perf_counter()
+        status = 0
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal status
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                status = message["status"]
                 headers = message["headers"] = list(message["headers"])
                 headers.append((b"x-request-id", request_id.encode()))
                 headers += self.headers
@@ -200,7 +207,23 @@ class Edge:
             answer.headers["connection"] = "close"
             await answer(scope, receive, send_with_headers)
             return
-        await self.app(scope, receive, send_with_headers)
+        try:
+            await self.app(scope, receive, send_with_headers)
+        finally:
+            if scope["type"] == "http":
+                _observe(scope, status, time.perf_counter() - began)
+
+
+@lru_cache(maxsize=1000)
+def _histogram(route: str, method: str, status: int) -> Any:
+    # Found once for each combination: labels() itself costs more than the observation.
+    return metrics.http_request_duration.labels(route, method, str(status))
+
+
+def _observe(scope: Scope, status: int, seconds: float) -> None:
+    route = getattr(scope.get("route"), "path", "unknown")
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    _histogram(route, method, status or 500).observe(seconds)
 
 
 def _look_at(headers: list[tuple[bytes, bytes]]) -> tuple[str, bool]:

@@ -15,7 +15,7 @@ REQUEST_WITHIN = 15.0
 
 
 class _OneWrite:
-    """A transport that sends an answer's head together with the first piece of its body: one system call, one packet."""
+    """A transport that sends an answer's head together with its body: in one system call and one packet."""
 
     def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport

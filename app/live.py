@@ -14,6 +14,7 @@ from app.domain import messages
 from app.domain.errors import ScoreboardError, Unavailable
 from app.domain.ids import BoardId
 from app.domain.messages import Update
+from app.push_latency import PushLatency
 from app.relay import RESYNC, SupervisedRedis
 from app.single_flight import SingleFlight
 from app.threads import Threads
@@ -40,6 +41,7 @@ class LiveBoard:
         self.board_id = board_id
         self.update: Update | None = None
         self.broadcasting = True
+        self.push_latency = PushLatency()
         self._engine = engine
         self._publisher = publisher
         self._relay = relay

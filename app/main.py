@@ -26,7 +26,7 @@ from app.http import EXCEPTION_HANDLERS, Edge
 from app.limits import TokenBucketRateLimiter
 from app.live import LiveBoard
 from app.relay import SupervisedRedis
-from app.routes import actions, admin, auth, control, live, ops, scores, users
+from app.routes import actions, admin, auth, control, live, metrics, ops, scores, users
 from app.sessions import Sessions
 from app.single_flight import SingleFlight
 from app.threads import Threads
@@ -111,6 +111,7 @@ def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
         passwords=Threads("passwords", 1, depth=64),
         draining=Draining(),
         readiness=SingleFlight(),
+        lag=SingleFlight(),
     )
 
 
@@ -175,6 +176,7 @@ ROUTES: list[BaseRoute] = [
     route("/admin/stats", GET=control.show_stats),
     route("/healthz", GET=ops.healthz),
     route("/readyz", GET=ops.readyz),
+    route("/metrics", GET=metrics.show),
     route("/", GET=ops.page),
     route("/scoreboard.js", GET=ops.client),
     Mount("/static", ops.files),

@@ -19,7 +19,7 @@ SWITCH_INTERVAL = 0.0005
 """Seconds for which one thread may hold the interpreter: the default holds threads at the database back."""
 
 GC_THRESHOLDS = (10_000, 20, 50)
-"""Objects made, and younger collections done, before each generation is looked through for cycles, of which we make few."""
+"""Objects made, and younger collections done, before a generation is looked through for cycles: we make few."""
 
 
 def application() -> ASGIApp:

@@ -57,6 +57,7 @@ class Web:
     passwords: Threads
     draining: Draining
     readiness: SingleFlight[dict[str, bool]]
+    lag: SingleFlight[float | None]
 
 
 def web_of(connection: HTTPConnection) -> Web:

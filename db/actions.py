@@ -188,6 +188,17 @@ def overdue(conn: sa.Connection, *, age: float, most: int) -> list[tuple[ActionI
     return [(action_id, attempts) for action_id, attempts in conn.execute(_OVERDUE, {"age": age, "most": most})]
 
 
+_SETTLE_LAG = sa.text("""
+    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(end_at)), 0)
+    FROM actions WHERE status = 'completed' AND settled_at IS NULL
+""")
+
+
+def settle_lag(conn: sa.Connection) -> float:
+    """Give the seconds since the oldest completed action that is not settled, 0 when there is none."""
+    return max(0.0, float(conn.execute(_SETTLE_LAG).scalar_one()))
+
+
 _COUNT_ATTEMPT = sa.text("""
     WITH mine AS (
         SELECT id FROM actions WHERE id = ANY(CAST(:ids AS uuid[])) AND settled_at IS NULL

@@ -157,7 +157,7 @@ class Service:
             "-n",
             name,
         ]
-        process = self._start("worker", command, self.stores.environment(**env))
+        process = self._start("worker", command, self.stores.environment(**{"WORKER_METRICS_PORT": "0", **env}))
         eventually(lambda: "ready." in process.output(), within=20, what=f"a ready worker ({process.log})")
         return process
 

@@ -7,12 +7,20 @@ import sys
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init, worker_process_shutdown
+from celery.signals import (
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+)
 from kombu import Exchange, Queue
 
 from app.domain import fraud, scoring
 from config import logs, queues, rules, settings
 from tasks import resources
+from workers import metrics
 from workers.broker import PatientConnection
 
 TASK_LIMIT = 5
@@ -77,6 +85,11 @@ def _in_one_line(record: logging.LogRecord) -> bool:
     # What beat logs every other second, with its stack and a traceback, is a broker that is away.
     record.msg, record.args, record.exc_info = record.getMessage().partition("\n")[0], (), None
     return True
+
+
+@worker_init.connect
+def serve_metrics(**_: Any) -> None:
+    metrics.serve(config)
 
 
 @worker_process_init.connect

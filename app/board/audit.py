@@ -12,7 +12,7 @@ from app.board.settling import Desk
 from app.domain import messages
 from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import ALL_TIME, UserId
-from config import logs
+from config import logs, metrics
 from db import invariants
 from db.redis import AUDIT_CURSOR_KEY, Publisher, top_scores_key
 from db.transaction import in_transaction
@@ -74,6 +74,7 @@ def watch(desk: Desk) -> None:
         log.warning("the audit is left to the next minute: %s", error)
         return
     for check in checks:
+        metrics.invariant_violations.labels(check.name).set(check.violations)
         if check.violations:
             logs.event(log, logs.INVARIANT_VIOLATED, logging.ERROR, name=check.name, violations=check.violations)
 

@@ -26,11 +26,15 @@ MAX_ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What one transaction settled: numbers of actions, and the board's new version if its ten changed."""
+    """What one transaction settled: cleared actions, the rule of each held one, the board's version if it changed."""
 
     cleared: int = 0
-    held: int = 0
+    held_by: tuple[str, ...] = ()
     version: int | None = None
+
+    @property
+    def held(self) -> int:
+        return len(self.held_by)
 
 
 def settle(conn: sa.Connection, action_ids: Iterable[ActionId], vetting: Vetting) -> Settled:
@@ -60,7 +64,7 @@ def _write(conn: sa.Connection, judged: list[tuple[Facts, Verdict]]) -> Settled:
     if earned:
         standings.raise_scores(conn, ALL_TIME, earned)
         version = top.refresh(conn, ALL_TIME, [user_id for user_id, _, _ in earned])
-    return Settled(cleared=len(judged) - len(held), held=len(held), version=version)
+    return Settled(cleared=len(judged) - len(held), held_by=tuple(verdict.rule for _, verdict in held), version=version)
 
 
 def _sum(cleared: Iterable[Facts]) -> list[tuple[UserId, int, datetime]]:

@@ -18,7 +18,7 @@ from app.board.vetting import Vetting, suspend_whom_due
 from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import ALL_TIME, ActionId
 from app.domain.scoring import ScoringRules
-from config import logs, queues
+from config import logs, metrics, queues
 from db import actions
 from db.redis import WORKER_SEEN_KEY, WORKER_SEEN_TTL, Publisher
 from db.transaction import TimedOut, in_statement, in_transaction, pgcode
@@ -145,7 +145,9 @@ def _forgive(desk: Desk, action_ids: Sequence[ActionId]) -> None:
 
 def _set_aside(desk: Desk, action_id: ActionId) -> None:
     try:
-        in_transaction(desk.engine, lambda conn: settle.set_aside(conn, action_id))
+        settled = in_transaction(desk.engine, lambda conn: settle.set_aside(conn, action_id))
+        _count(settled)
+        metrics.actions_set_aside.inc(settled.held)
     except DatabaseUnavailable:
         raise
     except Exception:
@@ -155,9 +157,19 @@ def _set_aside(desk: Desk, action_id: ActionId) -> None:
 def _settle(desk: Desk, action_ids: Iterable[ActionId]) -> None:
     ids = list(action_ids)
     settled = in_transaction(desk.engine, lambda conn: settle.settle(conn, ids, desk.vetting))
+    _count(settled)
     if settled.cleared:
         logs.event(log, logs.SCORE_UPDATED, cleared=settled.cleared, held=settled.held)
     if settled.held:
         suspend_whom_due(desk.engine, desk.vetting)
     if settled.version is not None:
         logs.event(log, logs.TOP10_CHANGED, board=ALL_TIME, version=settled.version)
+
+
+def _count(settled: settle.Settled) -> None:
+    metrics.score_updated.inc(settled.cleared)
+    metrics.fraud_verdicts.labels("cleared", "none").inc(settled.cleared)
+    for rule in settled.held_by:
+        metrics.fraud_verdicts.labels("held", rule).inc()
+    if settled.version is not None:
+        metrics.top10_changed.inc()

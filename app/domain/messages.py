@@ -54,6 +54,10 @@ class Update:
         """What the message says, whoever signed it: while keys are rotated one version has two signatures."""
         return self.stamp, self.payload, self.timestamp
 
+    def rows(self) -> list[Row]:
+        """Read the payload."""
+        return msgspec.json.decode(self.payload, type=list[Row])
+
     @property
     def etag(self) -> str:
         return f'"{self.stamp[0]}-{self.stamp[1]}"'

@@ -13,7 +13,7 @@ from app.domain.ids import ActionId, is_id, new_id
 from app.domain.scoring import DEFAULT_TYPE
 from app.http import JSON, read_json
 from app.web import path_user, reader, web_of, writer
-from config import logs
+from config import logs, metrics
 from db import actions
 from db.transaction import in_statement
 
@@ -61,6 +61,7 @@ async def create(request: Request) -> Response:
     address = web.admission.address(request.scope)
     wish = Start(ActionId(new_id()), user_id, claims.ver, body.type, address, metadata.decode())
     action = await web.starts.submit(wish)
+    metrics.action_created.inc()
     logs.event(
         log,
         logs.ACTION_CREATED,
@@ -110,6 +111,8 @@ async def end(request: Request) -> Response:
         raise
     if isinstance(action, CompletedAction):
         web.enqueuer.completed(action.action_id)
+        web.board.push_latency.completed(user_id)
+        metrics.action_completed.inc()
         _log_completed(request, action)
     return JSON(action)
 

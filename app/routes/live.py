@@ -19,7 +19,7 @@ from app.http import problem
 from app.live import LiveBoard
 from app.web import Web, bearer, web_of
 from app.websockets import SILENT
-from config import logs
+from config import logs, metrics
 
 log = logging.getLogger("scoreboard.live")
 
@@ -165,7 +165,9 @@ async def _push(websocket: WebSocket, board: LiveBoard, interval: float) -> int:
             return SLOW
         except (WebSocketDisconnect, RuntimeError):  # it is gone; the listener is told with which code
             return GONE
+        metrics.ws_messages.inc()
         if update is not seen:
+            board.push_latency.sent(update)
             seen, next_push = update, loop.time() + interval
 
 

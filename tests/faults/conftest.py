@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.aftermath import Aftermath
 from tests.faults.history import Operation
-from tests.service import Player, Process, Service, Stores, eventually, unique
+from tests.service import Player, Process, Service, Stores, eventually, free_port, unique
 
 _healed: defaultdict[str, list[float]] = defaultdict(list)
 
@@ -24,7 +24,9 @@ class TrustingService(Service):
         """Start a worker that some players' actions can hang or kill."""
         command = ["celery", "-A", "tests.faults.deadly_worker", "worker", "--concurrency", "1"]
         command += ["--without-gossip", "--without-mingle", "-n", f"deadly{len(self.processes)}@%h"]
-        process = self._start("deadly-worker", command, self.stores.environment(WORKER_METRICS_PORT="0"))
+        port = free_port()
+        env = self.stores.environment(WORKER_METRICS_PORT=str(port))
+        process = self._start("deadly-worker", command, env, port)
         eventually(lambda: "ready." in process.output(), within=20, what=f"a ready worker ({process.log})")
         return process
 

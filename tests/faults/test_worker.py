@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import httpx2
 import pytest
 import sqlalchemy as sa
 
@@ -155,6 +156,8 @@ def test_actions_that_fail_every_time_are_set_aside_and_hold_up_nobody(
         settled(service.stores)
         healed("the others beside three actions that fail every time", others(service, load))
         aftermath.holds([*load.history, *bad.values()], audience)
+    metrics = httpx2.get(f"{deadly_worker.url}/metrics", timeout=10).text
+    assert f"actions_set_aside_total {len(bad)}.0" in metrics
     for it in bad.values():
         assert attempts(service.stores, it.action_id) == 5
         assert f"action {it.action_id} can't be settled and is set aside" in deadly_worker.output()

@@ -92,7 +92,7 @@ def pass_in_redis(client: "redis.Redis", seconds: float, *buckets: Bucket) -> No
         stored = client.get(key(it))
         if stored is not None:
             at, missing = stored.split()
-            client.set(key(it), b"%d %s" % (int(at) - int(seconds * 1_000_000), missing), keepttl=True)
+            client.set(key(it), b"%d %d" % (int(at) - int(seconds * 1_000_000), int(missing)), keepttl=True)
 
 
 @pytest.mark.parametrize("text", ["1/minute", "3/hour", "10/2 minutes", "1000/day"])

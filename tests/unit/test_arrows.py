@@ -180,7 +180,7 @@ def reads_environment(tree: ast.Module) -> bool:
 def test_only_the_settings_read_the_environment() -> None:
     readers = {module for module, tree in trees(*ROOMS) if reads_environment(tree)}
     readers = {module for module in readers if not module.startswith("db.embedded")}
-    assert readers == {"config.settings", "workers.flower"}
+    assert readers == {"config.settings", "config.metrics_directory", "workers.flower"}
 
 
 def test_sql_is_written_in_the_database_room() -> None:

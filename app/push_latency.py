@@ -1,0 +1,39 @@
+"""How long it takes from a completion to the sockets, as this process sees it."""
+
+import time
+
+from cachetools import LRUCache
+
+from app.domain.ids import UserId
+from app.domain.messages import Update
+from config import metrics
+
+REMEMBERED = 10_000
+
+
+class PushLatency:
+    """Measures the time from a completion's answer to the first socket that is handed a board which shows it.
+
+    A completion counts when its player's row on the board has changed; one that changes nothing on the board, or was
+    answered by another process, is not measured.
+    """
+
+    def __init__(self) -> None:
+        self._completed: LRUCache[UserId, float] = LRUCache(REMEMBERED)
+        self._sent: Update | None = None
+        self._scores: dict[UserId, int] = {}
+
+    def completed(self, user_id: UserId) -> None:
+        """Note that a completion of this player was committed just now."""
+        self._completed.setdefault(user_id, time.perf_counter())
+
+    def sent(self, update: Update) -> None:
+        """Note that a socket was handed an update."""
+        if update is self._sent:
+            return
+        before, self._sent = self._scores, update
+        self._scores = {row.userId: row.score for row in update.rows()}
+        now = time.perf_counter()
+        for user_id, score in self._scores.items():
+            if before.get(user_id) != score and (since := self._completed.pop(user_id, None)) is not None:
+                metrics.push_latency.observe(now - since)

@@ -1,0 +1,225 @@
+"""A load generator: raw sockets, prepared bytes, one process. `python -m bench.load PLAN.json` prints a `Result`."""
+
+import resource
+import select
+import socket
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+LATE = 30.0
+"""Seconds that open requests are waited for at the end."""
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """A player who plays: the id, a token, and the address that a trusted proxy would tell."""
+
+    user_id: str
+    token: str
+    address: str
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What to send: `kind` is "pairs", "puts" (of `actions`, ids by caller) or "get" (of `path`).
+
+    A run ends after `seconds`, or when `actions` have run out. `shed` lets 503 pass; anything else that is not
+    expected ends the run with an error.
+    """
+
+    kind: str
+    port: int
+    connections: int
+    seconds: float
+    callers: list[Caller] = []
+    actions: list[tuple[int, str]] = []
+    path: str = "/top-scores"
+    shed: bool = False
+
+
+class Result(msgspec.Struct):
+    """What came of it: `done` units of work in `seconds`, latencies of each request in seconds by method."""
+
+    done: int
+    seconds: float
+    cpu_seconds: float
+    statuses: dict[str, int]
+    latencies: dict[str, list[float]]
+    completed: list[str]
+    shed_without_retry_after: int = 0
+
+    @property
+    def per_second(self) -> float:
+        return self.done / self.seconds
+
+
+class _Connection:
+    """One connection with one request under way; `steps` makes the next request out of the last answer."""
+
+    __slots__ = ("method", "received", "sent_at", "socket", "steps")
+
+    def __init__(self, port: int, steps: "_Steps") -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setblocking(False)
+        self.steps = steps
+        self.received = b""
+        self.method = ""
+        self.sent_at = 0.0
+
+    def send(self, method: str, request: bytes) -> None:
+        self.method, self.received, self.sent_at = method, b"", time.perf_counter()
+        assert self.socket.send(request) == len(request)
+
+    def answer(self) -> bytes | None:
+        """Read; give the answer once it is complete."""
+        data = self.socket.recv(65536)
+        if not data:
+            raise ConnectionError("the server closed a connection")
+        self.received += data
+        head, ended, body = self.received.partition(b"\r\n\r\n")
+        if not ended:
+            return None
+        start = head.find(b"ontent-length: ") + 15
+        if len(body) < int(head[start : head.find(b"\r", start) if b"\r" in head[start:] else None]):
+            return None
+        return self.received
+
+
+_Steps = Iterator[tuple[str, bytes]]
+
+
+class _Run:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.latencies: dict[str, list[float]] = {"POST": [], "PUT": [], "GET": []}
+        self.statuses: Counter[str] = Counter()
+        self.completed: list[str] = []
+        self.done = 0
+        self.without_retry_after = 0
+        self.over = False
+        self.last_answer = b""
+        self.idle_callers = deque(range(len(plan.callers)))
+
+    def steps(self) -> _Steps:
+        """Give the requests of one connection, one after the other; `last_answer` is the answer to the one before."""
+        plan = self.plan
+        if plan.kind == "get":
+            request = f"GET {plan.path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+            while not self.over:
+                yield "GET", request
+                self.done += 1
+        elif plan.kind == "puts":
+            prepared = [_requests(caller)[1] for caller in plan.callers]
+            waiting = self.waiting
+            while waiting and not self.over:
+                place, action_id = waiting.pop()
+                yield "PUT", prepared[place].replace(b"ACTION", action_id.encode(), 1)
+                self._count(action_id)
+        else:
+            while not self.over:
+                place = self.idle_callers.popleft()
+                post, put = self.prepared[place]
+                yield "POST", post
+                answer = self.last_answer
+                if answer.startswith(b"HTTP/1.1 201"):
+                    start = answer.index(b'"actionId":"') + 12
+                    action_id = answer[start : start + 36]
+                    yield "PUT", put.replace(b"ACTION", action_id, 1)
+                    self._count(action_id.decode())
+                self.idle_callers.append(place)
+
+    def _count(self, action_id: str) -> None:
+        if self.last_answer.startswith(b"HTTP/1.1 200"):
+            self.done += 1
+            self.completed.append(action_id)
+
+    def take(self, connection: _Connection, answer: bytes) -> None:
+        status = answer[9:12]
+        self.statuses[status.decode()] += 1
+        self.latencies[connection.method].append(time.perf_counter() - connection.sent_at)
+        if status not in (b"200", b"201"):
+            if not (self.plan.shed and status == b"503"):
+                raise RuntimeError(f"unexpected: {answer.decode(errors='replace')}")
+            self.without_retry_after += b"\r\nretry-after: " not in answer.lower()
+        self.last_answer = answer
+        if next_step := next(connection.steps, None):
+            connection.send(*next_step)
+
+    def run(self) -> Result:
+        self.prepared = [_requests(caller) for caller in self.plan.callers] if self.plan.kind == "pairs" else []
+        self.waiting = list(self.plan.actions)
+        connections = [_Connection(self.plan.port, self.steps()) for _ in range(self.plan.connections)]
+        by_fd = {connection.socket.fileno(): connection for connection in connections}
+        poll = select.epoll()
+        for fd in by_fd:
+            poll.register(fd, select.EPOLLIN)
+        began_cpu = _cpu()
+        began = time.perf_counter()
+        for connection in connections:
+            if first := next(connection.steps, None):
+                connection.send(*first)
+        open_requests = len(connections)
+        end = began + self.plan.seconds
+        while open_requests:
+            now = time.perf_counter()
+            self.over = now >= end
+            if now > end + LATE:
+                raise TimeoutError(f"{open_requests} requests were never answered")
+            for fd, _ in poll.poll(1.0):
+                connection = by_fd[fd]
+                if (answer := connection.answer()) is not None:
+                    connection.method, sent = connection.method, connection.sent_at
+                    self.take(connection, answer)
+                    if connection.sent_at == sent:
+                        open_requests -= 1
+        seconds = time.perf_counter() - began
+        cpu = _cpu() - began_cpu
+        for connection in connections:
+            connection.socket.close()
+        return Result(
+            done=self.done,
+            seconds=seconds,
+            cpu_seconds=cpu,
+            statuses=dict(self.statuses),
+            latencies=self.latencies,
+            completed=self.completed,
+            shed_without_retry_after=self.without_retry_after,
+        )
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _requests(caller: Caller) -> tuple[bytes, bytes]:
+    """Give a caller's POST, and the PUT with ACTION where the action's id goes."""
+    head = (
+        f"HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {caller.token}\r\nX-Forwarded-For: {caller.address}\r\n"
+        "Content-Type: application/json\r\n"
+    )
+    path = f"/users/{caller.user_id}/actions"
+    started, completed = '{"status":"started"}', '{"status":"completed"}'
+    post = f"POST {path} {head}Content-Length: {len(started)}\r\n\r\n{started}"
+    put = f"PUT {path}/ACTION {head}Content-Length: {len(completed)}\r\n\r\n{completed}"
+    return post.encode(), put.encode()
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """Give the value under which `share` of all lie."""
+    ordered: Sequence[float] = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def main() -> None:
+    """Run the plan of the file that is named."""
+    plan = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Plan)
+    sys.stdout.buffer.write(msgspec.json.encode(_Run(plan).run()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,259 @@
+"""The processes of the Procfile on stores of their own, with players, tokens and high limits."""
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import sqlalchemy as sa
+
+from app.auth import Tokens
+from app.domain.ids import UserId, new_id
+from bench.load import Caller, Plan, Result
+from bin.procfile import ROOT, read_procfile
+from bin.service import environment, kill_group, shell
+from config import settings
+from db import engine
+
+HIGH_FRAUD = """
+[velocity]
+completions_per_minute = 1000000
+[burst]
+points_per_minute = 100000000
+robust_z = 1000000.0
+min_history = 30
+[shared_ip]
+accounts = 5
+completions_per_minute = 1000000
+[suspend]
+held_in_24h = 3
+"""
+SECRET_KEY = secrets.token_hex(32)
+LIMITS = ("CREATE", "COMPLETE", "ACTIONS", "USER", "IP", "WS", "LOGIN_IP", "LOGIN_ACCOUNT")
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Stack:
+    """A running service. `webs` are the ports of its web processes."""
+
+    directory: Path
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    webs: list[int] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return self.webs[0]
+
+    def start(self, name: str, line: str, **env: str) -> None:
+        """Start a line of the Procfile in a session of its own."""
+        with (self.directory / f"{name}.log").open("wb") as log:
+            self.processes[name] = subprocess.Popen(
+                shell(line),
+                cwd=ROOT,
+                env={**environment(), **env},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def stop(self) -> None:
+        """Stop everything, as a platform does."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self.processes.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(25)
+            kill_group(process.pid)
+
+    def problems(self) -> list[str]:
+        """Give the lines of the logs that say that something went wrong."""
+        bad = ("ERROR", "CRITICAL", "Traceback", "WARNING")
+        found = []
+        for log in sorted(self.directory.glob("*.log")):
+            lines = log.read_text(errors="replace").splitlines()
+            found += [f"{log.stem}: {line}" for line in lines if any(word in line for word in bad)]
+        return found
+
+
+@contextlib.contextmanager
+def stack(webs: int = 1, workers: int = 1, **env: str) -> Iterator[Stack]:
+    """Run the service with everything switched on: limits with high numbers, fraud rules, sweep, Flower."""
+    lines = read_procfile(ROOT / "Procfile")
+    with tempfile.TemporaryDirectory(prefix="scoreboard-bench-") as directory:
+        fraud = Path(directory) / "fraud.toml"
+        fraud.write_text(HIGH_FRAUD)
+        common = {
+            **{f"RATE_LIMIT_{name}": "100000000/minute" for name in LIMITS},
+            "FRAUD_FILE": str(fraud),
+            "TRUSTED_PROXIES": "127.0.0.0/8",
+            "APP_ENV": "production",
+            "SECRET_KEY": SECRET_KEY,
+            "FLOWER_BASIC_AUTH": f"bench:{secrets.token_hex(16)}",
+            "METRICS_TOKEN": secrets.token_hex(16),
+            "WS_MAX_PER_USER": "10000",
+            "WS_MAX_PER_IP": "10000",
+            "WORKER_METRICS_PORT": "0",
+            **env,
+        }
+        running = Stack(Path(directory))
+        try:
+            for number in range(webs):
+                port = free_port()
+                running.webs.append(port)
+                running.start(f"web-{number}", lines["web"], **common, PORT=str(port))
+            for number in range(workers):
+                running.start(f"worker-{number}", f"{lines['worker']} -n bench{number}@%h", **common)
+            running.start("beat", lines["beat"], **common)
+            running.start("flower", lines["flower"], **common, FLOWER_PORT=str(free_port()))
+            for port in running.webs:
+                wait_for(port, "/readyz", b'"worker":"ok"')
+            yield running
+        finally:
+            running.stop()
+
+
+def wait_for(port: int, path: str, words: bytes = b"", within: float = 30.0) -> None:
+    """Wait until a path answers 200 with these words in it."""
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
+                if words in answer.read():
+                    return
+        except OSError:
+            pass
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"port {port} does not answer {path}")
+        time.sleep(0.05)
+
+
+def database() -> sa.Engine:
+    """Open the database of the environment."""
+    return engine.connect(settings.load_or_exit().database_url, engine.OPERATOR, pool_size=4, name="bench")
+
+
+def empty(db: sa.Engine) -> None:
+    """Drop all players and what they did."""
+    with db.begin() as conn:
+        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events CASCADE"))
+
+
+def make_players(db: sa.Engine, number: int, prefix: str = "player") -> list[Caller]:
+    """Add players directly, since registration is limited, each with a token and an address."""
+    config = settings.load_or_exit()
+    tokens = Tokens(SECRET_KEY, (), config.access_token_ttl)
+    ids = [new_id() for _ in range(number)]
+    names = [f"{prefix}-{place}" for place in range(number)]
+    with db.begin() as conn:
+        conn.execute(
+            sa.text("""
+                INSERT INTO users (id, username, username_key, email, password_hash)
+                SELECT id, name, name, name || '@example.org', 'none'
+                FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[])) AS new(id, name)
+            """),
+            {"ids": ids, "names": names},
+        )
+        conn.execute(sa.text("ANALYZE users"))
+    return [
+        Caller(id_, tokens.issue(UserId(id_), 0), f"10.{place >> 16 & 255}.{place >> 8 & 255}.{place & 255}")
+        for place, id_ in enumerate(ids)
+    ]
+
+
+def load(plan: Plan) -> Result:
+    """Run a plan in a process of its own."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        file.write(msgspec.json.encode(plan))
+        file.flush()
+        command = [os.sys.executable, "-m", "bench.load", file.name]  # type: ignore[attr-defined]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=plan.seconds + 90, check=False)
+    if done.returncode:
+        raise RuntimeError(f"the load failed: {done.stderr.decode().strip().splitlines()[-1]}")
+    return msgspec.json.decode(done.stdout, type=Result)
+
+
+def unsettled(db: sa.Engine) -> int:
+    """Count the completed actions that wait to be settled."""
+    with db.connect() as conn:
+        return int(
+            conn.execute(
+                sa.text("SELECT count(*) FROM actions WHERE status = 'completed' AND settled_at IS NULL")
+            ).scalar_one()
+        )
+
+
+def settled_within(db: sa.Engine, limit: float = 30.0) -> float:
+    """Wait until everything is settled, and give the seconds that took."""
+    began = time.monotonic()
+    while unsettled(db):
+        if time.monotonic() - began > limit:
+            raise TimeoutError(f"{unsettled(db)} actions are not settled after {limit} s")
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def cpu_seconds(processes: Mapping[str, subprocess.Popen[bytes]]) -> dict[str, float]:
+    """Give the CPU seconds of each process with its children so far, of the stores too."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    parents: dict[int, tuple[int, str, float]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            head, _, tail = stat.read_text().rpartition(")")
+            pid, _, name = head.partition(" (")
+            fields = tail.split()
+            parents[int(pid)] = (int(fields[1]), name, (int(fields[11]) + int(fields[12])) / ticks)
+    totals: dict[str, float] = {}
+    named = {process.pid: name for name, process in processes.items()}
+    for pid, (_, name, seconds) in parents.items():
+        owner: int | None = pid
+        while owner in parents and owner not in named:
+            owner = parents[owner][0]
+        label = named.get(owner or 0) or (name if name in ("postgres", "valkey-server", "redis-server") else "")
+        if label:
+            totals[label] = totals.get(label, 0.0) + seconds
+    return totals
+
+
+def check_history(db: sa.Engine, results: Sequence[Result]) -> int:
+    """Hold every acknowledged completion against the database, and give their number.
+
+    Raises:
+        AssertionError: when one is missing, or was counted twice.
+    """
+    acknowledged = [action_id for result in results for action_id in result.completed]
+    assert len(acknowledged) == len(set(acknowledged)), "an action was acknowledged twice"
+    with db.connect() as conn:
+        found = conn.execute(
+            sa.text("SELECT count(*) FROM actions WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'completed'"),
+            {"ids": acknowledged},
+        ).scalar_one()
+        wrong = conn.execute(
+            sa.text("""
+                SELECT count(*) FROM users LEFT JOIN (
+                    SELECT user_id, sum(score) AS points FROM actions WHERE status = 'completed' GROUP BY 1
+                ) AS mine ON mine.user_id = users.id
+                LEFT JOIN standings ON standings.user_id = users.id
+                WHERE total_score <> coalesce(points, 0) OR coalesce(standings.score, 0) <> coalesce(points, 0)
+            """)
+        ).scalar_one()
+    assert found == len(acknowledged), f"{len(acknowledged) - found} acknowledged completions are not in the database"
+    assert wrong == 0, f"{wrong} players have another total or standing than what they completed"
+    return len(acknowledged)

@@ -1,0 +1,83 @@
+"""Every metric, and how they are read. Source: contract, section 9.
+
+A process counts for itself, or together with its children (`config.metrics_directory`). Labels never hold an id.
+"""
+
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import REGISTRY, Collector
+
+from config import metrics_directory
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+action_created = Counter("action_created", "Actions that were started.")
+action_completed = Counter("action_completed", "Actions that were completed.")
+score_updated = Counter("score_updated", "Completed actions whose points reached the standings.")
+top10_changed = Counter("top10_changed", "New versions of the board.")
+fraud_verdicts = Counter("fraud_verdicts", "Verdicts on completed actions.", ["verdict", "rule"])
+actions_set_aside = Counter("actions_set_aside", "Actions that could not be settled and wait for an operator.")
+rate_limited = Counter("rate_limited", "Requests that were refused for a rate limit.", ["policy"])
+ws_messages = Counter("ws_messages", "Messages that were handed over to sockets.")
+ws_connections = Gauge("ws_connections", "Open sockets.", multiprocess_mode="livesum")
+invariant_violations = Gauge(
+    "invariant_violations", "Violations that the newest audit found.", ["name"], multiprocess_mode="mostrecent"
+)
+push_latency = Histogram(
+    "push_latency_seconds",
+    "From the answer to a completion until the first socket of the same process was handed a board that shows it.",
+    buckets=_SECONDS,
+)
+http_request_duration = Histogram(
+    "http_request_duration_seconds", "Time to the answer's end.", ["route", "method", "status"], buckets=_SECONDS
+)
+
+
+class _Asked(Collector):
+    """Gauges whose values are found out when somebody asks."""
+
+    def __init__(self, values: dict[str, tuple[str, float]]) -> None:
+        self._values = values
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        for name, (help_text, value) in self._values.items():
+            yield GaugeMetricFamily(name, help_text, value=value)
+
+
+def scrape(**asked: tuple[str, float]) -> bytes:
+    """Give all metrics, of this process's children and siblings too, in Prometheus's text format.
+
+    Args:
+        asked: gauges that were found out for this scrape: help text and value by name.
+    """
+    directory = metrics_directory.shared()
+    registry = CollectorRegistry() if directory else REGISTRY
+    if directory:
+        _forget_the_dead(directory)
+        multiprocess.MultiProcessCollector(registry, str(directory))  # type: ignore[no-untyped-call]
+    extra = CollectorRegistry()
+    extra.register(_Asked(asked))
+    return generate_latest(registry) + generate_latest(extra)
+
+
+def refusal(authorization: str | None, *, token: str | None, production: bool) -> int | None:
+    """Give the status with which a scrape is refused, None when it may pass. Source: contract, section 2."""
+    if token is None:
+        return 403 if production else None
+    scheme, _, given = (authorization or "").partition(" ")
+    right = scheme.lower() == "bearer" and secrets.compare_digest(given.strip().encode(), token.encode())
+    return None if right else 401
+
+
+def _forget_the_dead(directory: Path) -> None:
+    """Have the gauges of processes that ended count no more."""
+    for path in directory.glob("gauge_live*_*.db"):
+        pid = path.stem.rpartition("_")[2]
+        if pid.isdecimal() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+            multiprocess.mark_process_dead(int(pid), str(directory))  # type: ignore[no-untyped-call]
