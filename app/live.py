@@ -66,12 +66,16 @@ class LiveBoard:
         Raises:
             Unavailable: when there is nothing in memory and neither store can be asked.
         """
-        fed = self._relay.connected or time.monotonic() - self._checked < 2 * CHECK_EVERY
-        if self.update is None or not fed:
+        if self.at_hand() is None:
             await self._looking.run(self._look)
         if self.update is None:
             raise Unavailable("The board can't be read right now.")
         return self.update
+
+    def at_hand(self) -> Update | None:
+        """Give the board in memory, None while nothing feeds it."""
+        fed = self._relay.connected or time.monotonic() - self._checked < 2 * CHECK_EVERY
+        return self.update if fed else None
 
     async def run(self) -> None:
         """Feed the board until cancelled."""

@@ -48,6 +48,7 @@ def create_app(settings: Settings) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         web = app.state.web = wire(settings, scoring_rules)
+        edge.quick = scores.QuickTopScores(web)
         web.draining.watch()
         tasks = [
             asyncio.create_task(web.board.run()),
@@ -63,7 +64,8 @@ def create_app(settings: Settings) -> ASGIApp:
 
     app = Starlette(routes=ROUTES, exception_handlers=EXCEPTION_HANDLERS, lifespan=lifespan)
     app.router.redirect_slashes = False  # it would redirect to a host that the client names, and drop the answer's form
-    return Edge(_with_cors(app, settings), production=settings.production)
+    edge = Edge(_with_cors(app, settings), production=settings.production)
+    return edge
 
 
 def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:

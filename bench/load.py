@@ -127,9 +127,9 @@ class _Run:
                 answer = self.last_answer
                 if answer.startswith(b"HTTP/1.1 201"):
                     start = answer.index(b'"actionId":"') + 12
-                    action_id = answer[start : start + 36]
-                    yield "PUT", put.replace(b"ACTION", action_id, 1)
-                    self._count(action_id.decode())
+                    action = answer[start : start + 36]
+                    yield "PUT", put.replace(b"ACTION", action, 1)
+                    self._count(action.decode())
                 self.idle_callers.append(place)
 
     def _count(self, action_id: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ class Reference:
             conn.execute(sa.text(f"DROP DATABASE IF EXISTS {self.name}"))
             conn.execute(sa.text(f"CREATE DATABASE {self.name}"))
         env = {**os.environ, "DATABASE_URL": self.url.render_as_string(hide_password=False)}
-        subprocess.run([os.sys.executable, "-m", "db.migrate"], env=env, check=True, capture_output=True)  # type: ignore[attr-defined]
+        subprocess.run([sys.executable, "-m", "db.migrate"], env=env, check=True, capture_output=True)
         self._sql(f"""
             INSERT INTO users (id, username, username_key, email, password_hash)
             SELECT {_ID.format(n="n")}, 'player-' || n, 'player-' || n, n || '@example.org', 'none'

@@ -1,15 +1,15 @@
 """The processes of the Procfile on stores of their own, with players, tokens and high limits."""
 
 import contextlib
-import os
 import secrets
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -183,7 +183,7 @@ def load(plan: Plan) -> Result:
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         file.write(msgspec.json.encode(plan))
         file.flush()
-        command = [os.sys.executable, "-m", "bench.load", file.name]  # type: ignore[attr-defined]
+        command = [sys.executable, "-m", "bench.load", file.name]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=plan.seconds + 90, check=False)
     if done.returncode:
         raise RuntimeError(f"the load failed: {done.stderr.decode().strip().splitlines()[-1]}")
@@ -208,28 +208,6 @@ def settled_within(db: sa.Engine, limit: float = 30.0) -> float:
             raise TimeoutError(f"{unsettled(db)} actions are not settled after {limit} s")
         time.sleep(0.02)
     return time.monotonic() - began
-
-
-def cpu_seconds(processes: Mapping[str, subprocess.Popen[bytes]]) -> dict[str, float]:
-    """Give the CPU seconds of each process with its children so far, of the stores too."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    parents: dict[int, tuple[int, str, float]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            head, _, tail = stat.read_text().rpartition(")")
-            pid, _, name = head.partition(" (")
-            fields = tail.split()
-            parents[int(pid)] = (int(fields[1]), name, (int(fields[11]) + int(fields[12])) / ticks)
-    totals: dict[str, float] = {}
-    named = {process.pid: name for name, process in processes.items()}
-    for pid, (_, name, seconds) in parents.items():
-        owner: int | None = pid
-        while owner in parents and owner not in named:
-            owner = parents[owner][0]
-        label = named.get(owner or 0) or (name if name in ("postgres", "valkey-server", "redis-server") else "")
-        if label:
-            totals[label] = totals.get(label, 0.0) + seconds
-    return totals
 
 
 def check_history(db: sa.Engine, results: Sequence[Result]) -> int:
