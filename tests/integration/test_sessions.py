@@ -130,6 +130,9 @@ def test_while_the_database_is_away_signature_and_expiry_decide_and_afterwards_t
         for websocket in (before, leaving):
             message(websocket)
         assert refusal(web, lost.token).status == 401
+        # So long ago that no event tells of it any more, and of users whom the process has not seen yet.
+        stores.execute("UPDATE users SET token_version = 7 WHERE id = :id", id=stranger.user_id)
+        stores.execute("UPDATE users SET status = 'suspended' WHERE id = :id", id=cheat.user_id)
         own_postgres.kill()
         stores.engine.dispose()
         try:
@@ -152,9 +155,6 @@ def test_while_the_database_is_away_signature_and_expiry_decide_and_afterwards_t
             own_postgres.start()
         back = time.monotonic()
         end_tokens(stores, leaver.user_id)
-        with stores.engine.begin() as conn:  # as if it had been done before, where no event tells of it now
-            conn.execute(sa.text("UPDATE users SET token_version = 7 WHERE id = :id"), {"id": stranger.user_id})
-            conn.execute(sa.text("UPDATE users SET status = 'suspended' WHERE id = :id"), {"id": cheat.user_id})
         assert code_of(leaving, within=5) == TOKEN_OVER
         assert code_of(after[stranger.username], within=back + 5 - time.monotonic()) == TOKEN_OVER
         assert code_of(after[cheat.username], within=back + 5 - time.monotonic()) == SUSPENDED
