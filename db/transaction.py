@@ -4,7 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -99,7 +99,14 @@ def _once(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
 
 def _autocommitted(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
     with engine.connect() as conn:
-        return work(conn.execution_options(isolation_level="AUTOCOMMIT"))
+        # By hand: SQLAlchemy's option asks the server at each return to the pool, and fails when it has gone.
+        connection: Any = conn.connection.dbapi_connection
+        connection.autocommit = True
+        try:
+            return work(conn)
+        finally:
+            if not connection.closed:
+                connection.autocommit = False
 
 
 def _transaction_id(conn: sa.Connection) -> str | None:

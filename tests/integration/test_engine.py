@@ -17,7 +17,7 @@ from app.domain.errors import DatabaseUnavailable
 from db import engine as engines
 from db.embedded import Postgres
 from db.engine import Bounds
-from db.transaction import OutcomeUnknown, TimedOut, committed, in_transaction
+from db.transaction import OutcomeUnknown, TimedOut, committed, in_statement, in_transaction
 from tests.service import Stores, eventually
 
 QUICK = Bounds(lock=0.25, statement=0.5, answer=0.7, checkout=0.25, idle_in_transaction=5)
@@ -519,3 +519,33 @@ def test_a_lost_commit_of_nothing_written_is_simply_repeated(notes: Stores) -> N
     with through(Proxy(port_of(notes), "before"), notes) as engine:
         assert in_transaction(engine, work)
     assert len(begun) == 2
+
+
+def test_a_statement_by_itself_is_one_message_and_is_committed(notes: Stores, text: str) -> None:
+    with through(proxy := Proxy(port_of(notes), "never"), notes) as engine:
+        for _ in range(2):
+            in_statement(engine, lambda conn: write(conn, text))
+    assert proxy.commits == 0
+    assert written(notes, text) == 2
+
+
+def test_a_statement_whose_connection_is_lost_is_run_again(notes: Stores, text: str) -> None:
+    severed: list[int] = []
+
+    def sever(conn: sa.Connection) -> int:
+        found = pid_of(conn)
+        if not severed:
+            severed.append(found)
+            notes.rows("SELECT pg_terminate_backend(:pid)", pid=found)
+        return pid_of(conn)
+
+    with connected(notes.database_url) as engine:
+        pid = in_statement(engine, pid_of)
+        notes.rows("SELECT pg_terminate_backend(:pid)", pid=pid)
+        assert in_statement(engine, pid_of) != pid  # it was lost while it lay in the pool
+        assert in_statement(engine, sever) not in severed  # it was lost in the middle
+        assert len(severed) == 1
+        in_transaction(engine, lambda conn: write(conn, text))  # and what was lent is a usual connection again
+        with engine.connect() as conn:
+            write(conn, text)
+    assert written(notes, text) == 1
