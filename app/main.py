@@ -26,7 +26,7 @@ from app.http import EXCEPTION_HANDLERS, Edge
 from app.limits import TokenBucketRateLimiter
 from app.live import LiveBoard
 from app.relay import SupervisedRedis
-from app.routes import actions, admin, auth, control, live, metrics, ops, scores, users
+from app.routes import actions, admin, auth, control, description, live, metrics, ops, scores, users
 from app.sessions import Sessions
 from app.single_flight import SingleFlight
 from app.threads import Threads
@@ -179,6 +179,9 @@ ROUTES: list[BaseRoute] = [
     route("/healthz", GET=ops.healthz),
     route("/readyz", GET=ops.readyz),
     route("/metrics", GET=metrics.show),
+    route("/openapi.json", GET=description.openapi),
+    route("/asyncapi.json", GET=description.asyncapi),
+    route("/docs", GET=description.page),
     route("/", GET=ops.page),
     route("/scoreboard.js", GET=ops.client),
     Mount("/static", ops.files),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -19,7 +19,7 @@ class Action(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     start_at: datetime
     end_at: datetime | None = None
     score: int | None = None
-    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    metadata: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
     settlement: Literal["pending", "cleared", "held", "reversed"] | msgspec.UnsetType = msgspec.UNSET
 
     @classmethod

@@ -20,7 +20,7 @@ class Row(msgspec.Struct, frozen=True):
     rank: int
 
 
-class _Update(msgspec.Struct, frozen=True, tag="top_scores_update"):
+class UpdateMessage(msgspec.Struct, frozen=True, tag="top_scores_update"):
     board: BoardId
     epoch: str
     version: int
@@ -28,7 +28,7 @@ class _Update(msgspec.Struct, frozen=True, tag="top_scores_update"):
     timestamp: str
 
 
-class _Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
+class HeartbeatMessage(msgspec.Struct, frozen=True, tag="heartbeat"):
     board: BoardId
     epoch: str
     version: int
@@ -71,14 +71,14 @@ def rfc3339(moment: datetime) -> str:
 def update(board: BoardId, stamp: Stamp, payload: Sequence[Row], at: datetime, signer: Signer = UNSIGNED) -> Update:
     """Build the message of a board's version; `at` is the time of its commit."""
     epoch, version = stamp
-    message = _Update(board, epoch, version, list(payload), rfc3339(at))
+    message = UpdateMessage(board, epoch, version, list(payload), rfc3339(at))
     return Update(board, stamp, _signed(message, signer), encode(payload), message.timestamp)
 
 
 def read_update(text: str | bytes, signer: Signer = UNSIGNED) -> Update | None:
     """Read a message from the key or the channel; None when it is not one of ours."""
     try:
-        message = msgspec.json.decode(text, type=_Update)
+        message = msgspec.json.decode(text, type=UpdateMessage)
         # msgspec looks only at the fields that it knows; the others go out to clients too.
         whole = text if isinstance(text, str) else text.decode()
     except (msgspec.MsgspecError, UnicodeError):
@@ -91,7 +91,7 @@ def read_update(text: str | bytes, signer: Signer = UNSIGNED) -> Update | None:
 
 def heartbeat(board: BoardId, stamp: Stamp, at: datetime, signer: Signer = UNSIGNED) -> str:
     """Build the message that says "still here, and this is the version you last got"."""
-    return _signed(_Heartbeat(board, *stamp, rfc3339(at)), signer)
+    return _signed(HeartbeatMessage(board, *stamp, rfc3339(at)), signer)
 
 
 def _signed(message: msgspec.Struct, signer: Signer) -> str:

@@ -1,0 +1,128 @@
+"""AsyncAPI 3 of the WebSocket. Source: contract, section 6."""
+
+from typing import Any
+
+import msgspec
+
+from app.domain import messages
+
+_REF = "#/components/schemas/{name}"
+
+_EXAMPLES: dict[str, dict[str, Any]] = {
+    "top_scores_update": {
+        "type": "top_scores_update",
+        "board": "all-time",
+        "epoch": "01976a3e-0000-7000-8000-000000000000",
+        "version": 42,
+        "payload": [
+            {"userId": "01976a3e-1111-7000-8000-000000000000", "username": "alice", "score": 1240, "rank": 1},
+            {"userId": "01976a3e-2222-7000-8000-000000000000", "username": "bob", "score": 990, "rank": 2},
+        ],
+        "timestamp": "2026-11-24T12:00:00.000Z",
+    },
+    "heartbeat": {
+        "type": "heartbeat",
+        "board": "all-time",
+        "epoch": "01976a3e-0000-7000-8000-000000000000",
+        "version": 42,
+        "timestamp": "2026-11-24T12:00:25.000Z",
+    },
+}
+_ABOUT = {
+    "top_scores_update": "The board. The first one comes at once; versions rise strictly within one epoch.",
+    "heartbeat": "Every 25 seconds, with the version that was last pushed: silence can be told from deafness.",
+}
+_SIGNATURE = {
+    "type": "object",
+    "description": "With SIGNING_KEY set: over the RFC 8785 form of the message without it.",
+    "properties": {
+        "alg": {"enum": ["HMAC-SHA256", "EdDSA"]},
+        "keyId": {"type": "string"},
+        "value": {"type": "string", "contentEncoding": "base64"},
+    },
+    "required": ["alg", "keyId", "value"],
+}
+CLOSE_CODES = {
+    "1003": "a binary frame was sent",
+    "1008": "over 60 frames in a minute were sent",
+    "1009": "a frame over 4 KiB was sent",
+    "1012": "the process is stopping: connect again, with jitter",
+    "4401": "the token has expired or was revoked",
+    "4403": "the user is suspended",
+    "4408": "the peer did not read for over 10 s",
+}
+REFUSALS = {
+    "401": "no token, or one that is invalid or over",
+    "403": "a foreign Origin, or a suspended user",
+    "404": "no such board",
+    "429": "too many handshakes or connections; see Retry-After",
+    "503": "the process is full; see Retry-After",
+}
+
+
+def document(version: str) -> dict[str, Any]:
+    """Build the description of the WebSocket and of both messages."""
+    (update, heartbeat), components = msgspec.json.schema_components(
+        [messages.UpdateMessage, messages.HeartbeatMessage], ref_template=_REF
+    )
+    for ref in (update, heartbeat):
+        components[ref["$ref"].rpartition("/")[2]]["properties"]["signature"] = _SIGNATURE
+    described = {
+        name: {
+            "name": name,
+            "contentType": "application/json",
+            "summary": _ABOUT[name],
+            "payload": payload,
+            "examples": [{"payload": _EXAMPLES[name]}],
+        }
+        for name, payload in (("top_scores_update", update), ("heartbeat", heartbeat))
+    }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Scoreboard, live",
+            "version": version,
+            "description": "One socket, on which the server pushes the board. The client need not send anything.",
+        },
+        "channels": {
+            "live": {
+                "address": "/ws",
+                "title": "The live board",
+                "description": "A slow reader is never queued for: it skips to the newest board.",
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in described},
+                "bindings": {
+                    "ws": {
+                        "method": "GET",
+                        "query": {
+                            "type": "object",
+                            "properties": {
+                                "board": {"type": "string", "default": "all-time"},
+                                "token": {"type": "string", "description": "A token, where no header can be set."},
+                            },
+                        },
+                        "headers": {
+                            "type": "object",
+                            "properties": {
+                                "Authorization": {"type": "string", "description": "`Bearer <token>`."},
+                                "Sec-WebSocket-Protocol": {
+                                    "type": "string",
+                                    "description": "`scoreboard.v1, bearer.<token>`; `scoreboard.v1` is answered.",
+                                },
+                            },
+                        },
+                    }
+                },
+                "x-refusals": REFUSALS,
+                "x-close-codes": CLOSE_CODES,
+            }
+        },
+        "operations": {
+            "push": {
+                "action": "send",
+                "channel": {"$ref": "#/channels/live"},
+                "summary": "The server pushes boards and heartbeats.",
+                "messages": [{"$ref": f"#/channels/live/messages/{name}"} for name in described],
+            }
+        },
+        "components": {"messages": described, "schemas": components},
+    }

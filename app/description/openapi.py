@@ -1,0 +1,144 @@
+"""OpenAPI 3.1, built from the operations and the types that requests are read as."""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from app.description.operations import OPERATIONS, Operation
+from app.description.shapes import Problem
+
+_REF = "#/components/schemas/{name}"
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}}
+
+# What a request meets before its endpoint looks at it, by who may call it and whether there is a body.
+_WITH_TOKEN = (401, 429, 503)
+_WITH_BODY = (400, 413, 415, 503)
+
+_TIMES = {401: "No token, or one that is invalid or over.", 429: "Too many requests.", 503: "Try again shortly."}
+_HEADERS = {
+    401: {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "`Bearer`."}},
+    429: {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
+    503: {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
+    201: {"Location": {"schema": {"type": "string"}, "description": "Where what was made is."}},
+    304: {"ETag": {"schema": {"type": "string"}, "description": "The version that is still the newest."}},
+}
+_LIMITED = {
+    "RateLimit-Policy": {"schema": {"type": "string"}, "description": 'The tightest bucket: `"complete";q=30;w=60`.'},
+    "RateLimit": {"schema": {"type": "string"}, "description": 'What is left in it: `"complete";r=29;t=2`.'},
+}
+_REQUEST_ID = {"X-Request-ID": {"schema": {"type": "string"}, "description": "The client's own, if well-formed."}}
+
+
+def document(version: str) -> dict[str, Any]:
+    """Build the description of every operation."""
+    types = [it for operation in OPERATIONS.values() for it in _types(operation)]
+    schemas, components = msgspec.json.schema_components([*types, Problem], ref_template=_REF)
+    by_type = {id(type_): schema for type_, schema in zip([*types, Problem], schemas, strict=True)}
+    # An action that has ended goes along with the conflict that says so.
+    components["Problem"]["properties"]["action"] = {"$ref": _REF.format(name="Action")}
+    paths: dict[str, dict[str, Any]] = {}
+    for (path, method), operation in OPERATIONS.items():
+        described = paths.setdefault(public(path), {})
+        described[method.lower()] = _operation(path, method, operation, by_type)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Scoreboard",
+            "version": version,
+            "description": "Players start and complete actions; the server scores and vets them; the top ten is live.",
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": group} for group in dict.fromkeys(it.group for it in OPERATIONS.values())],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _types(operation: Operation) -> list[Any]:
+    types = [operation.body] if operation.body is not None else []
+    for shape in operation.answers.values():
+        if shape is not None and not isinstance(shape, str):
+            types += shape if isinstance(shape, tuple) else [shape]
+    return types
+
+
+def public(path: str) -> str:
+    """Write a route's path as the contract does: `/users/{userId}`."""
+    return re.sub(r"_([a-z])", lambda letter: letter[1].upper(), path)
+
+
+def _operation(path: str, method: str, operation: Operation, by_type: Mapping[int, Any]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": _name(path, method),
+        "summary": operation.summary,
+        "tags": [operation.group],
+        "responses": {
+            **{str(status): _answer(operation, status, it, by_type) for status, it in operation.answers.items()},
+            **{str(status): _error(status) for status in _errors(operation) if status not in operation.answers},
+        },
+    }
+    if operation.about:
+        described["description"] = operation.about
+    parameters = [
+        {"name": public(name), "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", path)
+    ]
+    parameters += [
+        {"name": name, "in": "query", "schema": query.schema, "description": query.about}
+        for name, query in operation.query.items()
+    ]
+    if parameters:
+        described["parameters"] = parameters
+    if operation.body is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": by_type[id(operation.body)]}},
+        }
+    if operation.who != "anyone":
+        described["security"] = [{"bearer": []}, {}] if operation.who == "anyone or a token" else [{"bearer": []}]
+    return described
+
+
+def _name(path: str, method: str) -> str:
+    words = re.findall(r"[A-Za-z]+", public(path))
+    return method.lower() + "".join(word[0].upper() + word[1:] for word in words or ["page"])
+
+
+def _errors(operation: Operation) -> list[int]:
+    statuses = set(operation.errors)
+    if operation.who in ("player", "admin"):
+        statuses |= set(_WITH_TOKEN)
+    if operation.who == "admin":
+        statuses.add(403)
+    if operation.body is not None:
+        statuses |= set(_WITH_BODY)
+    return sorted(statuses)
+
+
+def _answer(operation: Operation, status: int, shape: Any, by_type: Mapping[int, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    headers = {**_HEADERS.get(status, {}), **_REQUEST_ID}
+    if operation.who in ("player", "admin"):
+        headers |= _LIMITED
+    answer["headers"] = headers
+    if isinstance(shape, str):
+        answer["content"] = {shape: {"schema": {"type": "string"}}}
+    elif isinstance(shape, tuple):
+        answer["content"] = {operation.media_type: {"schema": {"anyOf": [by_type[id(it)] for it in shape]}}}
+    elif shape is not None:
+        answer["content"] = {operation.media_type: {"schema": by_type[id(shape)]}}
+    return answer
+
+
+def _error(status: int) -> dict[str, Any]:
+    return {
+        "description": _TIMES.get(status, f"{HTTPStatus(status).phrase}."),
+        "headers": {**_HEADERS.get(status, {}), **_REQUEST_ID},
+        "content": _PROBLEM,
+    }

@@ -1,0 +1,55 @@
+"""What the API says of itself, and the page to read it."""
+
+import hashlib
+from functools import cache
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from app.http import PAGE_POLICY
+from app.routes.ops import STATIC
+
+VERSION = "1.0.0"
+"""Of the API: rises with what clients notice."""
+
+
+@cache
+def _openapi() -> tuple[bytes, str]:
+    from app.description import openapi  # which imports every route, this one's neighbours among them
+
+    return _with_etag(msgspec.json.encode(openapi.document(VERSION)))
+
+
+@cache
+def _asyncapi() -> tuple[bytes, str]:
+    from app.description import asyncapi
+
+    return _with_etag(msgspec.json.encode(asyncapi.document(VERSION)))
+
+
+def _with_etag(body: bytes) -> tuple[bytes, str]:
+    return body, f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+
+
+async def openapi(request: Request) -> Response:
+    """GET /openapi.json"""
+    return _answer(request, *_openapi())
+
+
+async def asyncapi(request: Request) -> Response:
+    """GET /asyncapi.json"""
+    return _answer(request, *_asyncapi())
+
+
+def _answer(request: Request, body: bytes, etag: str) -> Response:
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+async def page(request: Request) -> Response:
+    """GET /docs: a page to read the description."""
+    headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
+    return FileResponse(STATIC / "docs.html", headers=headers)
