@@ -183,6 +183,7 @@ ROUTES: list[BaseRoute] = [
     route("/asyncapi.json", GET=description.asyncapi),
     route("/docs", GET=description.page),
     route("/", GET=ops.page),
+    route("/operator", GET=ops.operator_page),
     route("/scoreboard.js", GET=ops.client),
     Mount("/static", ops.files),
     WebSocketRoute("/ws", live.live),

@@ -189,5 +189,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("/asyncapi.json", "GET"): Operation("The WebSocket's description", "Operation", "anyone", {200: dict[str, Any]}),
     ("/docs", "GET"): Operation("A page to read this description", "Pages", "anyone", {200: HTML}),
     ("/", "GET"): Operation("The live page", "Pages", "anyone", {200: HTML}),
+    ("/operator", "GET"): Operation("The operators' page", "Pages", "anyone", {200: HTML}),
     ("/scoreboard.js", "GET"): Operation("The client as an ES module", "Pages", "anyone", {200: SCRIPT}),
 }

@@ -133,13 +133,17 @@ class AuditReport(msgspec.Struct):
 
 
 class Stats(msgspec.Struct):
-    """Counters; the lag in seconds; the queue's length is null while it can't be asked."""
+    """Counters; the lag in seconds; the queue's length is null while it can't be asked.
+
+    Completions are those of the last 60 s, of actions that were started in the last five minutes.
+    """
 
     users: int
     suspended: int
     held: int
     started: int
     unsettled: int
+    completionsPerMinute: int
     settleLagSeconds: float
     boardVersion: int
     queueLength: int | None

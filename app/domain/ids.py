@@ -17,6 +17,11 @@ def new_id() -> str:
     return str(uuid_utils.uuid7())
 
 
+def first_id_since(seconds: float) -> str:
+    """Give the least identifier that can have been made since a time, in seconds since 1970."""
+    return str(uuid.UUID(int=(int(seconds * 1000) << 80) | 0x7 << 76))
+
+
 def is_id(text: str) -> bool:
     """Tell whether `text` is a UUID in its canonical form."""
     try:

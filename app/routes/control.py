@@ -77,6 +77,7 @@ async def show_stats(request: Request) -> Response:
             "held": counters.held,
             "started": counters.started,
             "unsettled": counters.unsettled,
+            "completionsPerMinute": counters.completions,
             "settleLagSeconds": round(counters.settle_lag, 3),
             "boardVersion": counters.version,
             "queueLength": queued,

@@ -36,6 +36,11 @@ async def page(request: Request) -> Response:
     return FileResponse(STATIC / "index.html", headers={"Content-Security-Policy": PAGE_POLICY, **_ASK_EACH_TIME})
 
 
+async def operator_page(request: Request) -> Response:
+    """GET /operator: the operators' page."""
+    return FileResponse(STATIC / "operator.html", headers={"Content-Security-Policy": PAGE_POLICY, **_ASK_EACH_TIME})
+
+
 async def client(request: Request) -> Response:
     """GET /scoreboard.js: the client as an ES module."""
     return FileResponse(STATIC / "scoreboard.js", headers=_ASK_EACH_TIME)

@@ -1,0 +1,226 @@
+/** The operator's page, wired. Whatever users typed reaches it through textContent alone. */
+
+import { call, CallError, pause } from "./api.js";
+import { $ } from "./elements.js";
+import { attend, say } from "./messages.js";
+import { grouped } from "./numbers.js";
+import { ask } from "./operator-ask.js";
+import { forgetPlot, plot } from "./operator-plot.js";
+import { logIn, logOut, onEnd, renewIfDue, restore, session } from "./session.js";
+
+const POLL_MS = 2_000;
+const LONGEST_POLL_MS = 20_000;
+let polling = 0; // rises with each sign-in, so that an older loop ends
+let nextHeld = null;
+
+/** Makes an element with a class and children. */
+function element(name, className, ...children) {
+  const made = document.createElement(name);
+  made.className = className;
+  made.append(...children);
+  return made;
+}
+
+/** A button whose work is attended to: errors are told, waits counted down. */
+function act(label, about, work) {
+  const button = element("button", "", label);
+  button.type = "button";
+  button.setAttribute("aria-label", `${label} ${about}`);
+  button.addEventListener("click", () => attend(button, $("message"), work));
+  return button;
+}
+
+function item(title, lines, acts) {
+  const made = element("li", "", element("strong", "", title));
+  for (const line of lines) made.append(element("span", "quiet", line));
+  if (acts.length) made.append(element("div", "acts", ...acts));
+  return made;
+}
+
+/* Held actions */
+
+async function loadHeld(cursor = null) {
+  const page = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
+  const { data } = await call("GET", `/admin/actions?settlement=held&limit=20${page}`, { tries: 2 });
+  const items = data.items.map(heldItem);
+  if (cursor) $("held").append(...items);
+  else $("held").replaceChildren(...(items.length ? items : [element("li", "quiet", "Nothing is held.")]));
+  nextHeld = data.nextCursor;
+  $("more-held").hidden = nextHeld === null;
+}
+
+function heldItem({ actionId, username, score, type, endAt, verdict }) {
+  const facts = Object.entries(verdict?.facts ?? {}).map(([name, value]) => `${name} ${value}`);
+  const about = `${grouped(score)} points of ${username}`;
+  return item(
+    `${username}: ${grouped(score)} points`,
+    [`${verdict?.rule ?? "held"}: ${verdict?.reason ?? ""}`, [type, new Date(endAt).toLocaleString(), ...facts].join(" · ")],
+    [
+      act("Release", about, () => decide(actionId, "release", `Release ${about}?`, false)),
+      act("Reverse", about, () => decide(actionId, "reverse", `Reverse ${about}?`, true)),
+    ],
+  );
+}
+
+async function decide(actionId, verb, title, needsReason) {
+  const answer = await ask(title, { needsReason });
+  if (!answer) return;
+  await call("POST", `/admin/actions/${actionId}/${verb}`, { body: answer });
+  say($("message"), `Done: ${verb}d.`, "good");
+  await loadHeld();
+}
+
+/* Users */
+
+async function findUsers() {
+  const { query } = Object.fromEntries(new FormData($("find")));
+  const { data } = await call("GET", `/admin/users?limit=20&query=${encodeURIComponent(query)}`, { tries: 2 });
+  const items = data.items.map(userItem);
+  $("users").replaceChildren(...(items.length ? items : [element("li", "quiet", "Nobody was found.")]));
+}
+
+function userItem({ userId, username, email, role, status, totalScore }) {
+  const change = (verb, title, options) => async () => {
+    const answer = await ask(title, options);
+    if (!answer) return;
+    await call("POST", `/admin/users/${userId}/${verb}`, { body: answer });
+    say($("message"), `Done: ${verb} ${username}.`, "good");
+    await findUsers();
+  };
+  const acts =
+    status === "active"
+      ? [act("Suspend", username, change("suspend", `Suspend ${username}?`, { needsReason: true }))]
+      : [act("Reinstate", username, change("reinstate", `Reinstate ${username}?`, { needsReason: false }))];
+  acts.push(act("Adjust", username, change("adjust", `Give ${username} points?`, { needsReason: true, points: true })));
+  return item(username, [`${email} · ${role} · ${status} · ${grouped(totalScore)} points in total`], acts);
+}
+
+/* Switches and checks */
+
+async function loadFlags() {
+  const { data } = await call("GET", "/admin/flags", { tries: 2 });
+  $("flags").replaceChildren(
+    ...data.items.map(({ name, enabled }) => {
+      const verb = enabled ? "Switch off" : "Switch on";
+      const toggle = async () => {
+        const answer = await ask(`${verb} ${name}?`, { needsReason: false });
+        if (!answer) return;
+        await call("PUT", `/admin/flags/${name}`, { body: { enabled: !enabled, ...answer } });
+        await loadFlags();
+      };
+      return item(name, [enabled ? "on" : "off: no socket gets an update"], [act(verb, name, toggle)]);
+    }),
+  );
+}
+
+async function audit() {
+  const { data } = await call("GET", "/admin/audit");
+  $("checks").replaceChildren(
+    ...data.checks.map(({ name, violations }) => {
+      const made = item(name, [], []);
+      made.append(element("span", violations ? "bad" : "good", violations ? `${grouped(violations)} violations` : "right"));
+      return made;
+    }),
+  );
+}
+
+/* Now */
+
+const COUNTERS = [
+  ["completionsPerMinute", "completions/min"],
+  ["settleLagSeconds", "settle lag, s"],
+  ["unsettled", "unsettled"],
+  ["queueLength", "messages queued"],
+  ["held", "held"],
+  ["started", "open actions"],
+  ["users", "users"],
+  ["suspended", "suspended"],
+  ["connections", "sockets here"],
+  ["boardVersion", "board version"],
+];
+
+function showStats(stats) {
+  $("counters").replaceChildren(
+    ...COUNTERS.map(([name, words]) => {
+      const value = stats[name];
+      const shown = value === null ? "–" : Number.isInteger(value) ? grouped(value) : value.toFixed(1);
+      return element("div", "", element("dt", "", words), element("dd", "", shown));
+    }),
+  );
+  plot(stats);
+}
+
+async function follow() {
+  const mine = ++polling;
+  let wait = POLL_MS;
+  while (session && mine === polling) {
+    if (!document.hidden) {
+      try {
+        const { data } = await call("GET", "/admin/stats");
+        if (mine !== polling) return;
+        showStats(data);
+        state("live", "Live");
+        wait = POLL_MS;
+      } catch (error) {
+        if (!(error instanceof CallError)) throw error;
+        state("unreachable", error.status === 0 ? "The service can't be reached" : "The service is busy or away");
+        wait = Math.min(wait * 2, LONGEST_POLL_MS);
+      }
+    }
+    await pause(wait * (0.9 + Math.random() * 0.2));
+  }
+}
+
+function state(name, words) {
+  $("connection").dataset.state = name;
+  $("connection").textContent = words;
+}
+
+/* Coming and going */
+
+async function enter() {
+  const { data } = await call("GET", `/users/${session.userId}`, { tries: 2 });
+  if (data.role !== "admin") {
+    await logOut();
+    return say($("guest-message"), "This page is for operators; this account is a player's.", "bad");
+  }
+  say($("guest-message"), "");
+  $("guest").hidden = true;
+  $("desk").hidden = false;
+  $("now-title").focus();
+  follow();
+  await Promise.all([loadHeld(), loadFlags()]);
+}
+
+function leave(message) {
+  polling++;
+  forgetPlot();
+  $("desk").hidden = true;
+  $("guest").hidden = false;
+  for (const id of ["held", "users", "flags", "checks", "counters"]) $(id).replaceChildren();
+  state("connecting", "Not signed in");
+  say($("guest-message"), message);
+}
+
+function onSubmit(id, box, work) {
+  $(id).addEventListener("submit", (event) => {
+    event.preventDefault();
+    attend($(id).querySelector("button"), $(box), work);
+  });
+}
+
+onSubmit("sign-in", "guest-message", async () => {
+  const { username, password } = Object.fromEntries(new FormData($("sign-in")));
+  await logIn(username, password);
+  $("sign-in").reset();
+  await enter();
+});
+onSubmit("find", "message", findUsers);
+$("more-held").addEventListener("click", () => attend($("more-held"), $("message"), () => loadHeld(nextHeld)));
+$("audit").addEventListener("click", () => attend($("audit"), $("message"), audit));
+$("sign-out").addEventListener("click", () => attend($("sign-out"), $("message"), logOut));
+document.addEventListener("visibilitychange", () => document.hidden || renewIfDue());
+
+onEnd(leave);
+restore();
+if (session) attend($("sign-in").querySelector("button"), $("guest-message"), enter);

@@ -1,0 +1,178 @@
+"""The operator's page: what an operator does there moves the board in other windows."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.windows import Windows, connection, expect_score, guest_message, row, sign_in
+from tests.service import ROOT, Player, Process, Service, Stores, eventually, unique
+
+RULES = "[velocity]\ncompletions_per_minute = 3\n"
+
+
+@pytest.fixture(scope="module")
+def worker(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Process:
+    """A worker that holds what a player completes beyond three in a minute."""
+    rules = tmp_path_factory.mktemp("rules") / "fraud.toml"
+    rules.write_text(RULES)
+    service.beat()
+    return service.worker(FRAUD_FILE=str(rules))
+
+
+@pytest.fixture
+def operator(web: Process, stores: Stores) -> Iterator[Player]:
+    player = Player(web.url, unique("operator"))
+    stores.execute("UPDATE users SET role = 'admin' WHERE id = :id", id=player.user_id)
+    event = "INSERT INTO audit_events (kind, user_id, actor) VALUES ('role_changed', :id, 'shell')"
+    stores.execute(event, id=player.user_id)
+    eventually(lambda: player.http.get("/admin/flags").status_code == 200, what="that it may operate")
+    yield player
+    player.close()
+
+
+@pytest.fixture
+def player(web: Process) -> Iterator[Player]:
+    player = Player(web.url, unique("player"))
+    yield player
+    player.close()
+
+
+@pytest.fixture
+def desk(windows: Windows, web: Process, operator: Player) -> Page:
+    """The page, with an operator signed in."""
+    page = windows.open(f"{web.url}/operator", viewport={"width": 1280, "height": 900})
+    sign_in(page, operator.username)
+    expect(page.get_by_role("heading", name="Held actions")).to_be_visible()
+    return page
+
+
+def answer(page: Page, reason: str, points: str | None = None) -> None:
+    """Fill in the dialog, and do it."""
+    dialog = page.get_by_role("dialog")
+    if points is not None:
+        dialog.get_by_label("Points").fill(points)
+    dialog.get_by_label("Reason").fill(reason)
+    dialog.get_by_role("button", name="Do it").click()
+    expect(dialog).to_be_hidden()
+
+
+def test_a_held_action_is_released_and_reversed_and_the_board_moves(
+    windows: Windows, web: Process, worker: Process, player: Player, desk: Page, stores: Stores
+) -> None:
+    board = windows.open(web.url)
+    player.score(times=4)
+    held = "SELECT count(*) FROM actions WHERE user_id = :id AND settlement = 'held'"
+    eventually(lambda: stores.value(held, id=player.user_id) == 1, what="a held action")
+    expect_score(board, player.username, 30)
+    desk.reload()
+    card = desk.locator("#held li", has_text=player.username)
+    expect(card).to_contain_text("velocity")
+    card.get_by_role("button", name="Release").click()
+    answer(desk, "looked at")
+    expect(card).to_have_count(0)
+    expect_score(board, player.username, 40)
+    reasons = stores.rows("SELECT kind, reason FROM audit_events WHERE user_id = :id ORDER BY id", id=player.user_id)
+    assert ("released", "looked at") in [tuple(it) for it in reasons]
+
+
+def test_a_player_is_suspended_adjusted_and_reinstated(
+    windows: Windows, web: Process, worker: Process, player: Player, desk: Page
+) -> None:
+    board = windows.open(web.url)
+    player.score()
+    expect_score(board, player.username, 10)
+    desk.get_by_label("Name or e-mail").fill(player.username)
+    desk.get_by_role("button", name="Find").click()
+    found = desk.locator("#users li", has_text=player.username)
+    found.get_by_role("button", name="Suspend").click()
+    dialog = desk.get_by_role("dialog")
+    dialog.get_by_role("button", name="Do it").click()
+    expect(dialog).to_be_visible()  # a reason is needed
+    answer(desk, "too fast")
+    expect(row(board, player.username)).to_have_count(0)
+    expect(found).to_contain_text("suspended")
+    found.get_by_role("button", name="Reinstate").click()
+    answer(desk, "")
+    expect_score(board, player.username, 10)
+    found.get_by_role("button", name="Adjust").click()
+    answer(desk, "a prize", points="15")
+    expect_score(board, player.username, 25)
+    found.get_by_role("button", name="Adjust").click()
+    desk.get_by_role("button", name="Leave it").click()
+    expect(found).to_contain_text("25 points")
+    windows.provoke("/adjust")
+    found.get_by_role("button", name="Adjust").click()
+    answer(desk, "too much", points="-500")
+    expect(desk.locator("#message")).to_have_attribute("data-tone", "bad")
+
+
+def test_the_switch_stops_and_starts_the_pushes_and_the_audit_is_right(
+    windows: Windows, web: Process, worker: Process, player: Player, desk: Page
+) -> None:
+    board = windows.open(web.url)
+    sign_in(board, player.username)
+    player.score()
+    expect_score(board, player.username, 10)
+    flag = desk.locator("#flags li", has_text="broadcast")
+    flag.get_by_role("button", name="Switch off").click()
+    answer(desk, "")
+    expect(flag).to_contain_text("no socket gets an update")
+    flag.get_by_role("button", name="Switch on").click()
+    answer(desk, "")
+    expect(flag).to_contain_text("on")
+    player.score()
+    expect_score(board, player.username, 20)
+    desk.get_by_role("button", name="Check the invariants").click()
+    expect(desk.locator("#checks li", has_text="top-scores")).to_contain_text("right")
+    expect(desk.locator("#checks .bad")).to_have_count(0)
+
+
+def test_what_is_going_on_is_counted_and_plotted(
+    windows: Windows, web: Process, worker: Process, player: Player, desk: Page
+) -> None:
+    expect(connection(desk)).to_have_text("Live")
+    player.score(times=2)
+    counter = desk.locator("#counters div", has_text="completions/min").locator("dd")
+    expect(counter).to_have_text(re.compile(r"^[1-9]"))
+    expect(desk.locator("#plot path")).to_have_count(2)
+    expect(desk.locator("#plot-title")).to_contain_text("settle lag")
+    desk.get_by_role("button", name="Sign out").click()
+    expect(guest_message(desk)).to_contain_text("signed out")
+    expect(desk.locator("#held li")).to_have_count(0)
+
+
+def test_a_player_is_turned_away(windows: Windows, web: Process, player: Player) -> None:
+    page = windows.open(f"{web.url}/operator")
+    sign_in(page, player.username)
+    expect(guest_message(page)).to_contain_text("for operators")
+    expect(page.get_by_role("heading", name="Held actions")).to_be_hidden()
+
+
+def test_the_service_goes_away_and_comes_back(windows: Windows, service: Service, operator: Player) -> None:
+    web = service.web()
+    windows.provoke("/admin/stats")
+    page = windows.open(f"{web.url}/operator")
+    sign_in(page, operator.username)
+    expect(connection(page)).to_have_text("Live")
+    web.kill()
+    expect(connection(page)).to_have_text("The service can't be reached")
+    service.web(port=web.port)
+    expect(connection(page)).to_have_text("Live", timeout=30_000)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_it_looks_right(
+    windows: Windows, web: Process, worker: Process, operator: Player, player: Player, width: int, tmp_path: Path
+) -> None:
+    player.score(times=4)
+    page = windows.open(f"{web.url}/operator", viewport={"width": width, "height": 900})
+    sign_in(page, operator.username)
+    expect(page.locator("#held li").first).to_contain_text("points")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.screenshot(path=tmp_path / f"operator-{width}.png", full_page=True)
+    if width > 1000 and os.environ.get("UPDATE_SCREENSHOTS"):
+        page.screenshot(path=ROOT / "docs" / "operator.png")
