@@ -1,7 +1,5 @@
 """bin/manage does what operators do over HTTP, from a shell."""
 
-import csv
-import io
 import json
 
 import pytest
@@ -99,13 +97,3 @@ def test_a_flag_is_switched(engine: sa.Engine, stores: Stores) -> None:
     assert manage(stores, "flag", "broadcast", "on").exit_code == 0
     assert stores.rows("SELECT enabled FROM feature_flags") == [(True,)]
     assert manage(stores, "flag", "other", "on").exit_code == 2
-
-
-def test_everything_is_exported(engine: sa.Engine, stores: Stores) -> None:
-    alice = add_user(engine)
-    ids = scored(engine, alice, alice)
-    rows = list(csv.DictReader(io.StringIO(manage(stores, "export", "--csv").stdout)))
-    assert sorted(row["actionId"] for row in rows) == sorted(ids)
-    assert {(row["userId"], row["score"], row["settlement"]) for row in rows} == {(alice, "10", "cleared")}
-    lines = [json.loads(line) for line in manage(stores, "export").stdout.splitlines()]
-    assert [line["actionId"] for line in lines] == [row["actionId"] for row in rows]

@@ -1,0 +1,122 @@
+"""Exporting standings, actions or users, for spreadsheets and for programs."""
+
+import contextlib
+import csv
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO, Any
+
+import click
+import msgspec
+import sqlalchemy as sa
+
+from app.cli.database import database
+from config.settings import Settings
+from db import exports
+from db.transaction import is_away
+
+SHOW_EVERY = 10_000
+
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - the wide ones are taken for the narrow ones
+"""What a cell begins with that a spreadsheet would work out. Source: OWASP, "CSV Injection"."""
+
+SIGPIPE = 128 + 13
+
+Write = Callable[[tuple[Any, ...]], object]
+
+
+@click.command()
+@click.argument("what", type=click.Choice(list(exports.EXPORTS)), default=exports.STANDINGS)
+@click.option("--csv", "as_csv", is_flag=True, help="Comma separated values, safe to open in a spreadsheet.")
+@click.option("--jsonl", "as_jsonl", is_flag=True, help="One JSON object a line; so it is when neither is said.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of standard output.")
+@click.pass_obj
+def export(config: Settings, what: str, as_csv: bool, as_jsonl: bool, output: Path | None) -> None:
+    """Write WHAT there is at this moment: the standings (all who are on the board), every action, or every user."""
+    if as_csv and as_jsonl:
+        raise click.UsageError("--csv or --jsonl, not both.")
+    try:
+        with database(config) as made, _opened(output) as file:
+            columns = exports.EXPORTS[what].columns
+            write: Write = _csv(file, columns) if as_csv else _json_lines(file, columns)
+            written = _write(write, exports.rows(made, what), what)
+    except BrokenPipeError:
+        # Whoever read it has had enough. Nothing may be written there any more, at the end of the process neither.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(SIGPIPE) from None
+    except OSError as error:
+        raise click.ClickException(f"{output or 'standard output'}: {error.strerror}") from None
+    except sa.exc.DBAPIError as error:
+        if not is_away(error):
+            raise
+        raise click.ClickException("The database can't be reached, or was lost; the export is not complete.") from None
+    click.echo(f"{written} {what}", err=True)
+
+
+def _write(write: Write, rows: Iterable[tuple[Any, ...]], what: str) -> int:
+    """Write all rows, tell at a terminal how far it is, and give their number."""
+    shown = sys.stderr.isatty()
+    written = 0
+    for row in rows:
+        write(row)
+        written += 1
+        if shown and written % SHOW_EVERY == 0:
+            click.echo(f"\r{written} {what}", nl=False, err=True)
+    if shown:
+        click.echo("\r", nl=False, err=True)
+    return written
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[IO[str]]:
+    """Open what is written to. A file is there once it is complete, for its owner alone: it may hold addresses."""
+    if output is None:
+        stdout = TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
+        try:
+            yield stdout
+            stdout.flush()
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                stdout.detach()
+        return
+    if output.exists() and not output.is_file():  # a pipe, a device
+        with output.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        return
+    handle, name = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            yield file
+        os.replace(name, output)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _csv(file: IO[str], columns: tuple[str, ...]) -> Write:
+    writer = csv.writer(file)
+    writer.writerow(columns)
+    return lambda row: writer.writerow([_cell(value) for value in row])
+
+
+def _cell(value: Any) -> Any:
+    """Give a value as a spreadsheet may see it: text that looks like a formula gets an apostrophe in front."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, dict | list):
+        value = msgspec.json.encode(value).decode()
+    if isinstance(value, str) and value.startswith(FORMULA):
+        return f"'{value}"
+    return value
+
+
+def _json_lines(file: IO[str], columns: tuple[str, ...]) -> Write:
+    encode = msgspec.json.Encoder().encode
+    return lambda row: file.write(encode(dict(zip(columns, row, strict=True))).decode() + "\n")

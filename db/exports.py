@@ -1,0 +1,67 @@
+"""SQL that reads whole tables for an export: a row at a time, from one snapshot, in constant memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.domain.ids import ALL_TIME
+
+AT_ONCE = 2000
+"""Rows that are fetched together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What can be exported: the names of its columns, and the query that gives them."""
+
+    columns: tuple[str, ...]
+    query: str
+
+
+STANDINGS, ACTIONS, USERS = "standings", "actions", "users"
+
+EXPORTS = {
+    STANDINGS: Export(
+        ("rank", "userId", "username", "score", "reachedAt"),
+        f"""
+            SELECT row_number() OVER (ORDER BY score DESC, reached_at, user_id),
+                user_id::text, username, score, reached_at
+            FROM standings JOIN users ON users.id = user_id
+            WHERE board_id = '{ALL_TIME}' AND score > 0 AND status = 'active'
+            ORDER BY score DESC, reached_at, user_id
+        """,
+    ),
+    ACTIONS: Export(
+        (
+            *("actionId", "userId", "username", "type", "status", "startAt", "endAt", "score", "settlement"),
+            *("heldBecause", "metadata"),
+        ),
+        """
+            SELECT actions.id::text, user_id::text, username, type, actions.status, start_at, end_at, score, settlement,
+                (
+                    SELECT reason FROM audit_events
+                    WHERE action_id = actions.id AND kind = 'held' ORDER BY audit_events.id DESC LIMIT 1
+                ), metadata
+            FROM actions JOIN users ON users.id = user_id ORDER BY actions.id
+        """,
+    ),
+    USERS: Export(
+        ("userId", "username", "email", "role", "status", "totalScore", "createdAt"),
+        "SELECT id::text, username, email, role, status, total_score, created_at FROM users ORDER BY id",
+    ),
+}
+
+
+def rows(engine: sa.Engine, what: str) -> Iterator[tuple[Any, ...]]:
+    """Read an export's rows, all of one moment. What was read is never read again: a lost connection is an error."""
+    with engine.connect() as conn, conn.begin():
+        conn.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        # Whoever reads our output may take a while over it.
+        conn.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = '10min'"))
+        found = conn.execution_options(stream_results=True, max_row_buffer=AT_ONCE, yield_per=AT_ONCE).execute(
+            sa.text(EXPORTS[what].query)
+        )
+        for row in found:
+            yield tuple(row)
