@@ -1,7 +1,8 @@
 """Which token buckets a request needs a token of, and what happens when one is empty."""
 
+import hashlib
 import logging
-from functools import lru_cache, partial
+from functools import lru_cache
 
 from starlette.types import Scope
 
@@ -24,7 +25,8 @@ class Admission:
         self._settings = settings
         self._rates = settings.rates
         self._checks = checks
-        self._names = lru_cache(maxsize=10_000)(partial(limited_as, trusted_networks=settings.trusted_networks))
+        self._key = settings.secret_key.encode()[:64]
+        self._owners = lru_cache(maxsize=10_000)(self._owner)
 
     def address(self, scope: Scope) -> str | None:
         """Give the address of the client who asks; it is worked out once for each request."""
@@ -55,14 +57,14 @@ class Admission:
 
     async def login(self, scope: Scope, username: str) -> None:
         """Admit a login: limited by address, by account and address, and by an account's failures from anywhere."""
-        account = username.lower()
-        from_here = f"{account}:{self._limited_as(scope) or self.address(scope)}"
+        account = self._blinded(username.lower())
+        from_here = f"{account}:{self._limited_as(scope) or self._blinded(str(self.address(scope)))}"
         buckets = [*self._login_ip(scope), *self._ip(scope), *self._one("login_account", from_here)]
         await self._admit(scope, [*buckets, *self._failures(account, takes=0)])
 
     async def login_failed(self, username: str) -> None:
         """Count a failed login against its account."""
-        if failures := self._failures(username.lower(), takes=1):
+        if failures := self._failures(self._blinded(username.lower()), takes=1):
             await self._checks.submit(tuple(failures))
 
     async def handshake(self, scope: Scope) -> None:
@@ -76,7 +78,10 @@ class Admission:
         if not buckets:
             return
         decision = await self._checks.submit(tuple(buckets))
-        scope["answer_headers"] += decision.headers()
+        told = scope["answer_headers"]
+        if told:  # what an earlier, wider check of this request has told
+            told[:] = [header for header in told if not header[0].startswith(b"ratelimit")]
+        told += decision.headers()
         if not decision.allowed:
             logs.event(
                 logs.security,
@@ -107,7 +112,15 @@ class Admission:
         return self._by_address("login_ip", scope)
 
     def _limited_as(self, scope: Scope) -> str | None:
-        return self._names(self.address(scope))
+        return self._owners(self.address(scope))
+
+    def _owner(self, address: str | None) -> str | None:
+        network = limited_as(address, self._settings.trusted_networks)
+        return network and self._blinded(network)
+
+    def _blinded(self, name: str) -> str:
+        """Give what stands for an account or an address in the name of a bucket, so that Redis holds neither."""
+        return hashlib.blake2b(name.encode(), key=self._key, digest_size=16).hexdigest()
 
     def _by_address(self, policy: str, scope: Scope) -> list[Bucket]:
         owner = self._limited_as(scope)

@@ -26,7 +26,7 @@ from app.http import EXCEPTION_HANDLERS, Edge
 from app.limits import TokenBucketRateLimiter
 from app.live import LiveBoard
 from app.relay import SupervisedRedis
-from app.routes import actions, admin, auth, control, description, live, metrics, ops, scores, users
+from app.routes import actions, admin, auth, control, description, live, metrics, ops, person, scores, users
 from app.sessions import Sessions
 from app.single_flight import SingleFlight
 from app.threads import Threads
@@ -75,7 +75,7 @@ def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
     return CORSMiddleware(
         app,
         allow_origins=settings.allowed_origins,
-        allow_methods=["GET", "POST", "PUT"],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "If-None-Match", "X-Request-ID"],
         expose_headers=["ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
         max_age=600,
@@ -156,8 +156,9 @@ def route(path: str, **endpoints: Endpoint) -> Route:
 
 ROUTES: list[BaseRoute] = [
     route("/top-scores", GET=scores.top_scores),
-    route("/users/{user_id}", GET=users.show),
-    route("/users/{user_id}/actions", POST=actions.create),
+    route("/users/{user_id}", GET=users.show, DELETE=person.erase),
+    route("/users/{user_id}/password", POST=person.change_password),
+    route("/users/{user_id}/actions", GET=actions.list_own, POST=actions.create),
     route("/users/{user_id}/actions/{action_id}", GET=actions.show, PUT=actions.end),
     route("/action-types", GET=scores.action_types),
     route("/auth/register", POST=auth.register),
@@ -172,6 +173,7 @@ ROUTES: list[BaseRoute] = [
     route("/admin/users/{id}/suspend", POST=admin.suspend),
     route("/admin/users/{id}/reinstate", POST=admin.reinstate),
     route("/admin/users/{id}/adjust", POST=admin.adjust),
+    route("/admin/users/{id}/erase", POST=admin.erase),
     route("/admin/flags", GET=control.list_flags),
     route("/admin/flags/{name}", PUT=control.set_flag),
     route("/admin/audit", GET=control.show_audit),

@@ -26,6 +26,7 @@ FRAUD_HELD = "fraud.held"
 FRAUD_REFUSED = "fraud.refused"
 INVARIANT_VIOLATED = "invariant.violated"
 USER_SUSPENDED = "user.suspended"
+USER_ERASED = "user.erased"
 
 security = logging.getLogger("scoreboard.security")
 

@@ -49,6 +49,7 @@ class Settings:
     allowed_origins: tuple[str, ...]
     trusted_proxies: tuple[Network, ...]
     trusted_networks: tuple[Network, ...]
+    client_ip_days: int
     rates: Rates
     scoring_file: Path
     fraud_file: Path
@@ -118,6 +119,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         allowed_origins=env.get("ALLOWED_ORIGINS", values.list_of(values.origin), ()),
         trusted_proxies=env.get("TRUSTED_PROXIES", values.list_of(values.network), ()),
         trusted_networks=env.get("TRUSTED_NETWORKS", values.list_of(values.network), ()),
+        client_ip_days=env.get("CLIENT_IP_DAYS", values.integer(0, 3650), 30),
         rates=Rates(
             create=env.get("RATE_LIMIT_CREATE", values.rate, values.rate("10/minute")),
             complete=env.get("RATE_LIMIT_COMPLETE", values.rate, values.rate("30/minute")),

@@ -75,6 +75,27 @@ def get(conn: sa.Connection, action_id: ActionId) -> Action | None:
     return Action.of(*row) if row else None
 
 
+# Of each state as many as are asked for, so that the index gives them, however many there are of the others.
+_OF_USER = sa.text(f"""
+    SELECT {_COLUMNS} FROM unnest(CAST(:statuses AS text[])) AS wanted(state)
+    CROSS JOIN LATERAL (
+        SELECT * FROM actions
+        WHERE user_id = :user AND status = wanted.state
+            AND id < coalesce(CAST(:before AS uuid), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        ORDER BY id DESC LIMIT :most
+    ) AS newest
+    ORDER BY newest.id DESC LIMIT :most
+""")
+
+
+def of_user(
+    conn: sa.Connection, user_id: UserId, *, statuses: Sequence[str], before: ActionId | None, most: int
+) -> list[Action]:
+    """Read a user's newest actions in any of some states, from before another action if one is given."""
+    values = {"user": user_id, "statuses": list(statuses), "before": before, "most": most}
+    return [Action.of(*row) for row in conn.execute(_OF_USER, values)]
+
+
 _LOCK = f"""
     SELECT clock_timestamp(), {_COLUMNS} FROM actions
     WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE

@@ -1,5 +1,6 @@
-"""SQL on `audit_events`: append-only."""
+"""SQL on `audit_events`: append-only, but for the words that name an erased person."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -40,10 +41,40 @@ def record(
     return at
 
 
+# Rules and numbers that the service wrote itself name nobody. In details only values are words, the keys are ours.
+# Looking for words is slow, so that it is done only where the letters are.
+_FORGET = sa.text("""
+    UPDATE audit_events SET
+        reason = CASE WHEN user_id = :id AND kind <> 'erased' THEN NULL
+            ELSE regexp_replace(reason, :words, :instead, 'gi') END,
+        details = CAST(regexp_replace(CAST(details AS text), :words || '(?!": )', :instead, 'gi') AS jsonb)
+    WHERE actor <> 'system' AND (reason IS NOT NULL OR details <> '{}')
+        AND (
+            user_id = :id
+            OR strpos(lower(reason), :name) > 0 AND reason ~* :words
+            OR strpos(lower(reason), :email) > 0 AND reason ~* :words
+            OR details <> '{}' AND CAST(details AS text) ~* :words
+        )
+""")
+_INSTEAD = "[erased]"
+
+
+def forget(conn: sa.Connection, user_id: UserId, username: str, email: str) -> None:
+    """Take what people wrote about a user out of the user's events, and the user's name and address out of all others.
+
+    The only change that is ever made to events: what happened, by whom, when and for how many points stays.
+    """
+    either = "|".join(map(re.escape, (email, username)))
+    # Whole words: "bob" is neither in "bobby" nor in "bob-cat", but at the end of "it was bob."
+    words = rf"(?<![[:alnum:]_-])(?<![[:alnum:]_-]\.)(?:{either})(?![[:alnum:]_-]|\.[[:alnum:]])"
+    values = {"id": user_id, "name": username.lower(), "email": email.lower(), "words": words, "instead": _INSTEAD}
+    conn.execute(_FORGET, values)
+
+
 _TOKENS_CHANGED = sa.text("""
     SELECT statement_timestamp(), coalesce(array_agg(DISTINCT user_id::text), '{}') FROM audit_events
     WHERE at > coalesce(CAST(:since AS timestamptz), statement_timestamp()) - make_interval(secs => :overlap)
-        AND kind IN ('suspended', 'reinstated', 'role_changed', 'logged_out')
+        AND kind IN ('suspended', 'reinstated', 'role_changed', 'logged_out', 'erased')
 """)
 
 

@@ -32,7 +32,7 @@ _PRESENT = sa.text("""
         SELECT unnest(CAST(:touched AS uuid[])) AS id
         UNION SELECT user_id FROM top_scores WHERE board_id = :board
     )
-    SELECT top.rank, users.id::text, users.username, coalesce(standings.score, 0),
+    SELECT top.rank, users.id::text, coalesce(users.username, ''), coalesce(standings.score, 0),
         coalesce(standings.reached_at, top.updated_at), users.status = 'active',
         top.username, top.score
     FROM looked_at JOIN users ON users.id = looked_at.id

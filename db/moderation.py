@@ -32,14 +32,14 @@ def actions_by_settlement(
 _USER_COLUMNS = "id::text, username, email, role, status, total_score, created_at"
 _USERS = sa.text(f"""
     SELECT {_USER_COLUMNS} FROM users
-    WHERE username_key LIKE :pattern OR email LIKE :pattern OR id::text = :query
-    ORDER BY username_key LIMIT :most
+    WHERE username_key LIKE :pattern OR email LIKE :pattern OR id::text = :query OR (:query = '' AND status = 'erased')
+    ORDER BY username_key, id LIMIT :most
 """)
 _USER = sa.text(f"SELECT {_USER_COLUMNS} FROM users WHERE id = :id")
 
 
 def find_users(conn: sa.Connection, query: str, *, most: int) -> Sequence[sa.Row[Any]]:
-    """Find users whose name or e-mail address begins with the query, or whose id it is."""
+    """Find users whose name or e-mail address begins with the query, or whose id it is; who is erased comes last."""
     prefix = query.lower().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
     return conn.execute(_USERS, {"pattern": f"{prefix}%", "query": query, "most": most}).all()
 
@@ -71,19 +71,6 @@ def reversible(
     """Find the actions that could be reversed, by user, by address or network, and by when they ended (UTC)."""
     values = {"user": user_id, "network": network, "since": since, "until": until}
     return list(conn.execute(_REVERSIBLE, values).scalars())
-
-
-EXPORTED = ("actionId", "userId", "username", "type", "status", "startAt", "endAt", "score", "settlement")
-_EXPORT = sa.text("""
-    SELECT actions.id::text, user_id::text, username, type, actions.status, start_at, end_at, score, settlement
-    FROM actions JOIN users ON users.id = actions.user_id
-    WHERE CAST(:after AS uuid) IS NULL OR actions.id > CAST(:after AS uuid) ORDER BY actions.id LIMIT :most
-""")
-
-
-def export_page(conn: sa.Connection, *, after: ActionId | None, most: int) -> Sequence[sa.Row[Any]]:
-    """Read the next actions, their columns as `EXPORTED` names them."""
-    return conn.execute(_EXPORT, {"after": after, "most": most}).all()
 
 
 _STATS = sa.text("""

@@ -20,10 +20,11 @@ users = sa.Table(
     "users",
     metadata,
     sa.Column("id", _id, primary_key=True),
-    sa.Column("username", sa.Text, nullable=False),
-    sa.Column("username_key", sa.Text, nullable=False, unique=True),
-    sa.Column("email", sa.Text, nullable=False, unique=True),
-    sa.Column("password_hash", sa.Text, nullable=False),
+    # These four are null once the person is erased, and never before.
+    sa.Column("username", sa.Text),
+    sa.Column("username_key", sa.Text),
+    sa.Column("email", sa.Text),
+    sa.Column("password_hash", sa.Text),
     sa.Column("role", sa.Text, nullable=False, server_default="player"),
     sa.Column("status", sa.Text, nullable=False, server_default="active"),
     sa.Column("token_version", sa.Integer, nullable=False, server_default="0"),
@@ -31,9 +32,24 @@ users = sa.Table(
     sa.Column("created_at", _moment, nullable=False, server_default=_now),
     sa.Column("updated_at", _moment, nullable=False, server_default=_now),
     sa.CheckConstraint("role IN ('player', 'admin')", name="role"),
-    sa.CheckConstraint("status IN ('active', 'suspended')", name="status"),
+    sa.CheckConstraint("status IN ('active', 'suspended', 'erased')", name="status"),
     sa.CheckConstraint("total_score >= 0", name="total_score"),
+    sa.CheckConstraint(
+        "num_nulls(username, username_key, email, password_hash) = CASE WHEN status = 'erased' THEN 4 ELSE 0 END",
+        name="erased",
+    ),
 )
+# Partial, or else erasing a person would change what PostgreSQL takes for a key: that waits for everybody whose row
+# refers to the user, and they for it (whoever holds the board may be writing the user into the ten).
+sa.Index(
+    "users_username_key_idx",
+    users.c.username_key,
+    unique=True,
+    postgresql_where=sa.text("username_key IS NOT NULL"),
+)
+sa.Index("users_email_idx", users.c.email, unique=True, postgresql_where=sa.text("email IS NOT NULL"))
+# Whether somebody is the last admin.
+sa.Index("users_admins_idx", users.c.id, postgresql_where=sa.text("role = 'admin'"))
 
 actions = sa.Table(
     "actions",
@@ -66,6 +82,14 @@ sa.Index(
 # Partial, so that starting an action doesn't touch them.
 sa.Index("actions_user_idx", actions.c.user_id, actions.c.end_at, postgresql_where=sa.text("end_at IS NOT NULL"))
 sa.Index("actions_ip_idx", actions.c.client_ip, actions.c.end_at, postgresql_where=sa.text("end_at IS NOT NULL"))
+# A player's own actions, newest first, of all states or of one.
+sa.Index("actions_list_idx", actions.c.user_id, actions.c.status, actions.c.id)
+# Addresses that are to be forgotten, the oldest first.
+sa.Index(
+    "actions_address_age_idx",
+    sa.func.coalesce(actions.c.end_at, actions.c.start_at),
+    postgresql_where=sa.text("client_ip IS NOT NULL"),
+)
 # What operators look through.
 sa.Index(
     "actions_moderation_idx",
@@ -126,7 +150,7 @@ audit_events = sa.Table(
     sa.Column("at", _moment, nullable=False, server_default=sa.text("clock_timestamp()")),
     sa.CheckConstraint(
         "kind IN ('held', 'released', 'reversed', 'adjusted', 'suspended', 'reinstated', 'role_changed', "
-        "'logged_out', 'flag_changed')",
+        "'logged_out', 'flag_changed', 'erased')",
         name="kind",
     ),
 )
@@ -138,8 +162,24 @@ sa.Index("audit_events_held_idx", audit_events.c.at, postgresql_where=sa.text("k
 sa.Index(
     "audit_events_tokens_idx",
     audit_events.c.at,
-    postgresql_where=sa.text("kind IN ('suspended', 'reinstated', 'role_changed', 'logged_out')"),
+    postgresql_where=sa.text("kind IN ('suspended', 'reinstated', 'role_changed', 'logged_out', 'erased')"),
 )
+# What people wrote, which may name somebody who is erased.
+sa.Index(
+    "audit_events_words_idx",
+    audit_events.c.id,
+    postgresql_where=sa.text("actor <> 'system' AND (reason IS NOT NULL OR details <> '{}')"),
+)
+
+# Erased users whose actions may still hold what they left there; `done_to` is the last action that was looked at.
+erasures = sa.Table(
+    "erasures",
+    metadata,
+    sa.Column("user_id", _id, sa.ForeignKey("users.id"), primary_key=True),
+    sa.Column("erased_at", _moment, nullable=False, server_default=_now),
+    sa.Column("done_to", _id),
+)
+sa.Index("erasures_erased_at_idx", erasures.c.erased_at)
 
 feature_flags = sa.Table(
     "feature_flags",

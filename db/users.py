@@ -24,6 +24,7 @@ class LockedUser:
     token_version: int
     active: bool
     total_score: int
+    erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def states(conn: sa.Connection, user_ids: Iterable[UserId]) -> dict[UserId, User
 
 
 _LOCK = """
-    SELECT id::text, token_version, status = 'active', total_score FROM users
+    SELECT id::text, token_version, status = 'active', total_score, status = 'erased' FROM users
     WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE
 """
 # Never FOR UPDATE: every insert that references a user takes KEY SHARE on it, and would deadlock with it.
@@ -85,7 +86,7 @@ _LOCK_WAITING, _LOCK_SKIPPING = sa.text(_LOCK), sa.text(_LOCK + " SKIP LOCKED")
 def lock(conn: sa.Connection, user_ids: Collection[UserId], *, skip_locked: bool = False) -> dict[UserId, LockedUser]:
     """Lock users in the order of their ids; with `skip_locked`, only those that nobody else holds."""
     rows = conn.execute(_LOCK_SKIPPING if skip_locked else _LOCK_WAITING, {"ids": list(user_ids)})
-    return {user_id: LockedUser(version, active, total) for user_id, version, active, total in rows}
+    return {user_id: LockedUser(*rest) for user_id, *rest in rows}
 
 
 _ADD_POINTS = sa.text("""
@@ -151,14 +152,14 @@ class Profile:
     rank: int | None
 
 
-# A rank is one more than the standings ahead; those of suspended users are not on the board, and are few.
+# A rank is one more than the standings ahead; those of suspended and erased users are not on the board, and are few.
 _PROFILE = sa.text("""
     SELECT users.username, users.email, users.role, users.total_score, coalesce(mine.score, 0),
         CASE WHEN mine.score > 0 AND users.status = 'active' THEN 1 + (
             SELECT count(*) FROM standings AS ahead
             WHERE ahead.board_id = mine.board_id AND ahead.score >= mine.score
                 AND (ahead.score, mine.reached_at, mine.user_id) > (mine.score, ahead.reached_at, ahead.user_id)
-                AND NOT EXISTS (SELECT 1 FROM users AS u WHERE u.id = ahead.user_id AND u.status = 'suspended')
+                AND NOT EXISTS (SELECT 1 FROM users AS u WHERE u.id = ahead.user_id AND u.status <> 'active')
         ) END
     FROM users LEFT JOIN standings AS mine ON mine.user_id = users.id AND mine.board_id = :board
     WHERE users.id = :id

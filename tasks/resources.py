@@ -25,6 +25,7 @@ def configure(settings: Settings, scoring_rules: ScoringRules, fraud_rules: Frau
             publisher=Publisher.on(redis.connect(settings.redis_url, timeout=1), signer_of(settings)),
             rules=scoring_rules,
             vetting=Vetting(fraud_rules, scoring_rules[DEFAULT_TYPE].points, settings.trusted_networks),
+            client_ip_days=settings.client_ip_days,
         )
 
     _open = open_desk

@@ -56,7 +56,7 @@ def reverse(conn: sa.Connection, action_id: ActionId, *, actor: str, reason: str
 
 def suspend(conn: sa.Connection, user_id: UserId, *, actor: str, reason: str) -> None:
     """Take a user off every board, and refuse what the user does from now on."""
-    if not _lock_user(conn, user_id).active:
+    if not _lock_person(conn, user_id).active:
         raise WrongState("This user is suspended already.")
     users.set_status(conn, user_id, "suspended")
     audit_events.record(conn, "suspended", actor=actor, user_id=user_id, reason=reason)
@@ -65,7 +65,7 @@ def suspend(conn: sa.Connection, user_id: UserId, *, actor: str, reason: str) ->
 
 def reinstate(conn: sa.Connection, user_id: UserId, *, actor: str, reason: str | None) -> None:
     """Undo a suspension: the user is back where the standing is."""
-    if _lock_user(conn, user_id).active:
+    if _lock_person(conn, user_id).active:
         raise WrongState("This user is not suspended.")
     users.set_status(conn, user_id, "active")
     audit_events.record(conn, "reinstated", actor=actor, user_id=user_id, reason=reason)
@@ -74,7 +74,7 @@ def reinstate(conn: sa.Connection, user_id: UserId, *, actor: str, reason: str |
 
 def adjust(conn: sa.Connection, user_id: UserId, points: int, *, actor: str, reason: str) -> None:
     """Give a user points, or take some."""
-    if _lock_user(conn, user_id).total_score + points < 0:
+    if _lock_person(conn, user_id).total_score + points < 0:
         raise BelowZero("The user has not so many points.")
     users.add_points(conn, user_id, points)
     at = audit_events.record(conn, "adjusted", actor=actor, user_id=user_id, points=points, reason=reason)
@@ -86,6 +86,13 @@ def _lock_user(conn: sa.Connection, user_id: UserId) -> LockedUser:
     user = users.lock(conn, [user_id]).get(user_id)
     if user is None:
         raise NotFound("There is no such user.")
+    return user
+
+
+def _lock_person(conn: sa.Connection, user_id: UserId) -> LockedUser:
+    user = _lock_user(conn, user_id)
+    if user.erased:
+        raise WrongState("This user was erased.")
     return user
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import redis
 import sqlalchemy as sa
 
-from app.board import settle
+from app.board import erase, settle
 from app.board.publish import publish
 from app.board.vetting import Vetting, suspend_whom_due
 from app.domain.errors import DatabaseUnavailable
@@ -40,12 +40,13 @@ FEW = 20
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a worker process works with: the stores, and the rules by which it scores and vets."""
+    """What a worker process works with: the stores, the rules, and for how many days it keeps addresses."""
 
     engine: sa.Engine
     publisher: Publisher
     rules: ScoringRules
     vetting: Vetting
+    client_ip_days: int = 30
 
 
 def settle_now(desk: Desk, action_ids: Sequence[ActionId]) -> None:
@@ -66,7 +67,7 @@ def settle_now(desk: Desk, action_ids: Sequence[ActionId]) -> None:
 
 
 def sweep(desk: Desk) -> None:
-    """Cancel what expired, settle what is overdue, and publish every board that is behind."""
+    """Cancel what expired, settle what is overdue, publish every board that is behind, and forget what is too old."""
     try:
         desk.publisher.client.set(WORKER_SEEN_KEY, b"1", ex=WORKER_SEEN_TTL)
     except redis.RedisError as error:
@@ -76,6 +77,7 @@ def sweep(desk: Desk) -> None:
         _settle_overdue(desk)
         suspend_whom_due(desk.engine, desk.vetting)
         publish(desk.engine, desk.publisher, ALL_TIME)
+        erase.forget(desk.engine, client_ip_days=desk.client_ip_days)
     except DatabaseUnavailable as error:
         log.warning("PostgreSQL is away, the next sweep tries again: %s", error)
 

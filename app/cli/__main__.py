@@ -2,7 +2,7 @@
 
 import click
 
-from app.cli import accounts, moderation, upkeep
+from app.cli import accounts, export, moderation, upkeep
 from config import logs, settings
 
 
@@ -17,6 +17,7 @@ def cli(context: click.Context) -> None:
 for command in (
     accounts.create_admin,
     accounts.set_password,
+    accounts.erase,
     accounts.demo,
     moderation.suspend,
     moderation.reinstate,
@@ -26,7 +27,7 @@ for command in (
     moderation.flag,
     upkeep.audit,
     upkeep.rebuild,
-    upkeep.export,
+    export.export,
 ):
     cli.add_command(command)
 

@@ -1,14 +1,18 @@
-"""Making operators, setting passwords, and the demo players."""
+"""Making operators, setting passwords, erasing persons, and the demo players."""
+
+import sys
 
 import click
 import sqlalchemy as sa
 
-from app.cli.database import in_transaction
-from app.domain.ids import UserId, new_id
+from app.board import erase as erasing
+from app.cli.database import database, in_transaction, publish_board
+from app.cli.moderation import may_have_reason, must_have_reason
+from app.domain.ids import UserId, is_id, new_id
 from app.domain.users import InvalidUser, check_user
 from app.passwords import hash_password
 from config.settings import Settings
-from db import audit_events, users
+from db import audit_events, transaction, users
 
 DEMO_PLAYERS = ("alice", "bob", "carol")
 DEMO_PASSWORD = "demo-password"
@@ -46,8 +50,9 @@ def create_admin(config: Settings, username: str, email: str, password: str) -> 
 @click.command()
 @click.argument("username")
 @password_option
+@may_have_reason
 @click.pass_obj
-def set_password(config: Settings, username: str, password: str) -> None:
+def set_password(config: Settings, username: str, password: str, reason: str | None) -> None:
     """Set a user's password; every token of that user is void from then on."""
     _check(username, "nobody@example.org", password)
     password_hash = hash_password(password)
@@ -56,10 +61,38 @@ def set_password(config: Settings, username: str, password: str) -> None:
         user_id = users.set_password(conn, username, password_hash)
         if user_id is None:
             raise click.ClickException(f"There is no user {username!r}.")
-        audit_events.record(conn, "logged_out", actor="shell", user_id=user_id, reason="the password was set")
+        audit_events.record(conn, "logged_out", actor="shell", user_id=user_id, reason=reason or "the password was set")
 
     in_transaction(config, change)
     click.echo(f"The password of {username} is set.")
+
+
+@click.command()
+@click.argument("user")
+@must_have_reason
+@click.option("--yes", is_flag=True, help="Don't ask, at a terminal, whether this is meant.")
+@click.pass_obj
+def erase(config: Settings, user: str, reason: str, yes: bool) -> None:
+    """Erase a person for good: USER is a username, or an id. The actions stay, as nobody's, on no board."""
+    with database(config) as made:
+        user_id = transaction.in_transaction(made, lambda conn: _user_id(conn, user))
+        if sys.stdin.isatty() and not yes:
+            click.confirm(f"Erase {user}? Nothing brings the person back.", abort=True)
+        erased = transaction.in_transaction(
+            made, lambda conn: erasing.erase(conn, user_id, actor="shell", reason=reason)
+        )
+        publish_board(config, made)
+    click.echo(f"{user_id} is erased." if erased else f"{user_id} was erased before.")
+
+
+def _user_id(conn: sa.Connection, user: str) -> UserId:
+    """Find a user by id, of whom nothing else may be left, or by name."""
+    if is_id(user):
+        return UserId(user)
+    found = users.credentials(conn, user)
+    if found is None:
+        raise click.ClickException(f"There is no user {user!r}.")
+    return found.user_id
 
 
 @click.command()

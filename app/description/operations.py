@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.description import shapes
-from app.domain.actions import Action, CompletedAction
+from app.domain.actions import STATUSES, Action, CompletedAction
 from app.domain.messages import Row
 from app.routes.actions import EndBody, StartBody
 from app.routes.admin import Adjustment, MayHaveReason, WithReason
 from app.routes.auth import LoginBody, RegisterBody
 from app.routes.control import FlagBody
+from app.routes.person import EraseBody, PasswordBody
 
 JSON, TEXT, HTML, SCRIPT, PROMETHEUS = (
     "application/json",
@@ -75,6 +76,19 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         errors=(403,),
         about="The score is computed by the server when the action is completed. `Location` names the action.",
     ),
+    ("/users/{user_id}/actions", "GET"): Operation(
+        "List the own actions",
+        "Actions",
+        "player",
+        {200: shapes.OwnActions},
+        query={
+            "status": Query({"enum": list(STATUSES)}, "Only those in this state."),
+            "limit": Query({"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Items on a page."),
+            "cursor": _PAGE["cursor"],
+        },
+        errors=(400, 403),
+        about="Newest first.",
+    ),
     ("/users/{user_id}/actions/{action_id}", "GET"): Operation(
         "Read an action", "Actions", "player", {200: Action}, errors=(403, 404)
     ),
@@ -89,6 +103,24 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("/users/{user_id}", "GET"): Operation(
         "Read the own account", "Players", "player", {200: shapes.OwnUser}, errors=(403,)
+    ),
+    ("/users/{user_id}/password", "POST"): Operation(
+        "Change the password",
+        "Players",
+        "player",
+        {200: shapes.AccessToken},
+        body=PasswordBody,
+        errors=(403,),
+        about="Every token until then is void; the answer holds a new one.",
+    ),
+    ("/users/{user_id}", "DELETE"): Operation(
+        "Erase the own account",
+        "Players",
+        "player",
+        {204: None},
+        body=EraseBody,
+        errors=(403, 409),
+        about="The person is erased for good; the actions stay, as nobody's, off the boards. The last admin can't.",
     ),
     ("/action-types", "GET"): Operation("Read the scoring rules", "Actions", "anyone", {200: shapes.ActionTypes}),
     ("/auth/register", "POST"): Operation(
@@ -159,6 +191,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("/admin/users/{id}/reinstate", "POST"): Operation(
         "Reinstate a user", "Operators", "admin", {200: shapes.UserRecord}, body=MayHaveReason, errors=(404, 409)
+    ),
+    ("/admin/users/{id}/erase", "POST"): Operation(
+        "Erase a person", "Operators", "admin", {200: shapes.UserRecord}, body=WithReason, errors=(404, 409)
     ),
     ("/admin/users/{id}/adjust", "POST"): Operation(
         "Give or take points", "Operators", "admin", {200: shapes.UserRecord}, body=Adjustment, errors=(404, 409)

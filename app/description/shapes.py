@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from app.domain.actions import ModeratedAction
+from app.domain.actions import Action, ModeratedAction
 
 
 class Registered(msgspec.Struct):
@@ -79,13 +79,13 @@ class Readiness(msgspec.Struct):
 
 
 class UserRecord(msgspec.Struct):
-    """A user as operators see one."""
+    """A user as operators see one; who is erased has neither name nor address."""
 
     userId: str
-    username: str
-    email: str
+    username: str | None
+    email: str | None
     role: Literal["player", "admin"]
-    status: Literal["active", "suspended"]
+    status: Literal["active", "suspended", "erased"]
     totalScore: int
     createdAt: datetime
 
@@ -94,6 +94,13 @@ class UserRecords(msgspec.Struct):
     """Users that were found."""
 
     items: list[UserRecord]
+
+
+class OwnActions(msgspec.Struct):
+    """A page of a player's own actions, newest first, and the cursor of the next one."""
+
+    items: list[Action]
+    nextCursor: str | None
 
 
 class ModeratedActions(msgspec.Struct):

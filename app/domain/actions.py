@@ -8,6 +8,8 @@ import msgspec
 
 from app.domain.ids import ActionId, UserId
 
+STATUSES = ("started", "completed", "cancelled")
+
 
 class Action(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """An action; `score` in points, `settlement` only once it is completed. Source: contract, section 4."""
@@ -65,9 +67,9 @@ class ActionVerdict(msgspec.Struct, frozen=True):
 
 
 class ModeratedAction(Action, frozen=True, rename="camel", kw_only=True):
-    """An action as operators see it; `verdict` is the newest, None when it was never held."""
+    """An action as operators see it; `verdict` is the newest, None when it was never held, `username` when erased."""
 
-    username: str
+    username: str | None
     verdict: ActionVerdict | None
 
 

@@ -43,6 +43,10 @@ class Forbidden(ScoreboardError):
     status, code, title = 403, "forbidden", "Not yours"
 
 
+class WrongPassword(Forbidden):
+    code, title = "wrong-password", "Wrong password"
+
+
 class RegistrationClosed(Forbidden):
     code, title = "registration-closed", "Registration is closed"
 

@@ -20,5 +20,14 @@ def check_user(*, username: str, email: str, password: str) -> None:
         raise InvalidUser("username: 3 to 32 of A-Z a-z 0-9 _ . -, beginning with a letter or digit.")
     if not _EMAIL.fullmatch(email):
         raise InvalidUser("email: must be an e-mail address.")
+    check_password(password)
+
+
+def check_password(password: str, field: str = "password") -> None:
+    """Refuse a password that nobody may have.
+
+    Raises:
+        InvalidUser: naming the field and its rule.
+    """
     if not 8 <= len(password) <= 128:
-        raise InvalidUser("password: 8 to 128 characters.")
+        raise InvalidUser(f"{field}: 8 to 128 characters.")

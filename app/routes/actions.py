@@ -7,12 +7,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.actions import Action, CompletedAction, End, Start
+from app.domain.actions import STATUSES, Action, CompletedAction, End, Start
 from app.domain.errors import Forbidden, FraudRule, Malformed, NotFound, UnknownType
 from app.domain.ids import ActionId, is_id, new_id
 from app.domain.scoring import DEFAULT_TYPE
 from app.http import JSON, read_json
-from app.web import path_user, reader, web_of, writer
+from app.web import Web, path_user, reader, web_of, writer
 from config import logs, metrics
 from db import actions
 from db.transaction import in_statement
@@ -20,6 +20,8 @@ from db.transaction import in_statement
 log = logging.getLogger("scoreboard.actions")
 
 LARGEST_METADATA = 4096
+PAGE = 20
+LONGEST_PAGE = 100
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
@@ -58,7 +60,7 @@ async def create(request: Request) -> Response:
         raise Malformed(f"The metadata is larger than {LARGEST_METADATA} bytes.")
     if body.type not in web.rules:
         raise UnknownType(f"There is no action type {body.type!r}.")
-    address = web.admission.address(request.scope)
+    address = _address(web, request)
     wish = Start(ActionId(new_id()), user_id, claims.ver, body.type, address, metadata.decode())
     action = await web.starts.submit(wish)
     metrics.action_created.inc()
@@ -71,6 +73,37 @@ async def create(request: Request) -> Response:
         type=action.type,
     )
     return JSON(action, 201, {"Location": f"/users/{user_id}/actions/{action.action_id}"})
+
+
+async def list_own(request: Request) -> Response:
+    """GET /users/:userId/actions"""
+    web = web_of(request)
+    claims, _ = await reader(request)
+    user_id = path_user(request, claims)
+    await web.admission.read(request.scope, claims)
+    status = request.query_params.get("status")
+    if status not in (None, *STATUSES):
+        raise Malformed("status: must be started, completed or cancelled.")
+    statuses = STATUSES if status is None else (status,)
+    most, before = _limit(request.query_params.get("limit")), request.query_params.get("cursor")
+    if before is not None and not is_id(before):
+        raise Malformed("cursor: is none of ours.")
+    cursor = ActionId(before) if before else None
+    found = await web.database.run(
+        in_statement,
+        web.engine,
+        lambda conn: actions.of_user(conn, user_id, statuses=statuses, before=cursor, most=most + 1),
+    )
+    items = found[:most]
+    return JSON({"items": items, "nextCursor": items[-1].action_id if len(found) > most else None})
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return PAGE
+    if not (text.isascii() and text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= LONGEST_PAGE):
+        raise Malformed(f"limit: must be a whole number from 1 to {LONGEST_PAGE}.")
+    return int(text)
 
 
 async def show(request: Request) -> Response:
@@ -95,7 +128,7 @@ async def end(request: Request) -> Response:
     await web.admission.complete(request.scope, claims)
     wanted = (await read_json(request, EndBody)).wanted()
     action_id = _path_action(request)
-    address = web.admission.address(request.scope)
+    address = _address(web, request)
     try:
         action = await web.ends.submit(End(action_id, user_id, claims.ver, wanted, address))
     except FraudRule as error:
@@ -115,6 +148,11 @@ async def end(request: Request) -> Response:
         metrics.action_completed.inc()
         _log_completed(request, action)
     return JSON(action)
+
+
+def _address(web: Web, request: Request) -> str | None:
+    """Give the address that goes on record with an action, if any does."""
+    return web.admission.address(request.scope) if web.settings.client_ip_days else None
 
 
 def _path_action(request: Request) -> ActionId:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from app.auth import Claims
 from app.board import correct
+from app.board import erase as erasing
 from app.board.publish import publish
 from app.domain.actions import Action, ActionVerdict, ModeratedAction
 from app.domain.errors import Malformed, NotFound, ScoreboardError
@@ -18,6 +19,7 @@ from app.domain.ids import ALL_TIME, ActionId, UserId, is_id
 from app.http import JSON, read_json
 from app.operators import OptionalReason, Reason, change, operator, run
 from app.web import Web
+from config import logs
 from db import moderation
 
 PAGE = 50
@@ -125,6 +127,19 @@ async def adjust(request: Request) -> Response:
         claims,
         lambda conn, user_id: correct.adjust(conn, user_id, body.points, actor=claims.sub, reason=body.reason),
     )
+
+
+async def erase(request: Request) -> Response:
+    """POST /admin/users/:id/erase"""
+    web, claims = await operator(request)
+    body = await read_json(request, WithReason)
+
+    def work(conn: sa.Connection, user_id: UserId) -> None:
+        erasing.erase(conn, user_id, actor=claims.sub, reason=body.reason)
+
+    answer = await _user_changed(request, web, claims, work)
+    logs.event(logs.security, logs.USER_ERASED, userId=_path_id(request))
+    return answer
 
 
 async def _corrected(web: Web, claims: Claims, work: Callable[[sa.Connection], Action]) -> Response:

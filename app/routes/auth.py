@@ -94,7 +94,7 @@ async def login(request: Request) -> Response:
         raise WrongCredentials("The username or the password is wrong.")
     if not found.active:
         raise Suspended("This account is suspended.")
-    return _token(web, found.user_id, found.token_version)
+    return token_answer(web, found.user_id, found.token_version)
 
 
 async def refresh(request: Request) -> Response:
@@ -110,7 +110,7 @@ async def refresh(request: Request) -> Response:
         raise Suspended("This account is suspended.")
     if time.time() > claims.logged_in_at + REFRESH_FOR:
         raise Unauthorized("The login is too long ago, log in again.")
-    return _token(web, claims.sub, claims.ver, logged_in_at=claims.logged_in_at)
+    return token_answer(web, claims.sub, claims.ver, logged_in_at=claims.logged_in_at)
 
 
 async def logout(request: Request) -> Response:
@@ -131,7 +131,8 @@ async def logout(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def _token(web: Web, user_id: UserId, token_version: int, *, logged_in_at: int | None = None) -> Response:
+def token_answer(web: Web, user_id: UserId, token_version: int, *, logged_in_at: int | None = None) -> Response:
+    """Answer with a new token, as a login does; `logged_in_at` is given when it continues an earlier one."""
     return JSON(
         {
             "accessToken": web.tokens.issue(user_id, token_version, logged_in_at=logged_in_at),

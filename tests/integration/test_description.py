@@ -160,6 +160,14 @@ def test_a_player_meets_only_what_is_described(service: Service, rest: dict[str,
     check(one, http.put(f"{mine}/{started}", content=b"x" * 20_000, headers={"content-type": "application/json"}))
     check(one, http.put(f"{mine}/{started}", content=b"{}", headers={"content-type": "text/plain"}))
     check(one, http.get(f"{mine}/{started}"))
+    check(actions, http.get(f"{mine}?status=completed&limit=1"))
+    check(actions, http.get(f"{mine}?limit=none"))
+    passwords = {"currentPassword": PASSWORD, "newPassword": "another password"}
+    check("/users/{userId}/password", http.post(f"/users/{player.user_id}/password", json={**passwords, "x": 1}))
+    answer = check("/users/{userId}/password", http.post(f"/users/{player.user_id}/password", json=passwords))
+    http.headers["authorization"] = f"Bearer {answer.json()['accessToken']}"
+    wrong = http.request("DELETE", f"/users/{player.user_id}", json={"password": PASSWORD})
+    assert check("/users/{userId}", wrong).status_code == 403
     check("/users/{userId}", http.get(f"/users/{player.user_id}"))
     check("/users/{userId}", http.get("/users/other"))
     for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/docs", "/", "/scoreboard.js"):
@@ -168,6 +176,9 @@ def test_a_player_meets_only_what_is_described(service: Service, rest: dict[str,
     check("/auth/logout", http.post("/auth/logout"))
     check("/auth/logout", http.post("/auth/logout"))
     player.close()
+    gone = Player(web.url, unique("gone"))
+    check("/users/{userId}", gone.http.request("DELETE", f"/users/{gone.user_id}", json={"password": PASSWORD}))
+    gone.close()
     limited = service.web(RATE_LIMIT_CREATE="1/hour")
     slow = Player(limited.url, unique("slow"))
     slow.start()
@@ -195,6 +206,7 @@ def test_an_operator_meets_only_what_is_described(
     check("/admin/users/{id}/suspend", http.post(f"{user}/suspend", json=reason))
     check("/admin/users/{id}/suspend", http.post(f"{user}/suspend", json={}))
     check("/admin/users/{id}/reinstate", http.post(f"{user}/reinstate", json={}))
+    check("/admin/users/{id}/erase", http.post(f"{user}/erase", json=reason))
     check("/admin/flags", http.get("/admin/flags"))
     check("/admin/flags/{name}", http.put("/admin/flags/broadcast", json={"enabled": True}))
     check("/admin/flags/{name}", http.put("/admin/flags/none", json={"enabled": True}))

@@ -1,12 +1,15 @@
 """`bin/manage`: make admins, set passwords, make demo players."""
 
+import os
 import subprocess
 import sys
+import uuid
 
 import httpx2
 import pytest
 
-from tests.service import PASSWORD, Player, Process, Service, Stores, eventually, free_port, problem, unique
+from tests.person import found_in_database, found_in_redis
+from tests.service import PASSWORD, ROOT, Player, Process, Service, Stores, eventually, free_port, problem, unique
 
 NEW_PASSWORD = "another horse battery"
 SECRET = "of-this-test-alone-and-of-no-other-0123456789"
@@ -108,12 +111,70 @@ class TestSetPassword:
         events = stores.rows("SELECT kind, actor FROM audit_events WHERE user_id = :id", id=alice.user_id)
         assert events == [("logged_out", "shell")]
 
+    def test_a_reason_is_recorded(self, stores: Stores, alice: Player) -> None:
+        ended = manage(stores, "set-password", alice.username, "--reason", "forgot it", PASSWORD=NEW_PASSWORD)
+        assert ended.returncode == 0, ended.stderr
+        events = stores.rows("SELECT kind, actor, reason FROM audit_events WHERE user_id = :id", id=alice.user_id)
+        assert events == [("logged_out", "shell", "forgot it")]
+
     def test_nobody_by_that_name_is_told(self, stores: Stores) -> None:
         assert "nobody-here" in refusal(stores, "set-password", "nobody-here", PASSWORD=NEW_PASSWORD)
 
     def test_a_password_that_nobody_may_have_is_refused(self, stores: Stores, web: Process, alice: Player) -> None:
         assert "password" in refusal(stores, "set-password", alice.username, PASSWORD="short")
         assert login(web, alice.username, PASSWORD).status_code == 200
+
+
+class TestErase:
+    def test_by_name_the_person_is_gone_and_off_the_published_board(
+        self, stores: Stores, web: Process, alice: Player
+    ) -> None:
+        points = ("--reason", "a prize")
+        assert manage(stores, "adjust", alice.username, "50", *points).returncode == 0
+        assert alice.username.encode() in (stores.redis.get("top_scores:10") or b"")
+        ended = manage(stores, "erase", alice.username.upper(), "--reason", f"{alice.username} asked for it")
+        assert (ended.returncode, ended.stdout) == (0, f"{alice.user_id} is erased.\n"), ended.stderr
+        assert found_in_database(stores.engine, alice.username) == []
+        assert found_in_redis(stores.redis, alice.username) == []
+        events = stores.rows(
+            "SELECT kind, actor, reason FROM audit_events WHERE user_id = :id ORDER BY id", id=alice.user_id
+        )
+        assert events == [("adjusted", "shell", None), ("erased", "shell", "[erased] asked for it")]
+        problem(alice.start(), 401, "unauthorized")
+        audit = manage(stores, "audit")
+        assert audit.returncode == 0, audit.stdout
+
+    def test_by_id_it_may_be_said_again(self, stores: Stores, alice: Player) -> None:
+        for words in ("is erased", "was erased before"):
+            ended = manage(stores, "erase", alice.user_id, "--reason", "restored from a backup")
+            assert (ended.returncode, ended.stdout) == (0, f"{alice.user_id} {words}.\n"), ended.stderr
+        assert stores.value("SELECT count(*) FROM audit_events WHERE user_id = :id", id=alice.user_id) == 1
+
+    def test_the_last_admin_is_not(self, stores: Stores, web: Process) -> None:
+        stores.execute("UPDATE users SET role = 'player'")
+        name = unique("admin")
+        assert manage(stores, "create-admin", name, "--email", f"{name}@x.org", PASSWORD=PASSWORD).returncode == 0
+        assert "another admin" in refusal(stores, "erase", name, "--reason", "leaves")
+        assert login(web, name, PASSWORD).status_code == 200
+
+    def test_nobody_and_no_reason_are_told(self, stores: Stores, alice: Player) -> None:
+        assert "nobody-here" in refusal(stores, "erase", "nobody-here", "--reason", "x")
+        assert "no such user" in refusal(stores, "erase", str(uuid.uuid4()), "--reason", "x")
+        assert "--reason" in refusal(stores, "erase", alice.username)
+        assert alice.start().status_code == 201
+
+    def test_at_a_terminal_it_asks_first(self, stores: Stores, alice: Player) -> None:
+        for said, status in ((b"n\n", "active"), (b"y\n", "erased")):
+            ours, theirs = os.openpty()
+            os.write(ours, said)
+            command = [sys.executable, "-m", "app.cli", "erase", alice.user_id, "--reason", "asked for it"]
+            done = subprocess.run(
+                command, cwd=ROOT, env=stores.environment(), stdin=theirs, capture_output=True, timeout=30, check=False
+            )
+            for end in (ours, theirs):
+                os.close(end)
+            assert done.returncode == (0 if status == "erased" else 1)
+            assert stores.value("SELECT status FROM users WHERE id = :id", id=alice.user_id) == status
 
 
 class TestDemo:
@@ -140,6 +201,7 @@ class TestDemo:
         ["create-admin", "somebody"],
         ["set-password"],
         ["set-password", "somebody", "else"],
+        ["erase"],
         ["demo", "surplus"],
         ["demo", "--no-such-option"],
     ],
@@ -152,7 +214,7 @@ def test_bad_arguments_are_told_with_how_to_say_it(stores: Stores, args: list[st
 def test_help_names_the_commands(stores: Stores) -> None:
     ended = manage(stores, "--help")
     assert ended.returncode == 0
-    for command in ("create-admin", "set-password"):
+    for command in ("create-admin", "set-password", "erase", "export"):
         assert command in ended.stdout
 
 

@@ -28,6 +28,7 @@ TABLES = {
     "standings": "board_id user_id score reached_at",
     "top_scores": "board_id rank user_id username score updated_at",
     "audit_events": "id kind user_id action_id points reason actor details at",
+    "erasures": "user_id erased_at done_to",
     "feature_flags": "name enabled updated_at updated_by",
 }
 """What docs/architecture.md names."""
@@ -120,6 +121,8 @@ def test_partial_indexes_and_their_conditions_are_those_that_the_design_names(mi
         "actions_user_idx": r"\(user_id, end_at\)",
         "actions_ip_idx": r"\(client_ip, end_at\)",
         "actions_open_idx": r"\(start_at\) WHERE .*status = 'started'",
+        "actions_list_idx": r"\(user_id, status, id\)$",
+        "actions_address_age_idx": r"\(COALESCE\(end_at, start_at\)\) WHERE .*client_ip IS NOT NULL",
         "standings_rank_idx": r"\(board_id, score DESC, reached_at, user_id\)$",
     }
     for name, condition in conditions.items():

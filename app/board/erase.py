@@ -1,0 +1,71 @@
+"""Erasing a person: the name goes, the actions stay as nobody's; and forgetting, batch by batch, what is left in them.
+
+Lock order: users, actions, boards. Source: docs/decisions/0006-what-erasing-a-person-leaves.md.
+"""
+
+import time
+
+import sqlalchemy as sa
+
+from app.board import top
+from app.domain.errors import Conflict, NotFound, Unauthorized
+from app.domain.ids import ALL_TIME, UserId
+from config import queues
+from db import audit_events, persons
+from db.transaction import in_transaction
+
+AT_ONCE = 1000
+"""Actions that are cleared of traces with the erasure itself; nearly nobody has more, and the sweep does the rest."""
+
+IN_FLIGHT = 60.0
+"""Seconds after an erasure for which an action that was started before it may still come in."""
+
+FORGET_FOR = 0.2
+"""Seconds that one sweep goes on beginning new batches of addresses, and of what erased persons left."""
+
+
+class LastAdmin(Conflict):
+    code, title = "last-admin", "The last admin"
+
+
+def erase(
+    conn: sa.Connection, user_id: UserId, *, actor: str, reason: str | None, token_version: int | None = None
+) -> bool:
+    """Make a user nobody's: off every board, without name, address and password; for good.
+
+    Args:
+        token_version: the version that the user's tokens must still have, when one of them asks for it.
+
+    Returns:
+        False when the user was erased before.
+    """
+    person = persons.lock(conn, user_id)
+    if person is None:
+        raise NotFound("There is no such user.")
+    if token_version is not None and person.token_version != token_version:
+        raise Unauthorized("The token is no longer valid.")
+    if person.username is None or person.email is None:
+        return False
+    if person.role == "admin" and person.status == "active" and not person.other_admins:
+        raise LastAdmin("Nobody could operate any more: make another admin first.")
+    persons.erase(conn, user_id)
+    audit_events.record(conn, "erased", actor=actor, user_id=user_id, reason=reason)
+    audit_events.forget(conn, user_id, person.username, person.email)
+    persons.forget_traces(conn, user_id, most=AT_ONCE)
+    top.refresh(conn, ALL_TIME, [user_id])
+    return True
+
+
+def forget(engine: sa.Engine, *, client_ip_days: int) -> None:
+    """Forget addresses that are too old, and what erased persons left in their actions: a little of both."""
+    deadline = time.monotonic() + FORGET_FOR
+
+    def addresses(conn: sa.Connection) -> bool:
+        return persons.forget_addresses(conn, days=client_ip_days, most=queues.BATCH) == queues.BATCH
+
+    def traces(conn: sa.Connection) -> bool:
+        return persons.finish_erasures(conn, age=IN_FLIGHT, most=queues.BATCH)
+
+    for part in (traces, addresses):
+        while in_transaction(engine, part) and time.monotonic() < deadline:
+            pass

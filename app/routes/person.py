@@ -1,0 +1,114 @@
+"""What concerns the person behind an account: another password, and to be erased. Both want the present password."""
+
+import contextlib
+import logging
+
+import msgspec
+import sqlalchemy as sa
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.auth import Claims
+from app.board import erase as erasing
+from app.board.publish import publish
+from app.domain.errors import Malformed, ScoreboardError, Suspended, Unauthorized, WrongPassword
+from app.domain.ids import ALL_TIME
+from app.domain.users import InvalidUser, check_password
+from app.http import read_json
+from app.passwords import hash_password, verify_password
+from app.routes.auth import Text, token_answer
+from app.web import Web, path_user, web_of, writer
+from config import logs
+from db import audit_events, persons
+from db.transaction import in_statement, in_transaction
+
+
+class PasswordBody(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """The body of a change of password."""
+
+    current_password: Text
+    new_password: str
+
+
+class EraseBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of an erasure."""
+
+    password: Text
+
+
+async def change_password(request: Request) -> Response:
+    """POST /users/:userId/password"""
+    web, claims = web_of(request), await writer(request)
+    user_id = path_user(request, claims)
+    await web.admission.write(request.scope, claims)
+    body = await read_json(request, PasswordBody)
+    try:
+        check_password(body.new_password, "newPassword")
+    except InvalidUser as error:
+        raise Malformed(str(error)) from None
+    account = await _confirm(web, request, claims, body.current_password)
+    if not account.active:
+        raise Suspended("This account is suspended.")
+    password_hash = await web.passwords.run(hash_password, body.new_password)
+
+    def change(conn: sa.Connection) -> int | None:
+        version = persons.change_password(conn, user_id, claims.ver, password_hash)
+        if version is not None:
+            audit_events.record(conn, "logged_out", actor=user_id, user_id=user_id, reason="the password was changed")
+        return version
+
+    version = await web.database.run(in_transaction, web.engine, change)
+    if version is None:
+        raise Unauthorized("The token is no longer valid.")
+    await _tokens_ended(web, claims)
+    return token_answer(web, user_id, version)
+
+
+async def erase(request: Request) -> Response:
+    """DELETE /users/:userId"""
+    web, claims = web_of(request), await writer(request)
+    user_id = path_user(request, claims)
+    await web.admission.write(request.scope, claims)
+    body = await read_json(request, EraseBody)
+    await _confirm(web, request, claims, body.password)
+    await web.database.run(
+        in_transaction,
+        web.engine,
+        lambda conn: erasing.erase(conn, user_id, actor=user_id, reason=None, token_version=claims.ver),
+    )
+    logs.event(logs.security, logs.USER_ERASED, userId=user_id)
+    with contextlib.suppress(ScoreboardError):  # it is done; the sweep publishes as well
+        await web.database.run(publish, web.engine, web.publisher, ALL_TIME)
+    await _tokens_ended(web, claims)
+    return Response(status_code=204)
+
+
+async def _confirm(web: Web, request: Request, claims: Claims, password: str) -> persons.Account:
+    """Give the account of a token's user whose password this is; guesses are limited together with logins.
+
+    Raises:
+        Unauthorized: when the token was revoked.
+        WrongPassword: 403 and not a login's 401, since the token is good.
+    """
+    account = await web.database.run(in_statement, web.engine, lambda conn: persons.account(conn, claims.sub))
+    if account is None or account.token_version != claims.ver:
+        raise Unauthorized("The token is no longer valid.")
+    await web.admission.login(request.scope, account.username)
+    if await web.passwords.run(verify_password, account.password_hash, password):
+        return account
+    await web.admission.login_failed(account.username)
+    logs.event(
+        logs.security,
+        logs.AUTH_FAILED,
+        logging.WARNING,
+        requestId=request.scope["request_id"],
+        reason="wrong password",
+        userId=claims.sub,
+        client=web.admission.address(request.scope),
+    )
+    raise WrongPassword("The password is wrong.")
+
+
+async def _tokens_ended(web: Web, claims: Claims) -> None:
+    with contextlib.suppress(ScoreboardError):  # it is done; the next poll finds it as well
+        await web.sessions.refresh([claims.sub])

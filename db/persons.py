@@ -1,0 +1,171 @@
+"""SQL on what makes a user a person: the password, and erasing all of it.
+
+What an erased person left in actions is forgotten a batch at a time; `erasures` holds who is not done yet.
+"""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from app.domain.actions import STATUSES
+from app.domain.ids import ActionId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a user is asked for, and by, when it concerns the account itself."""
+
+    username: str
+    password_hash: str
+    token_version: int
+    active: bool
+
+
+_ACCOUNT = sa.text("""
+    SELECT username, password_hash, token_version, status = 'active' FROM users WHERE id = :id AND status <> 'erased'
+""")
+
+
+def account(conn: sa.Connection, user_id: UserId) -> Account | None:
+    """Read a user's account; None when there is no such user, or not any more."""
+    row = conn.execute(_ACCOUNT, {"id": user_id}).one_or_none()
+    return Account(*row) if row else None
+
+
+_CHANGE_PASSWORD = sa.text("""
+    UPDATE users SET password_hash = :password_hash, token_version = token_version + 1, updated_at = now()
+    WHERE id = :id AND token_version = :version AND status = 'active' RETURNING token_version
+""")
+
+
+def change_password(conn: sa.Connection, user_id: UserId, token_version: int, password_hash: str) -> int | None:
+    """Set an active user's password and make every token void.
+
+    Returns:
+        The new tokens' version; None when tokens of `token_version` are void already, or the user is suspended.
+    """
+    values = {"id": user_id, "version": token_version, "password_hash": password_hash}
+    return conn.execute(_CHANGE_PASSWORD, values).scalar()
+
+
+@dataclass(frozen=True, slots=True)
+class LockedPerson:
+    """A user's row under lock, those of all admins with it; name and address are None once erased."""
+
+    token_version: int
+    status: str
+    role: str
+    username: str | None
+    email: str | None
+    other_admins: bool
+
+
+# All admins at once, in the order of ids: two admins who leave at the same time must not each count on the other.
+_LOCK = sa.text("""
+    SELECT id::text, token_version, status, role, username, email FROM users
+    WHERE id = :id OR role = 'admin' ORDER BY id FOR NO KEY UPDATE
+""")
+
+
+def lock(conn: sa.Connection, user_id: UserId) -> LockedPerson | None:
+    """Lock a user, and every admin; `other_admins` tells whether another one is active."""
+    rows = {row.id: row for row in conn.execute(_LOCK, {"id": user_id})}
+    mine = rows.pop(user_id, None)
+    if mine is None:
+        return None
+    others = any(row.status == "active" for row in rows.values())
+    return LockedPerson(mine.token_version, mine.status, mine.role, mine.username, mine.email, others)
+
+
+_ERASE = sa.text("""
+    WITH pending AS (INSERT INTO erasures (user_id) VALUES (:id))
+    UPDATE users SET username = NULL, username_key = NULL, email = NULL, password_hash = NULL, status = 'erased',
+        role = 'player', token_version = token_version + 1, updated_at = now()
+    WHERE id = :id
+""")
+
+
+def erase(conn: sa.Connection, user_id: UserId) -> None:
+    """Empty a locked user's row; the id and the score stay."""
+    conn.execute(_ERASE, {"id": user_id})
+
+
+_FORGET_TRACES = sa.text("""
+    UPDATE actions SET client_ip = NULL, metadata = '{}' WHERE id = ANY(ARRAY(
+        SELECT id FROM actions WHERE user_id = :user AND (client_ip IS NOT NULL OR metadata <> '{}')
+        LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
+    ))
+""")
+
+
+def forget_traces(conn: sa.Connection, user_id: UserId, *, most: int) -> None:
+    """Take addresses and metadata out of some actions of an erased user; the sweep finds those that are left."""
+    conn.execute(_FORGET_TRACES, {"user": user_id, "most": most})
+
+
+_NEXT_ERASURE = sa.text("""
+    SELECT user_id::text, done_to::text FROM erasures WHERE erased_at < now() - make_interval(secs => :age)
+    ORDER BY erased_at LIMIT 1 FOR UPDATE SKIP LOCKED
+""")
+_NEXT_ACTIONS = sa.text("""
+    SELECT newest.id::text FROM unnest(CAST(:statuses AS text[])) AS wanted(state)
+    CROSS JOIN LATERAL (
+        SELECT id FROM actions
+        WHERE user_id = :user AND status = wanted.state
+            AND id > coalesce(CAST(:after AS uuid), '00000000-0000-0000-0000-000000000000')
+        ORDER BY id LIMIT :most
+    ) AS newest
+    ORDER BY newest.id LIMIT :most
+""")
+_FORGET_THESE = sa.text("""
+    UPDATE actions SET client_ip = NULL, metadata = '{}' WHERE id = ANY(ARRAY(
+        SELECT id FROM actions
+        WHERE id = ANY(CAST(:ids AS uuid[])) AND (client_ip IS NOT NULL OR metadata <> '{}')
+        ORDER BY id FOR NO KEY UPDATE
+    ))
+""")
+_GO_ON = sa.text("UPDATE erasures SET done_to = :last WHERE user_id = :user")
+_DONE = sa.text("DELETE FROM erasures WHERE user_id = :user")
+
+
+def finish_erasures(conn: sa.Connection, *, age: float, most: int) -> bool:
+    """Take addresses and metadata out of the next `most` actions of the user who was erased first.
+
+    Args:
+        age: seconds ago that the erasure was, at least: what was on its way into the database then is there now.
+
+    Returns:
+        Whether there may be more to do.
+    """
+    found = conn.execute(_NEXT_ERASURE, {"age": age}).one_or_none()
+    if found is None:
+        return False
+    user_id, done_to = found
+    values = {"user": user_id, "after": done_to, "statuses": list(STATUSES), "most": most}
+    ids = [ActionId(it) for it in conn.execute(_NEXT_ACTIONS, values).scalars()]
+    conn.execute(_FORGET_THESE, {"ids": ids})
+    if len(ids) < most:
+        conn.execute(_DONE, {"user": user_id})
+    else:
+        conn.execute(_GO_ON, {"user": user_id, "last": ids[-1]})
+    return True
+
+
+# now(), not clock_timestamp(): the index serves only what stays the same throughout a statement. And an array of ids,
+# not a join: there are mostly few, which the planner can't know, and it would read the whole table for many.
+_FORGET_ADDRESSES = sa.text("""
+    UPDATE actions SET client_ip = NULL WHERE id = ANY(ARRAY(
+        SELECT id FROM actions
+        WHERE client_ip IS NOT NULL AND coalesce(end_at, start_at) < now() - make_interval(days => :days)
+        ORDER BY coalesce(end_at, start_at) LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
+    ))
+""")
+
+
+def forget_addresses(conn: sa.Connection, *, days: int, most: int) -> int:
+    """Take the address out of the oldest actions that ended, or if they are open began, over `days` days ago.
+
+    Returns:
+        The number of actions, at most `most`.
+    """
+    return conn.execute(_FORGET_ADDRESSES, {"days": days, "most": most}).rowcount

@@ -1,0 +1,170 @@
+"""POST /users/:userId/password: another password for the right one, and every older token ends."""
+
+from typing import Any
+
+import httpx2
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.service import PASSWORD, Player, Process, Service, Stores, eventually, message, problem, socket_of
+from tests.tokens import authorization
+
+NEW = "another horse battery"
+
+
+@pytest.fixture(scope="module")
+def other(service: Service) -> Process:
+    """A second web process on the same stores."""
+    return service.web()
+
+
+def change(player: Player, current: str = PASSWORD, new: str = NEW, **options: Any) -> httpx2.Response:
+    body = {"currentPassword": current, "newPassword": new}
+    return player.http.post(f"/users/{player.user_id}/password", json=body, **options)
+
+
+def login(web: Process, player: Player, password: str) -> httpx2.Response:
+    body = {"username": player.username, "password": password}
+    return httpx2.post(f"{web.url}/auth/login", json=body, timeout=10)
+
+
+def refused(player: Player, url: str, token: str) -> bool:
+    return player.http.get(url, headers=authorization(token)).status_code == 401
+
+
+def version(stores: Stores, player: Player) -> int:
+    return int(stores.value("SELECT token_version FROM users WHERE id = :id", id=player.user_id))
+
+
+def test_the_new_one_works_the_old_one_does_not_and_the_answer_is_a_logins(
+    web: Process, alice: Player, stores: Stores
+) -> None:
+    answer = change(alice)
+    assert answer.status_code == 200
+    assert {key: value for key, value in answer.json().items() if key != "accessToken"} == {
+        "expiresIn": 3600,
+        "tokenType": "Bearer",
+        "userId": alice.user_id,
+    }
+    assert answer.headers["cache-control"] == "no-store"
+    problem(login(web, alice, PASSWORD), 401, "wrong-credentials")
+    assert login(web, alice, NEW).status_code == 200
+    events = stores.rows("SELECT kind, actor, reason FROM audit_events WHERE user_id = :id", id=alice.user_id)
+    assert events == [("logged_out", alice.user_id, "the password was changed")]
+
+
+def test_the_new_token_works_everywhere_at_once_and_every_older_one_nowhere(
+    web: Process, other: Process, alice: Player
+) -> None:
+    first = alice.token
+    alice.login()
+    assert alice.http.get(f"{other.url}/users/{alice.user_id}").status_code == 200  # known there as good
+    fresh = authorization(change(alice).json()["accessToken"])
+    started = {"status": "started"}
+    for process in (web, other):
+        url = f"{process.url}/users/{alice.user_id}"
+        assert alice.http.get(url, headers=fresh).status_code == 200
+        assert alice.http.post(f"{url}/actions", json=started, headers=fresh).status_code == 201
+        for old in (first, alice.token):
+            problem(alice.http.post(f"{url}/actions", json=started, headers=authorization(old)), 401, "unauthorized")
+            eventually(lambda url=url, old=old: refused(alice, url, old), within=5, what="the end of the token")  # type: ignore[misc]
+    assert alice.http.post("/auth/refresh", headers=fresh).status_code == 200
+
+
+def test_sockets_of_older_tokens_are_closed_in_every_process(web: Process, other: Process, alice: Player) -> None:
+    with socket_of(web, alice) as here, socket_of(other, alice) as there:
+        message(here), message(there)
+        assert change(alice).status_code == 200
+        for websocket in (here, there):
+            with pytest.raises(ConnectionClosed) as closed:
+                websocket.recv(timeout=5)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 4401
+
+
+def test_without_the_right_password_nothing_changes(web: Process, alice: Player, stores: Stores) -> None:
+    for wrong in ("wrong horse battery", "", PASSWORD.upper()):
+        problem(change(alice, wrong), 403, "wrong-password")
+    assert version(stores, alice) == 0
+    assert alice.start().status_code == 201
+    assert login(web, alice, PASSWORD).status_code == 200
+
+
+def test_only_ones_own_is_changed(alice: Player, bob: Player, stores: Stores) -> None:
+    path, body = f"/users/{alice.user_id}/password", {"currentPassword": PASSWORD, "newPassword": NEW}
+    problem(bob.http.post(path, json=body), 403, "forbidden")
+    problem(bob.http.post(path, json=body, headers={"authorization": ""}), 401, "unauthorized")
+    assert (version(stores, alice), version(stores, bob)) == (0, 0)
+
+
+def test_a_token_that_ended_elsewhere_changes_nothing(other: Process, alice: Player, stores: Stores) -> None:
+    assert alice.http.get(f"{other.url}/users/{alice.user_id}").status_code == 200  # known there as good
+    assert alice.http.post("/auth/logout").status_code == 204
+    body = {"currentPassword": PASSWORD, "newPassword": NEW}
+    problem(alice.http.post(f"{other.url}/users/{alice.user_id}/password", json=body), 401, "unauthorized")
+    assert version(stores, alice) == 1
+
+
+def test_a_suspended_player_changes_nothing(alice: Player, stores: Stores) -> None:
+    stores.execute("UPDATE users SET status = 'suspended' WHERE id = :id", id=alice.user_id)
+    problem(change(alice, "wrong horse battery"), 403, "wrong-password")
+    problem(change(alice), 403, "user-suspended")
+    assert version(stores, alice) == 0
+
+
+BAD: list[dict[str, Any]] = [
+    {},
+    {"currentPassword": PASSWORD},
+    {"newPassword": NEW},
+    {"currentPassword": PASSWORD, "newPassword": "seven77"},
+    {"currentPassword": PASSWORD, "newPassword": "x" * 129},
+    {"currentPassword": PASSWORD, "newPassword": 12345678},
+    {"currentPassword": None, "newPassword": NEW},
+    {"currentPassword": "x" * 257, "newPassword": NEW},
+    {"currentPassword": PASSWORD, "newPassword": NEW, "surplus": 1},
+    {"currentPassword": PASSWORD, "newPassword": "nul\0nul\0"},
+]
+
+
+@pytest.mark.parametrize("body", BAD)
+def test_what_is_malformed_is_refused(alice: Player, stores: Stores, body: dict[str, Any]) -> None:
+    problem(alice.http.post(f"/users/{alice.user_id}/password", json=body), 400)
+    assert version(stores, alice) == 0
+
+
+def test_the_shortest_and_the_longest_password_are_taken(web: Process, alice: Player) -> None:
+    for password, before in (("ü" * 8, PASSWORD), ("x" * 128, "ü" * 8)):
+        answer = change(alice, before, password)
+        assert answer.status_code == 200
+        alice.http.headers["authorization"] = f"Bearer {answer.json()['accessToken']}"
+        assert login(web, alice, password).status_code == 200
+
+
+def test_guesses_are_limited_together_with_logins_and_not_by_other_accounts(
+    service: Service, alice: Player, bob: Player, stores: Stores
+) -> None:
+    stores.redis.flushall()
+    limited = service.web(RATE_LIMIT_LOGIN_ACCOUNT="3/hour")
+    url = f"{limited.url}/users/{alice.user_id}/password"
+    guess = {"currentPassword": "wrong horse battery", "newPassword": NEW}
+    assert login(limited, alice, PASSWORD).status_code == 200
+    for left in (1, 0):
+        answer = alice.http.post(url, json=guess)
+        problem(answer, 403, "wrong-password")
+        assert answer.headers["ratelimit"].startswith(f'"login_account";r={left};')
+        assert len(answer.headers.get_list("ratelimit")) == 1
+    refused = alice.http.post(url, json={"currentPassword": PASSWORD, "newPassword": NEW})
+    assert problem(refused, 429, "rate-limited")["policy"] == "login_account"
+    problem(login(limited, alice, PASSWORD), 429, "rate-limited")
+    assert alice.http.post(url, json={}).status_code == 400  # what is malformed is no guess
+    own = {"currentPassword": PASSWORD, "newPassword": NEW}
+    assert bob.http.post(f"{limited.url}/users/{bob.user_id}/password", json=own).status_code == 200
+
+
+def test_every_try_is_a_write_of_its_user(service: Service, alice: Player, stores: Stores) -> None:
+    stores.redis.flushall()
+    limited = service.web(RATE_LIMIT_USER="2/hour")
+    url = f"{limited.url}/users/{alice.user_id}/password"
+    for _ in range(2):
+        problem(alice.http.post(url, json={}), 400)
+    assert problem(alice.http.post(url, json={}), 429, "rate-limited")["policy"] == "user"
