@@ -37,7 +37,9 @@ def test_a_path_that_leads_nowhere_is_not_found(visitor: httpx2.Client, path: st
         ("/readyz", {"GET", "HEAD"}),
         ("/", {"GET", "HEAD"}),
         ("/scoreboard.js", {"GET", "HEAD"}),
-        (f"/users/{uuid.uuid4()}", {"GET", "HEAD"}),
+        (f"/users/{uuid.uuid4()}", {"GET", "HEAD", "DELETE"}),
+        (f"/users/{uuid.uuid4()}/password", {"POST"}),
+        (f"/users/{uuid.uuid4()}/actions", {"GET", "HEAD", "POST"}),
         (f"/users/{uuid.uuid4()}/actions/{uuid.uuid4()}", {"GET", "HEAD", "PUT"}),
     ],
 )

@@ -37,6 +37,7 @@ MALFORMED: dict[str, list[str]] = {
     "ALLOWED_ORIGINS": ["play.example.com", "https://play.example.com/path", "*", "ftp://example.com", "https://"],
     "TRUSTED_PROXIES": NETWORKS,
     "TRUSTED_NETWORKS": NETWORKS,
+    "CLIENT_IP_DAYS": ["-1", "3651", "30d", "1.5", "off", "\u0663"],
     **{
         f"RATE_LIMIT_{name}": RATE
         for name in ("CREATE", "COMPLETE", "ACTIONS", "USER", "IP", "WS", "LOGIN_IP", "LOGIN_ACCOUNT")
