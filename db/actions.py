@@ -197,9 +197,10 @@ def set_settlement(conn: sa.Connection, action_id: ActionId, settlement: str) ->
     conn.execute(_SET_SETTLEMENT, {"id": action_id, "settlement": settlement})
 
 
+# now(), not clock_timestamp(): only what stays the same throughout a statement bounds the scan of an index.
 _OVERDUE = sa.text("""
     SELECT id::text, attempts FROM actions
-    WHERE status = 'completed' AND settled_at IS NULL AND end_at < clock_timestamp() - make_interval(secs => :age)
+    WHERE status = 'completed' AND settled_at IS NULL AND end_at < now() - make_interval(secs => :age)
     ORDER BY attempts, end_at LIMIT :most
 """)
 
@@ -250,8 +251,8 @@ _CANCEL_EXPIRED = sa.text("""
         SELECT actions.id FROM actions
         JOIN unnest(CAST(:types AS text[]), CAST(:seconds AS int[])) AS rule(type, max_seconds)
             ON rule.type = actions.type
-        WHERE status = 'started' AND start_at < clock_timestamp() - make_interval(secs => :least)
-            AND start_at < clock_timestamp() - make_interval(secs => rule.max_seconds)
+        WHERE status = 'started' AND start_at < now() - make_interval(secs => :least)
+            AND start_at < now() - make_interval(secs => rule.max_seconds)
         ORDER BY actions.id LIMIT :most FOR NO KEY UPDATE OF actions SKIP LOCKED
     )
     UPDATE actions SET status = 'cancelled', end_at = clock_timestamp() FROM due WHERE actions.id = due.id
