@@ -22,9 +22,14 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
         must = "" if row.must is None else f"{row.must:.2f} {'✓' if row.met else '✗'}"
-        reference = "" if row.reference is None else f"{row.reference:,.0f}"
-        lines.append(f"| {row.name} | {row.ours:,.0f} | {reference} | {ratio} | {must} | {row.note} |")
+        reference = "" if row.reference is None else number(row.reference)
+        lines.append(f"| {row.name} | {number(row.ours)} | {reference} | {ratio} | {must} | {row.note} |")
     return "\n".join(lines)
+
+
+def number(value: float) -> str:
+    """Write a number with as many digits as say something."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
 def main() -> int:
@@ -52,6 +57,14 @@ def main() -> int:
         ]
         checked = check_history(db, bench.results)
         problems = running.problems()
+    # Alone: a worker that settles thousands is not what these are about.
+    empty(db)
+    bench.callers = make_players(db, 1)
+    rows += [
+        bench.pushes(1, 20, (14, 30)),
+        bench.pushes(1, 20, (150, 250), interval="100"),
+        bench.pushes(1000, 10, (25, 60)),
+    ]
     text = f"""# Results of `bin/bench`
 
 {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores for everything (load generator, service, stores),

@@ -113,7 +113,7 @@ class _Run:
                 yield "GET", request
                 self.done += 1
         elif plan.kind == "puts":
-            prepared = [_requests(caller)[1] for caller in plan.callers]
+            prepared = [requests_of(caller)[1] for caller in plan.callers]
             waiting = self.waiting
             while waiting and not self.over:
                 place, action_id = waiting.pop()
@@ -150,7 +150,7 @@ class _Run:
             connection.send(*next_step)
 
     def run(self) -> Result:
-        self.prepared = [_requests(caller) for caller in self.plan.callers] if self.plan.kind == "pairs" else []
+        self.prepared = [requests_of(caller) for caller in self.plan.callers] if self.plan.kind == "pairs" else []
         self.waiting = list(self.plan.actions)
         connections = [_Connection(self.plan.port, self.steps()) for _ in range(self.plan.connections)]
         by_fd = {connection.socket.fileno(): connection for connection in connections}
@@ -196,7 +196,7 @@ def _cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _requests(caller: Caller) -> tuple[bytes, bytes]:
+def requests_of(caller: Caller) -> tuple[bytes, bytes]:
     """Give a caller's POST, and the PUT with ACTION where the action's id goes."""
     head = (
         f"HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {caller.token}\r\nX-Forwarded-For: {caller.address}\r\n"

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from bench.load import Caller, Plan, Result, percentile
+from bench.push import PushPlan
 from bench.reference import Reference, combined
-from bench.stack import Stack, free_port, load, settled_within, wait_for
+from bench.stack import Stack, free_port, load, push, settled_within, stack, wait_for
+from config import settings
 
 CORES = 2
 
@@ -136,6 +138,24 @@ class Bench:
         finally:
             self.stack.processes[name].terminate()
         return Row("GET /top-scores/s, 64 connections, one process", mine, theirs, must)
+
+    def pushes(self, sockets: int, rate: float, most: tuple[float, float], interval: str = "0") -> Row:
+        """Have boards go out to open sockets; `most` milliseconds at the median and at the 99th percentile."""
+        say(f"from a PUT to {sockets} sockets, {rate:g} a second, PUSH_INTERVAL_MS={interval}")
+        url = settings.load_or_exit().redis_url
+        with stack(PUSH_INTERVAL_MS=interval) as quiet:
+            caller = self.callers[0]
+            load(Plan("pairs", quiet.port, 1, 0.5, self.callers[:1]))
+            settled_within(self.db)
+            plan = PushPlan(quiet.port, caller, sockets, rate, 2.0 * self.seconds)
+            ours = [percentile(push(plan), share) * 1000 for share in (0.5, 0.99)]
+            by_hand = push(PushPlan(quiet.port, caller, sockets, rate, 2.0 * self.seconds, url))
+        theirs = [percentile(by_hand, share) * 1000 for share in (0.5, 0.99)]
+        kept = all(mine <= allowed for mine, allowed in zip(ours, most, strict=True))
+        sign = "✓" if kept else "✗"
+        note = f"p99 {ours[1]:.1f} of {theirs[1]:.1f} ms; must be under {most[0]:g} and {most[1]:g} ms {sign}"
+        name = f"PUT to message, ms at the median, {sockets:,} sockets, {rate:g}/s, `PUSH_INTERVAL_MS={interval}`"
+        return Row(name, ours[0], theirs[0], None, note)
 
     def warm_up(self) -> None:
         """Have every player play once: tokens are verified and users looked up on first sight."""

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from app.auth import Tokens
 from app.domain.ids import UserId, new_id
 from bench.load import Caller, Plan, Result
+from bench.push import PushPlan
 from bin.procfile import ROOT, read_procfile
 from bin.service import environment, kill_group, shell
 from config import settings
@@ -180,14 +181,23 @@ def make_players(db: sa.Engine, number: int, prefix: str = "player") -> list[Cal
 
 def load(plan: Plan) -> Result:
     """Run a plan in a process of its own."""
+    return msgspec.json.decode(_apart("bench.load", plan, plan.seconds), type=Result)
+
+
+def push(plan: PushPlan) -> list[float]:
+    """Run a plan of boards in a process of its own; give the seconds of each delivery."""
+    return msgspec.json.decode(_apart("bench.push", plan, plan.seconds), type=list[float])
+
+
+def _apart(module: str, plan: Plan | PushPlan, seconds: float) -> bytes:
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         file.write(msgspec.json.encode(plan))
         file.flush()
-        command = [sys.executable, "-m", "bench.load", file.name]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=plan.seconds + 90, check=False)
+        command = [sys.executable, "-m", module, file.name]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=seconds + 90, check=False)
     if done.returncode:
         raise RuntimeError(f"the load failed: {done.stderr.decode().strip().splitlines()[-1]}")
-    return msgspec.json.decode(done.stdout, type=Result)
+    return done.stdout
 
 
 def unsettled(db: sa.Engine) -> int:

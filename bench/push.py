@@ -1,0 +1,135 @@
+"""Measures how long a board takes to open sockets: `python -m bench.push PLAN.json` prints each delivery's seconds.
+
+Either players complete actions (from the PUT's first byte to each socket's message), or, as the reference, messages are
+published to Redis by hand and go through the same sockets.
+"""
+
+import contextlib
+import re
+import select
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import redis
+
+from bench.load import Caller, requests_of
+from db.redis import TOP_SCORES_CHANNEL, top_scores_key
+
+FORGED_EPOCH = "ffffffff-ffff-7fff-bfff-ffffffffffff"
+"""Later than every real one: the service takes such messages until it looks at its database, every three seconds."""
+
+
+class PushPlan(msgspec.Struct, frozen=True):
+    """So many sockets, and so many boards a second; with `redis_url` they are published by hand."""
+
+    port: int
+    caller: Caller
+    sockets: int
+    rate: float
+    seconds: float
+    redis_url: str = ""
+
+
+class _Sockets:
+    def __init__(self, plan: PushPlan) -> None:
+        self.score = re.compile(rb'"userId":"' + plan.caller.user_id.encode() + rb'","username":"[^"]*","score":(\d+)')
+        self.poll = select.epoll()
+        self.by_fd: dict[int, socket.socket] = {}
+        self.seen: dict[int, int] = {}
+        for _ in range(plan.sockets):
+            peer = socket.create_connection(("127.0.0.1", plan.port), timeout=10)
+            peer.sendall(
+                f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+                f"Authorization: Bearer {plan.caller.token}\r\n\r\n".encode()
+            )
+            assert b" 101 " in peer.recv(65_536)
+            peer.setblocking(False)
+            self.by_fd[peer.fileno()] = peer
+            self.seen[peer.fileno()] = 0
+            self.poll.register(peer.fileno(), select.EPOLLIN)
+
+    def scores(self, timeout: float) -> list[tuple[int, int]]:
+        """Wait for messages; give (socket, score) of those that show a new one."""
+        found = []
+        for fd, _ in self.poll.poll(timeout):
+            data = self.by_fd[fd].recv(65_536)
+            if not data:
+                raise ConnectionError("the server closed a socket")
+            scores = self.score.findall(data)
+            if scores and int(scores[-1]) != self.seen[fd]:
+                self.seen[fd] = int(scores[-1])
+                found.append((fd, self.seen[fd]))
+        return found
+
+
+def run(plan: PushPlan) -> list[float]:
+    """Send boards at the plan's rate, and give the seconds until each socket had each."""
+    sockets = _Sockets(plan)
+    number = int(plan.rate * plan.seconds)
+    send = _by_hand(plan) if plan.redis_url else _by_completing(plan, number)
+    sent: dict[int, float] = {}
+    latencies: list[float] = []
+    due = time.perf_counter() + 0.5
+    while len(sent) < number or time.perf_counter() < due + 1.0:
+        now = time.perf_counter()
+        if len(sent) < number and now >= due:
+            due += 1 / plan.rate
+            began = time.perf_counter()
+            sent[send()] = began
+        for _, score in sockets.scores(max(0.0, min(0.05, due - time.perf_counter()))):
+            if score in sent:
+                latencies.append(time.perf_counter() - sent[score])
+    return latencies
+
+
+def _by_completing(plan: PushPlan, number: int) -> Callable[[], int]:
+    """Start actions; each call completes one, without waiting for the answer, and gives the score to be seen."""
+    http = socket.create_connection(("127.0.0.1", plan.port), timeout=10)
+    post, put = requests_of(plan.caller)
+    actions = []
+    for _ in range(number + 1):
+        http.sendall(post)
+        answer = http.recv(65_536)
+        start = answer.index(b'"actionId":"') + 12
+        actions.append(answer[start : start + 36])
+    http.sendall(put.replace(b"ACTION", actions.pop(), 1))
+    found = re.search(rb'"totalScore":(\d+)', http.recv(65_536))
+    assert found
+    total = int(found[1])
+    http.setblocking(False)
+
+    def complete() -> int:
+        nonlocal total
+        with contextlib.suppress(BlockingIOError):
+            http.recv(65_536)  # the answer before
+        http.send(put.replace(b"ACTION", actions.pop(), 1))
+        total += 10
+        return total
+
+    time.sleep(1.5)
+    return complete
+
+
+def _by_hand(plan: PushPlan) -> Callable[[], int]:
+    client = redis.Redis.from_url(plan.redis_url)
+    message = msgspec.json.decode(client.get(top_scores_key("all-time")) or b"")
+    row = next(it for it in message["payload"] if it["userId"] == plan.caller.user_id)
+    message["epoch"] = FORGED_EPOCH
+
+    def publish() -> int:
+        message["version"] += 1
+        row["score"] += 1
+        client.publish(TOP_SCORES_CHANNEL, msgspec.json.encode(message))
+        return int(row["score"])
+
+    return publish
+
+
+if __name__ == "__main__":
+    found = run(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=PushPlan))
+    sys.stdout.buffer.write(msgspec.json.encode(found))
