@@ -54,6 +54,45 @@ def test_forged_and_unsigned_updates_are_dropped_and_a_forged_key_is_mended(
     assert dora.http.get("/top-scores").headers["etag"] == f'"{first["epoch"]}-{first["version"]}"'
 
 
+def test_what_was_rightly_signed_is_not_believed_again_nor_for_another_board(
+    web: Process, dora: Player, stores: Stores
+) -> None:
+    """Whoever reads the channel has genuine messages to send again; old ones, and those of other boards, move nothing."""
+    with socket_of(web, dora) as socket:
+        message(socket)
+        old = stores.redis.get("top_scores:10") or b""
+        with stores.engine.begin() as conn:
+            conn.exec_driver_sql("UPDATE boards SET version = version + 1, updated_at = clock_timestamp()")
+        new = message(socket)
+        bare = {name: value for name, value in new.items() if name != "signature"}
+        other = json.dumps(SIGNER.sign({**bare, "board": "weekly", "version": 2**40, "payload": []}))
+        for replayed in (old, other):
+            stores.redis.publish("top_scores_updates", replayed)
+        stores.redis.set("top_scores:10", old)
+        eventually(lambda: json.loads(stores.redis.get("top_scores:10") or b"{}") == new, within=5, what="the newest")
+        with pytest.raises(TimeoutError):
+            socket.recv(timeout=0.5)
+    assert dora.http.get("/top-scores").headers["etag"] == f'"{new["epoch"]}-{new["version"]}"'
+
+
+def test_a_replayed_key_is_outlived_by_a_process_that_starts_on_it(
+    service: Service, web: Process, dora: Player, stores: Stores
+) -> None:
+    """Such a process has nothing to compare the key with but the database, which it asks at once."""
+    old = stores.redis.get("top_scores:10") or b""
+    assert SIGNER.accepts(old)
+    with stores.engine.begin() as conn:
+        conn.exec_driver_sql("UPDATE boards SET version = version + 1, updated_at = clock_timestamp()")
+    version = stores.value("SELECT version FROM boards")
+    stores.redis.set("top_scores:10", old)
+    fresh = service.web(SIGNING_KEY=f"ed25519:{base64.b64encode(SECRET).decode()}")
+    eventually(
+        lambda: dora.http.get(f"{fresh.url}/top-scores").headers.get("etag", "").endswith(f'-{version}"'),
+        within=5,
+        what="the board of the database",
+    )
+
+
 def test_a_rotated_key_leaves_nobody_deaf_and_the_version_as_it_is(
     service: Service, web: Process, dora: Player, stores: Stores
 ) -> None:
