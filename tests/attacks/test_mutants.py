@@ -12,7 +12,7 @@ from tests.live import complaints, frame, raw_peer, upgrade
 from tests.service import Player, Process, message, socket_of
 
 TOKENS = 2_000
-CONNECTIONS, FRAMES = 500, 20
+FRAMES = 10_000
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ "
 
 
@@ -87,13 +87,12 @@ def mutated_frame(chance: random.Random) -> bytes:
 
 
 def attacked(web: Process, token: str, chance: random.Random) -> None:
-    """Open a socket, send mutated frames, and go."""
+    """Open a socket, send one mutated frame, and go: after a bad one nothing more of that socket is read."""
     with raw_peer(web) as peer:
         peer.sendall(upgrade(token))
         assert b" 101 " in peer.recv(4096)
         try:
-            for _ in range(FRAMES):
-                peer.sendall(mutated_frame(chance))
+            peer.sendall(mutated_frame(chance))
             peer.shutdown(socket.SHUT_WR)
             while peer.recv(65_536):
                 pass
@@ -109,7 +108,7 @@ def test_ten_thousand_mutated_frames_change_nothing(
     before = everything()
     with socket_of(web, bob) as healthy:
         message(healthy)
-        for _ in range(CONNECTIONS):
+        for _ in range(FRAMES):
             attacked(web, alice.token, chance)
         assert everything() == before
         healthy.ping().wait(5)
