@@ -57,7 +57,7 @@ def test_forged_and_unsigned_updates_are_dropped_and_a_forged_key_is_mended(
 def test_what_was_rightly_signed_is_not_believed_again_nor_for_another_board(
     web: Process, dora: Player, stores: Stores
 ) -> None:
-    """Whoever reads the channel has genuine messages to send again; old ones, and those of other boards, move nothing."""
+    """Whoever reads the channel can send genuine messages again: old ones and other boards' move nothing."""
     with socket_of(web, dora) as socket:
         message(socket)
         old = stores.redis.get("top_scores:10") or b""
