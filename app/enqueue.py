@@ -16,7 +16,7 @@ from db import redis
 
 log = logging.getLogger("scoreboard.enqueue")
 
-GATHER = 0.04
+GATHER = 0.025
 """Seconds between two messages at least: the first goes at once, and the next one carries all that came meanwhile."""
 
 LONGEST_QUEUE = 2000

@@ -74,7 +74,9 @@ def _repeating(once: Callable[[], T], patience: float) -> T:
             if late or attempt >= 4:
                 raise DatabaseUnavailable("The database can't be reached.") from error
             log.warning("transaction begun again: %s", str(error.orig).strip().partition("\n")[0])
-        if attempt > 1:  # the first repetition is at once: one stale connection of the pool is no reason to wait
+        # One stale connection of the pool is no reason to wait; but the other side of a deadlock needs a moment to take
+        # what was given up, or both meet again.
+        if attempt > 1 or code in _REPEATABLE:
             time.sleep(random.uniform(0.02, 0.1) * attempt)
 
 
