@@ -187,6 +187,7 @@ ROUTES: list[BaseRoute] = [
     route("/", GET=ops.page),
     route("/operator", GET=ops.operator_page),
     route("/scoreboard.js", GET=ops.client),
+    route("/scoreboard.d.ts", GET=ops.client_types),
     Mount("/static", ops.files),
     WebSocketRoute("/ws", live.live),
 ]

@@ -226,4 +226,5 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("/", "GET"): Operation("The live page", "Pages", "anyone", {200: HTML}),
     ("/operator", "GET"): Operation("The operators' page", "Pages", "anyone", {200: HTML}),
     ("/scoreboard.js", "GET"): Operation("The client as an ES module", "Pages", "anyone", {200: SCRIPT}),
+    ("/scoreboard.d.ts", "GET"): Operation("The client's types", "Pages", "anyone", {200: TEXT}),
 }

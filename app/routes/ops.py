@@ -46,6 +46,11 @@ async def client(request: Request) -> Response:
     return FileResponse(STATIC / "scoreboard.js", headers=_ASK_EACH_TIME)
 
 
+async def client_types(request: Request) -> Response:
+    """GET /scoreboard.d.ts: the client's types."""
+    return FileResponse(STATIC / "scoreboard.d.ts", headers=_ASK_EACH_TIME, media_type="text/plain")
+
+
 async def healthz(request: Request) -> Response:
     """GET /healthz: the process lives, whatever else is away."""
     return JSON({"status": "ok"})

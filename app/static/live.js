@@ -42,6 +42,7 @@ async function currentToken() {
 }
 
 function onState(state, { attempt, code }) {
+  if (state === "rejected") return; // a message that can't be read; the heartbeat notices what is missing
   isLive = state === "live";
   if (state === "live") return setConnection("live", "Live");
   if (state === "closed") return session && end(code === SUSPENDED ? SUSPENDED_TEXT : ENDED_TEXT);

@@ -9,6 +9,9 @@
  *       onState: (state) => console.log(state),
  *     });
  *     live.close();
+ *
+ * With `keys`, only messages that the service has signed with one of its Ed25519 keys count. An HMAC can't be verified
+ * here: whoever could verify it could forge it as well. Node below 22 has no WebSocket: give it one (`WebSocket`).
  */
 
 const PROTOCOL = "scoreboard.v1";
@@ -16,6 +19,9 @@ const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 20_000;
 const OPEN_TIMEOUT_MS = 10_000;
 const SILENCE_MS = 60_000; // more than two heartbeats
+const KEYS_TIMEOUT_MS = 5_000;
+const KEYS_EVERY_MS = 10_000; // besides once a connection
+const LONGEST_QUEUE = 64; // messages that wait for their signature to be verified
 
 export const TOKEN_REFUSED = 4401;
 export const SUSPENDED = 4403;
@@ -24,12 +30,16 @@ export const SUSPENDED = 4403;
  * @typedef {{userId: string, username: string, score: number, rank: number}} Entry
  * @typedef {{epoch: string, version: number}} Position
  * @typedef {Position & {board: string, payload: Entry[], timestamp: string}} Board
- * @typedef {"connecting" | "live" | "reconnecting" | "closed"} State
+ * @typedef {"connecting" | "live" | "reconnecting" | "rejected" | "closed"} State
+ *   `rejected` tells of a message that was dropped, and changes nothing else.
  *   `closed` is final: the token was refused, or its user suspended.
+ * @typedef {"unreadable" | "unsigned" | "unknown-key" | "wrong-signature"} Reason
+ * @typedef {{keys: JsonWebKey[]}} JWKS
  * @typedef {object} StateInfo
  * @property {number} [attempt] consecutive failures so far
  * @property {number} [delayMs] time until the next attempt
  * @property {number} [code] the WebSocket's close code
+ * @property {Reason} [reason] why a message was rejected
  */
 
 /**
@@ -52,17 +62,34 @@ export function backoff(attempt) {
 }
 
 /**
+ * Writes a JSON value in its canonical form (RFC 8785): the one that signatures are over.
+ * @param {unknown} value
+ * @returns {string}
+ */
+export function canonical(value) {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)); // by UTF-16 units, as the RFC has it
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(",")}}`;
+}
+
+/**
  * Keeps a board up to date until `close()`, or until the server refuses the token for good.
  * @param {object} options
  * @param {string | URL} options.url address of the WebSocket; http(s) and relative ones are understood
  * @param {string | (() => string | null | Promise<string | null>)} options.token asked before each attempt
  * @param {(board: Board) => void} options.onBoard called with each newer board, the present one first
  * @param {(state: State, info: StateInfo) => void} [options.onState] not called for `close()`
+ * @param {string | URL | JWKS} [options.keys] the keys to verify messages with, or where they are
+ *   (`/.well-known/jwks.json`): there they are asked for again when a message names an unknown one
+ * @param {typeof WebSocket} [options.WebSocket] the implementation, where the platform has none
  * @returns {{close: () => void}}
  */
-export function connect({ url, token, onBoard, onState = () => {} }) {
+export function connect({ url, token, onBoard, onState = () => {}, keys, WebSocket = globalThis.WebSocket }) {
+  if (!WebSocket) throw new TypeError("There is no WebSocket here: give one as the option `WebSocket`.");
   const address = new URL(url, globalThis.location?.href);
   address.protocol = address.protocol.replace(/^http/, "ws");
+  const verifier = keys ? verifierWith(keys) : null;
 
   let turn = 0; // whatever an earlier turn still reports is ignored
   let attempt = 0;
@@ -88,9 +115,20 @@ export function connect({ url, token, onBoard, onState = () => {} }) {
     if (mine !== turn) return;
     if (!bearer || bearer === refused) return end(TOKEN_REFUSED);
 
+    verifier?.allowFetch();
+    const queue = [];
+    let busy = false;
     socket = new WebSocket(address, [PROTOCOL, `bearer.${bearer}`]);
-    socket.onmessage = ({ data }) => {
-      if (mine === turn) receive(data);
+    socket.onmessage = async ({ data }) => {
+      queue.push(data);
+      if (queue.length > LONGEST_QUEUE) queue.shift(); // a newer board stands behind it
+      if (busy) return;
+      busy = true;
+      try {
+        while (queue.length && mine === turn) await take(queue.shift(), mine);
+      } finally {
+        busy = false;
+      }
     };
     socket.onclose = ({ code }) => {
       if (mine !== turn) return;
@@ -101,12 +139,19 @@ export function connect({ url, token, onBoard, onState = () => {} }) {
     };
   }
 
-  /** @param {string} data */
-  function receive(data) {
+  /** @param {string} data @param {number} mine */
+  async function take(data, mine) {
+    const message = parse(data);
+    const reason = message ? await verifier?.fault(message) : "unreadable";
+    if (mine !== turn) return;
+    if (reason) onState("rejected", { reason });
+    else receive(message);
+  }
+
+  function receive(message) {
     lastHeard = Date.now();
     clearTimeout(timer);
     timer = setTimeout(retry, SILENCE_MS);
-    const message = JSON.parse(data);
     const newer = isNewer(seen, message);
     // A heartbeat that is ahead of us names a board that never arrived.
     if (message.type === "heartbeat" && newer) return retry();
@@ -169,4 +214,59 @@ export function connect({ url, token, onBoard, onState = () => {} }) {
   globalThis.document?.addEventListener("visibilitychange", wake);
   open();
   return { close };
+}
+
+/** @param {string} data */
+function parse(data) {
+  try {
+    const message = JSON.parse(data);
+    return typeof message?.epoch === "string" && Number.isInteger(message.version) ? message : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @param {string | URL | JWKS} keys */
+function verifierWith(keys) {
+  const subtle = globalThis.crypto?.subtle;
+  if (!subtle) throw new TypeError("Signatures can be verified by pages of https: or localhost only.");
+  const source = typeof keys === "string" || keys instanceof URL ? new URL(keys, globalThis.location?.href) : null;
+  /** @type {Map<string, CryptoKey> | null} */ let known = null;
+  let fetchedAt = -Infinity;
+
+  async function load() {
+    let jwks = keys;
+    if (source) {
+      fetchedAt = Date.now();
+      const response = await fetch(source, { cache: "no-cache", signal: AbortSignal.timeout(KEYS_TIMEOUT_MS) });
+      jwks = await response.json();
+    }
+    const fresh = new Map();
+    for (const { kid, kty, crv, x } of jwks.keys) {
+      if (kty !== "OKP" || crv !== "Ed25519") continue;
+      fresh.set(kid, await subtle.importKey("jwk", { kty, crv, x }, "Ed25519", false, ["verify"]));
+    }
+    known = fresh;
+  }
+
+  async function keyOf(id) {
+    const mayLoad = source ? Math.abs(Date.now() - fetchedAt) >= KEYS_EVERY_MS : !known;
+    if (!known?.has(id) && mayLoad) await load().catch(() => {}); // what was known stays so
+    return known?.get(id);
+  }
+
+  /** @returns {Promise<Reason | undefined>} */
+  async function fault({ signature, ...message }) {
+    if (typeof signature?.value !== "string") return "unsigned";
+    const key = signature.alg === "EdDSA" && (await keyOf(signature.keyId));
+    if (!key) return "unknown-key";
+    try {
+      const bytes = Uint8Array.from(atob(signature.value), (char) => char.charCodeAt(0));
+      const form = new TextEncoder().encode(canonical(message));
+      if (await subtle.verify("Ed25519", key, bytes, form)) return undefined;
+    } catch {} // not base64
+    return "wrong-signature";
+  }
+
+  return { fault, allowFetch: () => void (fetchedAt = -Infinity) };
 }

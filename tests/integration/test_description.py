@@ -170,7 +170,8 @@ def test_a_player_meets_only_what_is_described(service: Service, rest: dict[str,
     assert check("/users/{userId}", wrong).status_code == 403
     check("/users/{userId}", http.get(f"/users/{player.user_id}"))
     check("/users/{userId}", http.get("/users/other"))
-    for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/docs", "/", "/scoreboard.js"):
+    operation = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json")
+    for path in (*operation, "/docs", "/", "/scoreboard.js", "/scoreboard.d.ts"):
         check(path, http.get(path))
     check("/admin/users", http.get("/admin/users"))
     check("/auth/logout", http.post("/auth/logout"))

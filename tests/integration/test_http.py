@@ -37,6 +37,7 @@ def test_a_path_that_leads_nowhere_is_not_found(visitor: httpx2.Client, path: st
         ("/readyz", {"GET", "HEAD"}),
         ("/", {"GET", "HEAD"}),
         ("/scoreboard.js", {"GET", "HEAD"}),
+        ("/scoreboard.d.ts", {"GET", "HEAD"}),
         (f"/users/{uuid.uuid4()}", {"GET", "HEAD", "DELETE"}),
         (f"/users/{uuid.uuid4()}/password", {"POST"}),
         (f"/users/{uuid.uuid4()}/actions", {"GET", "HEAD", "POST"}),

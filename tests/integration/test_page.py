@@ -11,6 +11,7 @@ from tests.service import Process
     [
         ("/", "text/html"),
         ("/scoreboard.js", "text/javascript"),
+        ("/scoreboard.d.ts", "text/plain"),
         ("/static/page.js", "text/javascript"),
         ("/static/page.css", "text/css"),
         ("/static/favicon.svg", "image/svg+xml"),
