@@ -128,7 +128,7 @@ class LiveBoard:
         except (redis.RedisError, ScoreboardError):
             stored = None
         found = messages.read_update(stored, self._publisher.signer) if stored else None
-        if found is not None:
+        if found is not None and found.board == self.board_id:
             self.offer(found)
             return
         try:

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx2
 import pytest
@@ -11,16 +12,16 @@ from tests.service import BIN, ROOT, Player, Service, eventually, free_port, mes
 PASSWORD = "canary-password-4711"
 
 
-@pytest.fixture
-def flower(service: Service) -> Iterator[str]:
-    """A Flower, open, as on a developer's machine; gives where it is."""
+@contextmanager
+def flower_of(service: Service, **more: str) -> Iterator[str]:
+    """Run a Flower; gives where it is."""
     port = free_port()
     log = service.logs / "flower.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [BIN / "python", "-m", "workers.flower"],
             cwd=ROOT,
-            env=service.stores.environment(FLOWER_PORT=str(port), LOG_LEVEL="DEBUG"),
+            env=service.stores.environment(FLOWER_PORT=str(port), LOG_LEVEL="DEBUG", **more),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -33,6 +34,13 @@ def flower(service: Service) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture
+def flower(service: Service) -> Iterator[str]:
+    """A Flower, open, as on a developer's machine."""
+    with flower_of(service) as url:
+        yield url
 
 
 def _answers(url: str) -> bool:
@@ -61,7 +69,7 @@ def test_secrets_are_found_nowhere(service: Service, flower: str) -> None:
     player.score(times=3)
     http = player.http
     http.post("/auth/refresh")
-    http.post("/auth/login", json={"username": name, "password": f"{PASSWORD}-wrong"})
+    http.post("/auth/login", json={"username": name, "password": "a wrong password"})
     http.post("/auth/login", json={"username": name, "password": PASSWORD, "token": token})
     for headers in ({"authorization": f"Bearer {forged}"}, {"authorization": token}, {"cookie": f"token={token}"}):
         httpx2.get(f"{web.url}/top-scores", headers=headers, timeout=10)
@@ -91,3 +99,11 @@ def test_secrets_are_found_nowhere(service: Service, flower: str) -> None:
     for secret in (token, forged, signature, PASSWORD, email):
         for where, text in [*logs.items(), *((f"page {i}", page) for i, page in enumerate(pages))]:
             assert secret not in text, f"{secret} is in {where}"
+
+
+def test_flower_behind_a_password_tells_strangers_nothing(service: Service) -> None:
+    with flower_of(service, FLOWER_BASIC_AUTH="ops:a long password") as url:
+        for path in ("/", "/workers", "/tasks", "/broker", "/api/tasks", "/api/workers"):
+            for auth in (None, ("ops", "wrong"), ("", "")):
+                assert httpx2.get(f"{url}{path}", auth=auth, timeout=20).status_code == 401, path
+            assert httpx2.get(f"{url}{path}", auth=("ops", "a long password"), timeout=20).status_code == 200, path
