@@ -56,6 +56,34 @@ def test_sql_in_a_string_is_a_string(
     assert http.get(f"{mine}/{kept['actionId']}").json()["metadata"] == {sql: [sql]}
 
 
+@pytest.mark.parametrize(
+    "username",
+    [
+        "ali\u0000ce",  # NUL
+        "ali\u0007ce",  # control
+        "ali\u200bce",  # zero width
+        "ali\u2060ce",
+        "ali\u202ece",  # right to left from here
+        "ali\u2066ce",
+        "\u0430lice",  # Cyrillic
+        "alic\u00e9",
+        "alice\u0301",  # combining
+        "\uff41lice",  # full width
+        "ali ce",
+        "alice\n",
+        "\U0001d41alice",
+    ],
+)
+def test_a_name_that_looks_like_another_is_refused(
+    username: str, web: Process, everything: Callable[[], dict[str, str]]
+) -> None:
+    before = everything()
+    body = {"username": username, "email": "someone@example.org", "password": PASSWORD}
+    answer = httpx2.post(f"{web.url}/auth/register", json=body, timeout=10)
+    assert answer.status_code == 400
+    assert everything() == before
+
+
 def test_a_thousand_forged_addresses_are_one_client(service: Service, stores: Stores) -> None:
     web = service.web(RATE_LIMIT_IP="50/hour")
     chance = random.Random(7)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.service import Player, Process, Stores, eventually, problem
+from tests.service import Player, Process, Service, Stores, eventually, problem
 
 REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -92,6 +92,14 @@ def test_answers_are_not_sniffed_framed_or_told_about(visitor: httpx2.Client) ->
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["referrer-policy"] == "no-referrer"
         assert "server" not in headers
+
+
+def test_browsers_are_told_to_keep_to_tls_in_production_alone(service: Service, visitor: httpx2.Client) -> None:
+    production = service.web(APP_ENV="production", SECRET_KEY="k" * 32)
+    for path in ("/top-scores", "/", "/nothing"):
+        kept = httpx2.get(f"{production.url}{path}", timeout=10).headers["strict-transport-security"]
+        assert kept == "max-age=31536000"
+        assert "strict-transport-security" not in visitor.get(path).headers
 
 
 def raw(web: Process, request: bytes, *, end: bool = False) -> bytes:
