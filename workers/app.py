@@ -1,11 +1,15 @@
 """The Celery application: `celery -A workers.app worker`, `celery -A workers.app beat`."""
 
+import contextlib
 import gc
 import logging
+import os
 import signal
 import sys
+import threading
 from typing import Any
 
+import billiard
 from celery import Celery
 from celery.signals import (
     setup_logging,
@@ -14,6 +18,7 @@ from celery.signals import (
     worker_init,
     worker_process_init,
     worker_process_shutdown,
+    worker_shutting_down,
 )
 from kombu import Exchange, Queue
 
@@ -25,6 +30,11 @@ from workers.broker import PatientConnection
 
 TASK_LIMIT = 5
 """Seconds after which a task's process ends; the sweep settles what it left."""
+
+SHUTDOWN_WITHIN = 20
+"""Seconds that the tasks at hand are given when the worker is asked to end."""
+
+log = logging.getLogger("scoreboard.worker")
 
 config = settings.load_or_exit()
 scoring_rules = rules.load_or_exit("SCORING_FILE", config.scoring_file, scoring.parse)
@@ -90,6 +100,23 @@ def _in_one_line(record: logging.LogRecord) -> bool:
 @worker_init.connect
 def serve_metrics(**_: Any) -> None:
     metrics.serve(config)
+
+
+@worker_shutting_down.connect
+def end_in_time(**_: Any) -> None:
+    # A child that hangs where no limit reaches it would be waited for for ever, and the platform kill us in the end.
+    last_call = threading.Timer(SHUTDOWN_WITHIN, _end_now)
+    last_call.daemon = True
+    last_call.start()
+
+
+def _end_now() -> None:
+    log.error("a child did not end within %d s and is killed; the sweep settles what it had", SHUTDOWN_WITHIN)
+    for child in billiard.active_children():
+        if child.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
+    os._exit(1)
 
 
 @worker_process_init.connect

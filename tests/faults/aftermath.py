@@ -33,6 +33,10 @@ class Aftermath:
         self._ended.add(process.popen.pid)
         process.kill()
 
+    def expect_end(self, process: Process) -> None:
+        """Say that a process is going to end."""
+        self._ended.add(process.popen.pid)
+
     def stop(self, process: Process, *, group: bool = False) -> float:
         """Ask a process to stop, which it has to do in order within 25 s, and give the seconds that took.
 

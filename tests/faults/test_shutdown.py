@@ -1,10 +1,12 @@
 """SIGTERM, as every deployment sends it: what has begun is finished, and nothing is lost."""
 
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -85,6 +87,28 @@ def test_a_worker_finishes_its_task_before_it_ends(
     healed("SIGTERM to a worker and its child in the middle of a task, until it has ended", took)
     assert alice.settlement(history[0].action_id) == "cleared"
     aftermath.holds(history)
+
+
+def test_a_worker_whose_child_hangs_for_good_ends_all_the_same(
+    service: Service, web: Process, alice: Player, aftermath: Aftermath, healed: Callable[[str, float], None]
+) -> None:
+    aftermath.deliberate("did not end within")
+    worker = service.worker()
+    children = Path(f"/proc/{worker.popen.pid}/task/{worker.popen.pid}/children")
+    [child] = [int(pid) for pid in children.read_text().split()]
+    os.kill(child, signal.SIGSTOP)
+    history = [complete(alice.http, alice.user_id, alice.started())]
+    aftermath.expect_end(worker)
+    began = time.monotonic()
+    worker.signal(signal.SIGTERM)
+    assert worker.popen.wait(25) == 1
+    healed("SIGTERM to a worker whose child hangs for good, until it has ended", time.monotonic() - began)
+    eventually(lambda: not Path(f"/proc/{child}").exists(), what="that its child is gone")
+    service.worker()
+    service.beat()
+    aftermath.holds(history)
+    for process in service.processes[-2:]:
+        aftermath.stop(process)
 
 
 def test_each_process_can_be_replaced_under_load_one_after_the_other(
