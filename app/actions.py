@@ -26,7 +26,7 @@ from app.domain.errors import (
 )
 from app.domain.ids import UserId
 from app.domain.scoring import ActionType, ScoringRules
-from db import actions, users
+from db import actions
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -64,14 +64,13 @@ def end(
     Args:
         skip_locked: leave out users and actions that another transaction holds; theirs is DatabaseUnavailable.
     """
-    locked_users = users.lock(conn, {wish.user_id for wish in ends}, skip_locked=skip_locked)
-    now, locked = actions.lock(conn, {wish.action_id for wish in ends}, skip_locked=skip_locked)
-    batch = _Batch(rules, now, {user_id: user.total_score for user_id, user in locked_users.items()})
-    if now is not None:
-        batch.completed_today = _completed_today(conn, locked.values(), rules, now)
+    locked = actions.lock_with_users(conn, ends, skip_locked=skip_locked)
+    batch = _Batch(rules, locked.now, {user_id: user.total_score for user_id, user in locked.users.items()})
+    if locked.now is not None:
+        batch.completed_today = _completed_today(conn, locked.actions.values(), rules, locked.now)
     results: list[Action | ScoreboardError] = []
     for wish in ends:
-        user, action = locked_users.get(wish.user_id), locked.get(wish.action_id)
+        user, action = locked.users.get(wish.user_id), locked.actions.get(wish.action_id)
         if skip_locked and (user is None or action is None):
             results.append(DatabaseUnavailable("The action is in use elsewhere."))
         elif user is None or user.token_version != wish.token_version:

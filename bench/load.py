@@ -113,11 +113,10 @@ class _Run:
                 yield "GET", request
                 self.done += 1
         elif plan.kind == "puts":
-            prepared = [requests_of(caller)[1] for caller in plan.callers]
             waiting = self.waiting
             while waiting and not self.over:
                 place, action_id = waiting.pop()
-                yield "PUT", prepared[place].replace(b"ACTION", action_id.encode(), 1)
+                yield "PUT", self.prepared[place][1].replace(b"ACTION", action_id.encode(), 1)
                 self._count(action_id)
         else:
             while not self.over:
@@ -150,7 +149,7 @@ class _Run:
             connection.send(*next_step)
 
     def run(self) -> Result:
-        self.prepared = [requests_of(caller) for caller in self.plan.callers] if self.plan.kind == "pairs" else []
+        self.prepared = [requests_of(caller) for caller in self.plan.callers]
         self.waiting = list(self.plan.actions)
         connections = [_Connection(self.plan.port, self.steps()) for _ in range(self.plan.connections)]
         by_fd = {connection.socket.fileno(): connection for connection in connections}

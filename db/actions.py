@@ -1,14 +1,16 @@
 """SQL on `actions`. Functions take lists, run in the caller's transaction and never commit."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from app.domain.actions import Action, Start
+from app.domain.actions import Action, End, Start
 from app.domain.fraud import Facts
 from app.domain.ids import ActionId, UserId
+from db.transaction import note_transaction_id
+from db.users import LockedUser
 
 _COLUMNS = "id::text, user_id::text, type, status, start_at, end_at, score, metadata::text, settlement"
 
@@ -31,6 +33,15 @@ class Finish:
     status: str
     score: int | None
     client_ip: str | None
+
+
+@dataclass(slots=True)
+class Locked:
+    """What a batch has locked, and the database's time, the same for all of them; None when no action is locked."""
+
+    now: datetime | None = None
+    users: dict[UserId, LockedUser] = field(default_factory=dict)
+    actions: dict[ActionId, Action] = field(default_factory=dict)
 
 
 _INSERT_STARTED = sa.text("""
@@ -96,24 +107,48 @@ def of_user(
     return [Action.of(*row) for row in conn.execute(_OF_USER, values)]
 
 
-_LOCK = f"""
-    SELECT clock_timestamp(), {_COLUMNS} FROM actions
-    WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE
+_LOCK = sa.text(f"SELECT {_COLUMNS} FROM actions WHERE id = :id FOR NO KEY UPDATE")
+
+
+def lock(conn: sa.Connection, action_id: ActionId) -> Action | None:
+    """Lock an action; its user is locked before."""
+    row = conn.execute(_LOCK, {"id": action_id}).one_or_none()
+    return Action.of(*row) if row else None
+
+
+# The users first, all of them: the actions are not looked at before the users are counted.
+_LOCK_WITH_USERS = f"""
+    WITH locked_users AS MATERIALIZED (
+        SELECT id, token_version, status = 'active' AS active, total_score FROM users
+        WHERE id = ANY(CAST(:users AS uuid[])) ORDER BY id FOR NO KEY UPDATE {{how}}
+    ), locked_actions AS MATERIALIZED (
+        SELECT id AS action_id, clock_timestamp() AS now, {_COLUMNS} FROM actions
+        WHERE id = ANY(CAST(:actions AS uuid[])) AND (SELECT count(*) FROM locked_users) >= 0
+        ORDER BY actions.id FOR NO KEY UPDATE {{how}}
+    )
+    SELECT pg_current_xact_id()::text, wish.user_id::text, token_version, active, total_score, locked_actions.*
+    FROM unnest(CAST(:users AS uuid[]), CAST(:actions AS uuid[])) AS wish(user_id, action_id)
+    LEFT JOIN locked_users ON locked_users.id = wish.user_id
+    LEFT JOIN locked_actions ON locked_actions.action_id = wish.action_id
 """
-_LOCK_WAITING, _LOCK_SKIPPING = sa.text(_LOCK), sa.text(_LOCK + " SKIP LOCKED")
+_LOCK_WAITING = sa.text(_LOCK_WITH_USERS.format(how=""))
+_LOCK_SKIPPING = sa.text(_LOCK_WITH_USERS.format(how="SKIP LOCKED"))
 
 
-def lock(
-    conn: sa.Connection, action_ids: Collection[ActionId], *, skip_locked: bool = False
-) -> tuple[datetime | None, dict[ActionId, Action]]:
-    """Lock actions in the order of their ids; their users are locked before.
-
-    Returns:
-        The database's time, the same for all of them (None when there is none), and the actions.
-    """
-    rows = conn.execute(_LOCK_SKIPPING if skip_locked else _LOCK_WAITING, {"ids": list(action_ids)}).all()
-    now = max((row[0] for row in rows), default=None)
-    return now, {row[1]: Action.of(*row[1:]) for row in rows}
+def lock_with_users(conn: sa.Connection, ends: Sequence[End], *, skip_locked: bool) -> Locked:
+    """Lock users, then actions, each in the order of their ids; with `skip_locked`, those that nobody else holds."""
+    values = {"users": [end.user_id for end in ends], "actions": [end.action_id for end in ends]}
+    locked = Locked()
+    for xid, user_id, version, active, total, _, now, *action in conn.execute(
+        _LOCK_SKIPPING if skip_locked else _LOCK_WAITING, values
+    ):
+        note_transaction_id(conn, xid)
+        if version is not None:
+            locked.users[user_id] = LockedUser(version, active, total)
+        if now is not None:
+            locked.actions[action[0]] = Action.of(*action)
+            locked.now = max(now, locked.now or now)
+    return locked
 
 
 _COMPLETED_SINCE = sa.text("""

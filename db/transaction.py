@@ -1,12 +1,15 @@
 """Runs work in a transaction, repeats it where that is safe, and says "unavailable" where it can't be done now."""
 
+import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+import psycopg2
 import sqlalchemy as sa
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from sqlalchemy import exc
 
 from app.domain.errors import DatabaseUnavailable
@@ -51,7 +54,7 @@ def in_statement(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
     Raises:
         TimedOut, DatabaseUnavailable: like in_transaction.
     """
-    return _repeating(lambda: _autocommitted(engine, work), PATIENCE)
+    return _repeating(lambda: _once_in_statement(engine, work), PATIENCE)
 
 
 def _repeating(once: Callable[[], T], patience: float) -> T:
@@ -81,12 +84,13 @@ def _repeating(once: Callable[[], T], patience: float) -> T:
 
 
 def _once(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
-    with engine.connect() as conn:
-        conn.begin()
+    sa.event.listen(engine, "before_cursor_execute", _begin_with_first, retval=True)
+    with engine.connect() as conn, _autocommit(conn):
+        conn.info[_BEGIN] = True
         result = work(conn)
-        xid = _transaction_id(conn)
+        xid = conn.info.get(_XID) or _transaction_id(conn)
         try:
-            conn.commit()
+            conn.exec_driver_sql("COMMIT")
         except exc.DBAPIError as error:
             if xid is None or not is_away(error):
                 raise
@@ -99,16 +103,49 @@ def _once(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
     )
 
 
-def _autocommitted(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
-    with engine.connect() as conn:
-        # By hand: SQLAlchemy's option asks the server at each return to the pool, and fails when it has gone.
-        connection: Any = conn.connection.dbapi_connection
-        connection.autocommit = True
-        try:
-            return work(conn)
-        finally:
-            if not connection.closed:
+def _once_in_statement(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
+    with engine.connect() as conn, _autocommit(conn):
+        return work(conn)
+
+
+_BEGIN, _XID = "begin", "xid"
+
+
+@contextlib.contextmanager
+def _autocommit(conn: sa.Connection) -> Iterator[None]:
+    """Have the driver send nothing of its own: BEGIN goes along with a transaction's first statement.
+
+    By hand: SQLAlchemy's option asks the server at each return to the pool, and fails when it has gone.
+    """
+    connection: Any = conn.connection.dbapi_connection
+    info = conn.info
+    connection.autocommit = True
+    try:
+        yield
+    finally:
+        info.pop(_BEGIN, None)
+        info.pop(_XID, None)
+        if not connection.closed:
+            try:
+                if connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
+                    with connection.cursor() as cursor:
+                        cursor.execute("ROLLBACK")
                 connection.autocommit = False
+            except psycopg2.Error:
+                connection.close()
+
+
+def _begin_with_first(
+    conn: sa.Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
+) -> tuple[str, Any]:
+    if conn.info.pop(_BEGIN, False):
+        statement = f"BEGIN; {statement}"
+    return statement, parameters
+
+
+def note_transaction_id(conn: sa.Connection, xid: str) -> None:
+    """Take down the transaction's id from a statement that told it, which saves asking before COMMIT."""
+    conn.info[_XID] = xid
 
 
 def _transaction_id(conn: sa.Connection) -> str | None:

@@ -75,17 +75,16 @@ def states(conn: sa.Connection, user_ids: Iterable[UserId]) -> dict[UserId, User
     return {user_id: UserState(version, active, role) for user_id, version, active, role in rows}
 
 
-_LOCK = """
+# Never FOR UPDATE: every insert that references a user takes KEY SHARE on it, and would deadlock with it.
+_LOCK = sa.text("""
     SELECT id::text, token_version, status = 'active', total_score, status = 'erased' FROM users
     WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE
-"""
-# Never FOR UPDATE: every insert that references a user takes KEY SHARE on it, and would deadlock with it.
-_LOCK_WAITING, _LOCK_SKIPPING = sa.text(_LOCK), sa.text(_LOCK + " SKIP LOCKED")
+""")
 
 
-def lock(conn: sa.Connection, user_ids: Collection[UserId], *, skip_locked: bool = False) -> dict[UserId, LockedUser]:
-    """Lock users in the order of their ids; with `skip_locked`, only those that nobody else holds."""
-    rows = conn.execute(_LOCK_SKIPPING if skip_locked else _LOCK_WAITING, {"ids": list(user_ids)})
+def lock(conn: sa.Connection, user_ids: Collection[UserId]) -> dict[UserId, LockedUser]:
+    """Lock users in the order of their ids."""
+    rows = conn.execute(_LOCK, {"ids": list(user_ids)})
     return {user_id: LockedUser(*rest) for user_id, *rest in rows}
 
 

@@ -102,8 +102,8 @@ def _lock_action(conn: sa.Connection, action_id: ActionId, *, allowed: tuple[str
     if found is None:
         raise NotFound("There is no such action.")
     user = _lock_user(conn, found.user_id)
-    _, locked = actions.lock(conn, [action_id])
-    action = locked[action_id]
+    action = actions.lock(conn, action_id)
+    assert action is not None
     if action.settlement not in allowed:
         state = action.settlement if action.status == "completed" else action.status
         raise WrongState(f"The action is {state}; it must be {' or '.join(allowed)}.", action=action)

@@ -17,7 +17,7 @@ from app.domain.errors import DatabaseUnavailable
 from db import engine as engines
 from db.embedded import Postgres
 from db.engine import Bounds
-from db.transaction import OutcomeUnknown, TimedOut, committed, in_statement, in_transaction
+from db.transaction import OutcomeUnknown, TimedOut, committed, in_statement, in_transaction, note_transaction_id
 from tests.service import Stores, eventually
 
 QUICK = Bounds(lock=0.25, statement=0.5, answer=0.7, checkout=0.25, idle_in_transaction=5)
@@ -227,6 +227,19 @@ def test_an_error_of_the_work_is_raised_as_it_is_and_nothing_is_done_twice(
     assert in_transaction(database, pid_of)  # the connection is fine
 
 
+def test_an_error_of_the_first_statement_leaves_no_transaction_behind(
+    notes: Stores, database: sa.Engine, text: str
+) -> None:
+    with pytest.raises(sa.exc.ProgrammingError):
+        in_transaction(database, lambda conn: conn.execute(sa.text("SELECT nothing")))
+    pid = in_transaction(database, pid_of)
+    assert notes.value("SELECT state FROM pg_stat_activity WHERE pid = :pid", pid=pid) == "idle"
+    with database.connect() as conn:  # nor a connection that commits by itself
+        assert pid_of(conn) == pid
+        write(conn, text)
+    assert written(notes, text) == 0
+
+
 def test_an_error_that_is_not_the_databases_rolls_back(notes: Stores, database: sa.Engine, text: str) -> None:
     def work(conn: sa.Connection) -> None:
         write(conn, text)
@@ -325,13 +338,14 @@ def test_a_serialization_failure_means_once_more(notes: Stores, database: sa.Eng
     seen = []
 
     def work(conn: sa.Connection) -> None:
+        conn.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         seen.append(conn.execute(sa.text("SELECT number FROM counters WHERE id = 1")).scalar_one())
         if len(seen) == 1:
             with notes.engine.begin() as other:
                 other.execute(sa.text("UPDATE counters SET number = number + 10 WHERE id = 1"))
         conn.execute(sa.text("UPDATE counters SET number = :number WHERE id = 1"), {"number": seen[-1] + 1})
 
-    in_transaction(database.execution_options(isolation_level="REPEATABLE READ"), work)
+    in_transaction(database, work)
     assert seen == [before, before + 10]
     assert notes.value("SELECT number FROM counters WHERE id = 1") == before + 11
 
@@ -476,12 +490,17 @@ def port_of(notes: Stores) -> int:
     return port
 
 
+@pytest.mark.parametrize("noted", [False, True])
 @pytest.mark.parametrize(("cut", "tries"), [("before", 2), ("after", 1)])
-def test_a_commit_whose_connection_is_lost_applies_once(cut: str, tries: int, notes: Stores, text: str) -> None:
+def test_a_commit_whose_connection_is_lost_applies_once(
+    cut: str, tries: int, noted: bool, notes: Stores, text: str
+) -> None:
     begun = []
 
     def work(conn: sa.Connection) -> int:
         begun.append(1)
+        if noted:
+            note_transaction_id(conn, conn.execute(sa.text("SELECT pg_current_xact_id()::text")).scalar_one())
         write(conn, text)
         return len(begun)
 
