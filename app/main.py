@@ -155,11 +155,11 @@ def route(path: str, **endpoints: Endpoint) -> Route:
 
 
 ROUTES: list[BaseRoute] = [
+    route("/users/{user_id}/actions", GET=actions.list_own, POST=actions.create),
+    route("/users/{user_id}/actions/{action_id}", GET=actions.show, PUT=actions.end),
     route("/top-scores", GET=scores.top_scores),
     route("/users/{user_id}", GET=users.show, DELETE=person.erase),
     route("/users/{user_id}/password", POST=person.change_password),
-    route("/users/{user_id}/actions", GET=actions.list_own, POST=actions.create),
-    route("/users/{user_id}/actions/{action_id}", GET=actions.show, PUT=actions.end),
     route("/action-types", GET=scores.action_types),
     route("/auth/register", POST=auth.register),
     route("/auth/login", POST=auth.login),
