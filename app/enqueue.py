@@ -6,12 +6,13 @@ Losing one costs seconds, never a score: the sweep settles what no message reach
 import logging
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from celery import Celery
 
 from app.batching import Batcher
 from app.domain.ids import ActionId
-from config import queues
+from config import queues, tracing
 from db import redis
 
 log = logging.getLogger("scoreboard.enqueue")
@@ -24,6 +25,14 @@ MANY, GATHER_MANY = 50, 0.05
 
 LONGEST_QUEUE = 2000
 """Messages that may wait: without a worker, who alone clears void ones, they would come to fill Redis."""
+
+
+class Completed(NamedTuple):
+    """A completed action, the id of the request that completed it, and its span if it is traced."""
+
+    action_id: ActionId
+    request_id: str
+    span: str | None
 
 
 class Enqueuer:
@@ -41,19 +50,28 @@ class Enqueuer:
         )
         self._broker = redis.connect(broker_url, timeout=1)
         self._reachable = True
-        self._batcher: Batcher[ActionId, None] = Batcher("enqueue", self._send, lanes=1, limit=queues.BATCH)
+        self._batcher: Batcher[Completed, None] = Batcher("enqueue", self._send, lanes=1, limit=queues.BATCH)
 
-    def completed(self, action_id: ActionId) -> None:
+    def completed(self, action_id: ActionId, request_id: str) -> None:
         """Have an action settled soon. Never waits, never fails."""
-        if not self._batcher.offer(action_id):
+        if not self._batcher.offer(Completed(action_id, request_id, tracing.carried())):
             log.warning("the queue's queue is full, action %s is left to the sweep", action_id)
 
-    def _send(self, action_ids: Sequence[ActionId]) -> list[None]:
+    def _send(self, batch: Sequence[Completed]) -> list[None]:
         try:
             if self._broker.llen(queues.SETTLE_QUEUE) > LONGEST_QUEUE:
                 raise OverflowError("the queue is full")
             self._celery.send_task(
-                queues.SETTLE, args=[list(action_ids)], expires=queues.SETTLE_EXPIRES, retry=False, ignore_result=True
+                queues.SETTLE,
+                args=[[it.action_id for it in batch]],
+                # Beside the arguments: the workers of another version get along without them.
+                headers={
+                    queues.REQUESTS: [it.request_id for it in batch],
+                    queues.SPANS: [it.span for it in batch if it.span],
+                },
+                expires=queues.SETTLE_EXPIRES,
+                retry=False,
+                ignore_result=True,
             )
         except Exception as error:  # whatever kombu or Redis raise: the completion is committed, and the sweep comes
             if self._reachable:
@@ -61,8 +79,8 @@ class Enqueuer:
             self._reachable = False
         else:
             self._reachable = True
-        time.sleep(GATHER if len(action_ids) < MANY else GATHER_MANY)
-        return [None] * len(action_ids)
+        time.sleep(GATHER if len(batch) < MANY else GATHER_MANY)
+        return [None] * len(batch)
 
     def close(self) -> None:
         self._batcher.close()

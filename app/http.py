@@ -22,7 +22,7 @@ from app.domain.errors import (
     UnsupportedMediaType,
 )
 from app.domain.ids import new_id
-from config import logs, metrics
+from config import logs, metrics, tracing
 
 log = logging.getLogger("scoreboard.http")
 
@@ -221,11 +221,14 @@ class Edge:
             answer.headers["connection"] = "close"
             await answer(scope, receive, send_with_headers)
             return
-        try:
+        if scope["type"] != "http":
             await self.app(scope, receive, send_with_headers)
-        finally:
-            if scope["type"] == "http":
-                _observe(scope, status, time.perf_counter() - began)
+            return
+        with tracing.request(scope["headers"], request_id):
+            try:
+                await self.app(scope, receive, send_with_headers)
+            finally:
+                _observe(scope, status or 500, time.perf_counter() - began)
 
 
 @lru_cache(maxsize=1000)
@@ -237,7 +240,8 @@ def _histogram(route: str, method: str, status: int) -> Any:
 def _observe(scope: Scope, status: int, seconds: float) -> None:
     route = getattr(scope.get("route"), "path", "unknown")
     method = scope["method"] if scope["method"] in _METHODS else "other"
-    _histogram(route, method, status or 500).observe(seconds)
+    _histogram(route, method, status).observe(seconds)
+    tracing.answered(method, route, status)
 
 
 def _look_at(headers: list[tuple[bytes, bytes]]) -> tuple[str, bool]:

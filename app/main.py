@@ -31,7 +31,7 @@ from app.sessions import Sessions
 from app.single_flight import SingleFlight
 from app.threads import Threads
 from app.web import Web, run_ends, run_starts
-from config import rules
+from config import rules, tracing
 from config.settings import Settings
 from db import engine, redis
 from db.redis import Publisher
@@ -61,6 +61,7 @@ def create_app(settings: Settings) -> ASGIApp:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             close(web)
+            await asyncio.to_thread(tracing.shut_down)
 
     app = Starlette(routes=ROUTES, exception_handlers=EXCEPTION_HANDLERS, lifespan=lifespan)
     app.router.redirect_slashes = False  # it would redirect to a host that the client names, and drop the answer's form

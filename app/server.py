@@ -13,7 +13,7 @@ from uvicorn.supervisors import Multiprocess
 from app import http_protocol, websockets
 from app.domain import fraud, scoring
 from app.main import create_app
-from config import logs, rules, settings
+from config import logs, rules, settings, tracing
 
 SWITCH_INTERVAL = 0.0005
 """Seconds for which one thread may hold the interpreter: the default holds threads at the database back."""
@@ -30,6 +30,7 @@ def application() -> ASGIApp:
     gc.set_threshold(*GC_THRESHOLDS)
     config = settings.load_or_exit()
     logs.set_up(config.log_level, json=config.production)
+    tracing.set_up("web", config.traces_endpoint)
     return create_app(config)
 
 

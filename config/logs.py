@@ -3,8 +3,11 @@
 An event is a log line whose message is a constant name; everything else about it is a keyword field.
 """
 
+import contextlib
 import logging
 import re
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,6 +54,28 @@ def event(logger: logging.Logger, name: str, /, level: int = logging.INFO, **fie
         logger.log(level, name, extra={"fields": fields})
 
 
+_on_behalf_of: ContextVar[Mapping[str, str] | None] = ContextVar("on_behalf_of", default=None)
+
+
+@contextlib.contextmanager
+def on_behalf_of(requests: Mapping[str, str]) -> Iterator[None]:
+    """Have each line name the request whose work it is about: `requests` by the ids of their actions."""
+    token = _on_behalf_of.set(requests)
+    try:
+        yield
+    finally:
+        _on_behalf_of.reset(token)
+
+
+def _request_ids(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the request of a line about one action, or else all that it was written on behalf of."""
+    requests = _on_behalf_of.get()
+    if not requests or "requestId" in fields:
+        return {}
+    own = requests.get(fields.get("actionId", ""))
+    return {"requestId": own} if own else {"requestIds": list(requests.values())}
+
+
 def _without_tokens(record: logging.LogRecord) -> bool:
     # uvicorn logs the path with its query when a WebSocket opens, and that may be /ws?token=...
     try:
@@ -86,7 +111,8 @@ class _JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
-            **getattr(record, "fields", {}),
+            **(fields := getattr(record, "fields", {})),
+            **_request_ids(fields),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

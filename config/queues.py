@@ -4,6 +4,9 @@ SETTLE = "scoreboard.settle"
 SWEEP = "scoreboard.sweep"
 AUDIT = "scoreboard.audit"
 
+REQUESTS, SPANS = "scoreboardRequests", "scoreboardSpans"
+"""Headers of a settle message: the ids of the requests that completed its actions, in their order, and their spans."""
+
 SETTLE_QUEUE = "settle"
 SWEEP_QUEUE = "sweep"
 

@@ -64,6 +64,7 @@ class Settings:
     worker_metrics_port: int
     metrics_token: str | None
     flower_basic_auth: str | None
+    traces_endpoint: str | None
 
 
 class SettingsError(Exception):
@@ -143,6 +144,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         worker_metrics_port=env.get("WORKER_METRICS_PORT", values.integer(0, 65_535), 9091),
         metrics_token=env.get("METRICS_TOKEN", values.text, None),
         flower_basic_auth=env.get("FLOWER_BASIC_AUTH", values.user_and_password, None),
+        traces_endpoint=env.get("OTEL_EXPORTER_OTLP_ENDPOINT", values.http_url, None),
     )
     for name in ("DATABASE_URL", "REDIS_URL"):
         if not environ.get(name, "").strip():

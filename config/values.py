@@ -127,6 +127,18 @@ def origin(text: str) -> str:
     return found
 
 
+def http_url(text: str) -> str:
+    """Take the address of a service."""
+    try:
+        parts = urlsplit(text)
+        whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole or any(it.isspace() for it in text) or parts.query or parts.fragment:
+        raise ValueError("must be an address such as http://collector:4318")
+    return text
+
+
 def network(text: str) -> Network:
     """Take a network, or a single address."""
     return ipaddress.ip_network(text, strict=False)

@@ -1,14 +1,19 @@
 """The settle task: one message for many completed actions."""
 
+from typing import Any
+
 from celery import shared_task
 
 from app.board import settling
 from app.domain.ids import ActionId
-from config import queues
+from config import logs, queues, tracing
 from tasks.resources import desk
 
 
-@shared_task(name=queues.SETTLE)
-def settle(action_ids: list[ActionId]) -> None:
+@shared_task(name=queues.SETTLE, bind=True)
+def settle(self: Any, action_ids: list[ActionId]) -> None:
     """Settle actions and publish the board."""
-    settling.settle_now(desk(), action_ids)
+    requests = self.request.get(queues.REQUESTS) or ()
+    spans = self.request.get(queues.SPANS) or ()
+    with logs.on_behalf_of(dict(zip(action_ids, requests, strict=False))), tracing.task("settle", spans):
+        settling.settle_now(desk(), action_ids)

@@ -23,7 +23,7 @@ from celery.signals import (
 from kombu import Exchange, Queue
 
 from app.domain import fraud, scoring
-from config import logs, queues, rules, settings
+from config import logs, queues, rules, settings, tracing
 from tasks import resources
 from workers import metrics
 from workers.broker import PatientConnection
@@ -124,6 +124,7 @@ def set_up_process(**_: Any) -> None:
     # A SIGTERM to the whole group must still let the parent drain this child.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.setswitchinterval(0.001)
+    tracing.set_up("worker", config.traces_endpoint)
     gc.freeze()  # what was imported lives for ever
 
 
@@ -142,3 +143,4 @@ def lift_limit(**_: Any) -> None:
 @worker_process_shutdown.connect
 def close_process(**_: Any) -> None:
     resources.close()
+    tracing.shut_down()

@@ -18,7 +18,7 @@ from app.board.vetting import Vetting, suspend_whom_due
 from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import ALL_TIME, ActionId
 from app.domain.scoring import ScoringRules
-from config import logs, metrics, queues
+from config import logs, metrics, queues, tracing
 from db import actions
 from db.redis import WORKER_SEEN_KEY, WORKER_SEEN_TTL, Publisher
 from db.transaction import TimedOut, in_statement, in_transaction, pgcode
@@ -61,7 +61,8 @@ def settle_now(desk: Desk, action_ids: Sequence[ActionId]) -> None:
         except Exception:
             log.exception("settling %d actions failed, they are left to the sweep", len(batch))
     try:
-        publish(desk.engine, desk.publisher, ALL_TIME)
+        with tracing.step("publish"):
+            publish(desk.engine, desk.publisher, ALL_TIME)
     except DatabaseUnavailable as error:
         log.warning("publishing is left to the sweep: %s", error)
 

@@ -143,7 +143,7 @@ async def end(request: Request) -> Response:
         )
         raise
     if isinstance(action, CompletedAction):
-        web.enqueuer.completed(action.action_id)
+        web.enqueuer.completed(action.action_id, request.scope["request_id"])
         web.board.push_latency.completed(user_id)
         metrics.action_completed.inc()
         _log_completed(request, action)

@@ -44,6 +44,24 @@ def test_json_has_time_level_logger_event_and_the_fields(capsys: pytest.CaptureF
     }
 
 
+def test_a_line_names_the_requests_that_it_was_written_on_behalf_of(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("INFO", json=True)
+    with logs.on_behalf_of({"a": "first", "b": "second"}):
+        logs.event(log, logs.FRAUD_HELD, actionId="b")
+        logs.event(log, logs.SCORE_UPDATED, cleared=1)
+        logs.event(log, logs.ACTION_EXPIRED, actionId="c", requestId="own")
+        log.error("it failed")
+    log.error("nobody asked")
+    found = [(line.get("requestId"), line.get("requestIds")) for line in map(json.loads, lines(capsys))]
+    assert found == [
+        ("second", None),
+        (None, ["first", "second"]),
+        ("own", None),
+        (None, ["first", "second"]),
+        (None, None),
+    ]
+
+
 def test_json_is_one_line_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up("INFO", json=True)
     logs.event(log, logs.ACTION_CREATED, text='two\nlines, "quotes" and \u2028', thing=object(), nan=float("nan"))

@@ -69,6 +69,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "worker_metrics_port": 9091,
         "metrics_token": None,
         "flower_basic_auth": None,
+        "traces_endpoint": None,
     }
 
 
@@ -145,6 +146,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("WORKER_METRICS_PORT", "0", "worker_metrics_port", 0),
     ("METRICS_TOKEN", "a token", "metrics_token", "a token"),
     ("FLOWER_BASIC_AUTH", "user:pass:word", "flower_basic_auth", "user:pass:word"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318", "traces_endpoint", "https://collector:4318"),
 ]
 GOOD_NAMES = {name for name, *_ in GOOD}
 
@@ -238,6 +240,10 @@ BAD: list[tuple[str, str]] = [
     *(("FLOWER_PORT", text) for text in ("0", "65536")),
     *(("WORKER_METRICS_PORT", text) for text in ("-1", "65536")),
     *(("FLOWER_BASIC_AUTH", text) for text in ("user", "user:", ":password")),
+    *(
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", text)
+        for text in ("collector:4318", "grpc://c:4317", "http://", "http://c:x", "http://c?a=b")
+    ),
 ]
 
 
@@ -339,4 +345,4 @@ def test_every_variable_of_the_contract_is_tried_here() -> None:
     named = {name for row in rows for name in row.replace("`", "").replace(",", " ").split()}
     rates = {name for name in named if name.startswith(("RATE_LIMIT_", "_"))}
     assert {name.removeprefix("RATE_LIMIT").removeprefix("_") for name in rates} == set(RATES)
-    assert named - rates == GOOD_NAMES
+    assert named - rates | {"OTEL_EXPORTER_OTLP_ENDPOINT"} == GOOD_NAMES  # of section 9
