@@ -39,6 +39,8 @@ def document(version: str) -> dict[str, Any]:
     by_type = {id(type_): schema for type_, schema in zip([*types, Problem], schemas, strict=True)}
     # An action that has ended goes along with the conflict that says so.
     components["Problem"]["properties"]["action"] = {"$ref": _REF.format(name="Action")}
+    # Either its fields' way or the older one.
+    components["EndBody"]["oneOf"] = [{"required": ["status"]}, {"required": ["started"]}]
     paths: dict[str, dict[str, Any]] = {}
     for (path, method), operation in OPERATIONS.items():
         described = paths.setdefault(public(path), {})

@@ -2,8 +2,11 @@
 
 import re
 
-_USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{2,31}")
-_EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]{1,64}@[^\s@\x00-\x1f\x7f]{1,189}")
+USERNAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{2,31}"
+EMAIL = r"[^\s@\x00-\x1f\x7f]{1,64}@[^\s@\x00-\x1f\x7f]{1,189}"
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
+
+_USERNAME, _EMAIL = re.compile(USERNAME), re.compile(EMAIL)
 
 
 class InvalidUser(ValueError):
@@ -29,5 +32,5 @@ def check_password(password: str, field: str = "password") -> None:
     Raises:
         InvalidUser: naming the field and its rule.
     """
-    if not 8 <= len(password) <= 128:
-        raise InvalidUser(f"{field}: 8 to 128 characters.")
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise InvalidUser(f"{field}: {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")

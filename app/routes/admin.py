@@ -41,7 +41,7 @@ class MayHaveReason(msgspec.Struct, forbid_unknown_fields=True):
 class Adjustment(msgspec.Struct, forbid_unknown_fields=True):
     """Points to give, or to take when negative."""
 
-    points: Annotated[int, msgspec.Meta(ge=-1_000_000_000, le=1_000_000_000)]
+    points: Annotated[int, msgspec.Meta(ge=-1_000_000_000, le=1_000_000_000, extra_json_schema={"not": {"const": 0}})]
     reason: Reason
 
 
@@ -97,10 +97,17 @@ async def list_users(request: Request) -> Response:
 async def suspend(request: Request) -> Response:
     """POST /admin/users/:id/suspend"""
     web, claims = await operator(request)
+    _another(request, claims)
     body = await read_json(request, WithReason)
     return await _user_changed(
         request, web, claims, lambda conn, user_id: correct.suspend(conn, user_id, actor=claims.sub, reason=body.reason)
     )
+
+
+def _another(request: Request, claims: Claims) -> None:
+    """Refuse what nobody could undo: the last operator would be gone."""
+    if _path_id(request) == claims.sub:
+        raise correct.WrongState("Only another operator can do this to you.")
 
 
 async def reinstate(request: Request) -> Response:
@@ -132,6 +139,7 @@ async def adjust(request: Request) -> Response:
 async def erase(request: Request) -> Response:
     """POST /admin/users/:id/erase"""
     web, claims = await operator(request)
+    _another(request, claims)
     body = await read_json(request, WithReason)
 
     def work(conn: sa.Connection, user_id: UserId) -> None:

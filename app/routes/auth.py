@@ -21,7 +21,7 @@ from app.domain.errors import (
     WrongCredentials,
 )
 from app.domain.ids import UserId, new_id
-from app.domain.users import InvalidUser, check_user
+from app.domain.users import EMAIL, LONGEST_PASSWORD, SHORTEST_PASSWORD, USERNAME, InvalidUser, check_user
 from app.http import JSON, read_json
 from app.passwords import hash_password, verify_password
 from app.web import Web, web_of, writer
@@ -31,13 +31,27 @@ from db.transaction import in_transaction
 
 Text = Annotated[str, msgspec.Meta(max_length=256)]
 
+# These only describe: what is wrong is told in words by app.domain.users.
+Username = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^{USERNAME}$"})]
+Email = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^{EMAIL}$"})]
+NewPassword = Annotated[
+    str,
+    msgspec.Meta(
+        extra_json_schema={
+            "minLength": SHORTEST_PASSWORD,
+            "maxLength": LONGEST_PASSWORD,
+            "format": "password",
+        }
+    ),
+]
+
 
 class RegisterBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a registration."""
 
-    username: str
-    email: str
-    password: str
+    username: Username
+    email: Email
+    password: NewPassword
 
 
 class LoginBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -16,7 +16,7 @@ from app.domain.ids import ALL_TIME
 from app.domain.users import InvalidUser, check_password
 from app.http import read_json
 from app.passwords import hash_password, verify_password
-from app.routes.auth import Text, token_answer
+from app.routes.auth import NewPassword, Text, token_answer
 from app.web import Web, path_user, web_of, writer
 from config import logs
 from db import audit_events, persons
@@ -27,7 +27,7 @@ class PasswordBody(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     """The body of a change of password."""
 
     current_password: Text
-    new_password: str
+    new_password: NewPassword
 
 
 class EraseBody(msgspec.Struct, forbid_unknown_fields=True):

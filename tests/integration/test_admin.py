@@ -11,7 +11,7 @@ from app.board import settle
 from app.domain.ids import ActionId, new_id
 from db.transaction import in_transaction
 from tests.board import VETTING
-from tests.service import Player, Process, Service, Stores, eventually, message, socket_of, unique
+from tests.service import Player, Process, Service, Stores, eventually, message, problem, socket_of, unique
 
 
 @pytest.fixture
@@ -123,6 +123,13 @@ def test_a_reversed_action_leaves_the_board_at_once(operator: Player, alice: Pla
     assert alice.http.get(f"/users/{alice.user_id}").json()["totalScore"] == 0
     eventually(lambda: alice.user_id not in shown(operator), within=2, what="the board without the points")
     assert operator.http.post(f"/admin/actions/{new_id()}/reverse", json={"reason": "x"}).status_code == 404
+
+
+@pytest.mark.parametrize("change", ["suspend", "erase"])
+def test_an_operator_does_not_end_itself(operator: Player, change: str) -> None:
+    answer = operator.http.post(f"/admin/users/{operator.user_id}/{change}", json={"reason": "a slip of the hand"})
+    problem(answer, 409, "wrong-state")
+    assert operator.http.get("/admin/flags").status_code == 200
 
 
 def test_a_suspended_player_is_out_at_once_and_back_when_reinstated(
