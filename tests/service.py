@@ -137,7 +137,7 @@ class Service:
         """Start a web process on a free port, rate limits off unless given, and wait until it is healthy."""
         port = port or free_port()
         environment = self.stores.environment(**{**NO_LIMITS, "PORT": str(port), **env})
-        process = self._start("web", [sys.executable, "-m", "app"], environment, port)
+        process = self.start("web", [sys.executable, "-m", "app"], environment, port)
         if wait:
             eventually(lambda: _healthy(process), within=20, what=f"a healthy web process ({process.log})")
         return process
@@ -157,15 +157,16 @@ class Service:
             "-n",
             name,
         ]
-        process = self._start("worker", command, self.stores.environment(**{"WORKER_METRICS_PORT": "0", **env}))
+        process = self.start("worker", command, self.stores.environment(**{"WORKER_METRICS_PORT": "0", **env}))
         eventually(lambda: "ready." in process.output(), within=20, what=f"a ready worker ({process.log})")
         return process
 
     def beat(self, **env: str) -> Process:
         """Start the scheduler."""
-        return self._start("beat", ["celery", "-A", "workers.app", "beat"], self.stores.environment(**env))
+        return self.start("beat", ["celery", "-A", "workers.app", "beat"], self.stores.environment(**env))
 
-    def _start(self, name: str, command: list[str], env: Mapping[str, str], port: int = 0) -> Process:
+    def start(self, name: str, command: list[str], env: Mapping[str, str], port: int = 0) -> Process:
+        """Start any process."""
         log = self.logs / f"{len(self.processes):02}-{name}.log"
         with log.open("wb") as output:
             popen = subprocess.Popen(

@@ -4,10 +4,11 @@ import { showPanel, signIn, switchForm } from "./account.js";
 import { announce } from "./announcer.js";
 import { redraw, show, shown } from "./board.js";
 import { $ } from "./elements.js";
+import { forgetHistory, loadHistory, loadOlder } from "./history.js";
 import { goLive, leaveLive, onBoard, poll } from "./live.js";
 import { attend, say } from "./messages.js";
 import { cancel, complete, resume, showAction, start } from "./play.js";
-import { forgetProfile, loadProfile, loadProfileSoon, showProfile } from "./profile.js";
+import { forgetProfile, loadProfile, loadProfileSoon, onProfile, showProfile } from "./profile.js";
 import { logOut, onEnd, renewIfDue, restore, session } from "./session.js";
 import { loadTypes } from "./types.js";
 
@@ -37,6 +38,7 @@ function leave(message) {
   showPanel();
   showAction(null);
   forgetProfile();
+  forgetHistory();
   redraw();
   say($("guest-message"), message);
   poll();
@@ -63,6 +65,8 @@ onSubmit("start", "player-message", start);
 onClick("complete", "player-message", complete);
 onClick("cancel", "player-message", cancel);
 onClick("sign-out", "player-message", logOut);
+onClick("older", "player-message", loadOlder);
+$("history").addEventListener("toggle", loadHistory);
 $("switch").addEventListener("click", switchForm);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
@@ -72,6 +76,7 @@ document.addEventListener("visibilitychange", () => {
 });
 addEventListener("online", poll);
 
+onProfile(loadHistory);
 onBoard(takeBoard);
 onEnd(leave);
 restore();

@@ -11,8 +11,14 @@ const SOON_MS = 200;
 
 /** @type {{username?: string, totalScore?: number, score?: number, rank?: number | null} | null} */
 let profile = null;
+let loaded = () => {};
 let timer;
 let askedAt = -EVERY_MS;
+
+/** Sets what to do after the server was asked. */
+export function onProfile(callback) {
+  loaded = callback;
+}
 
 /** Asks the server after a change that may concern us. */
 export function loadProfileSoon() {
@@ -30,6 +36,7 @@ export async function loadProfile() {
   profile = data;
   rename(data.username);
   showProfile();
+  loaded();
 }
 
 /** Takes over the total that a completed action was answered with. */

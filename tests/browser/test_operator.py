@@ -154,7 +154,7 @@ def test_a_player_is_turned_away(windows: Windows, web: Process, player: Player)
 
 def test_the_service_goes_away_and_comes_back(windows: Windows, service: Service, operator: Player) -> None:
     web = service.web()
-    windows.provoke("/admin/stats")
+    windows.provoke("/admin/")
     page = windows.open(f"{web.url}/operator")
     sign_in(page, operator.username)
     expect(connection(page)).to_have_text("Live")

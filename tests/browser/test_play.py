@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.windows import Windows, connection, guest_message, heading, message, sign_in
-from tests.service import PASSWORD, Player, Process, Service, unique
+from tests.service import PASSWORD, Player, Process, Service, Stores, unique
 
 
 @pytest.fixture
@@ -81,6 +81,35 @@ def test_a_fraud_rule_that_refuses_is_explained(windows: Windows, web: Process, 
     page.get_by_role("button", name="Complete").click()
     expect(message(page)).to_contain_text("Not counted: that was against the rules.")
     expect(page.locator("#running")).to_be_visible()
+
+
+def test_the_own_actions_are_listed_with_what_became_of_them(
+    windows: Windows, web: Process, alice: Player, stores: Stores
+) -> None:
+    for _ in range(12):
+        alice.score()
+    held, cancelled = alice.started(), alice.started()
+    alice.end(held)
+    alice.end(cancelled, "cancelled")
+    stores.execute("UPDATE actions SET settlement = 'cleared', settled_at = now() WHERE settlement = 'pending'")
+    stores.execute("UPDATE actions SET settlement = 'held' WHERE id = :id", id=held)
+    page = windows.open(web.url)
+    sign_in(page, alice.username)
+    page.get_by_text("Your actions").click()
+    rows = page.locator("#actions li")
+    expect(rows).to_have_count(10)
+    expect(rows.nth(0)).to_contain_text("Cancelled")
+    expect(rows.nth(1)).to_contain_text("Held for review")
+    expect(rows.nth(2)).to_contain_text("+10")
+    page.get_by_role("button", name="Show older ones").click()
+    expect(rows).to_have_count(14)
+    expect(page.get_by_role("button", name="Show older ones")).to_be_hidden()
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Complete").click()
+    expect(rows).to_have_count(15)  # the older ones stay
+    expect(rows.nth(0)).to_contain_text("Being checked")
+    page.get_by_role("button", name="Sign out").click()
+    expect(rows).to_have_count(0)
 
 
 def test_a_rate_limit_counts_down_until_one_may_try_again(windows: Windows, service: Service, alice: Player) -> None:

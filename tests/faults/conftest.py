@@ -15,10 +15,10 @@ _healed: defaultdict[str, list[float]] = defaultdict(list)
 class TrustingService(Service):
     """Holds nothing back: the load of these tests is what a cheat would do."""
 
-    def _start(self, name: str, command: list[str], env: Mapping[str, str], port: int = 0) -> Process:
+    def start(self, name: str, command: list[str], env: Mapping[str, str], port: int = 0) -> Process:
         rules = self.logs / "fraud.toml"
         rules.touch()
-        return super()._start(name, command, {"FRAUD_FILE": str(rules), **env}, port)
+        return super().start(name, command, {"FRAUD_FILE": str(rules), **env}, port)
 
     def deadly_worker(self) -> Process:
         """Start a worker that some players' actions can hang or kill."""
@@ -26,7 +26,7 @@ class TrustingService(Service):
         command += ["--without-gossip", "--without-mingle", "-n", f"deadly{len(self.processes)}@%h"]
         port = free_port()
         env = self.stores.environment(WORKER_METRICS_PORT=str(port))
-        process = self._start("deadly-worker", command, env, port)
+        process = self.start("deadly-worker", command, env, port)
         eventually(lambda: "ready." in process.output(), within=20, what=f"a ready worker ({process.log})")
         return process
 

@@ -1,0 +1,76 @@
+/** The own actions, newest first, and what became of each. */
+
+import { call } from "./api.js";
+import { $, copyOf } from "./elements.js";
+import { grouped } from "./numbers.js";
+import { session } from "./session.js";
+
+/** @typedef {import("./play.js").Action} Action */
+
+const PAGE = 10;
+const OUTCOMES = {
+  started: ["Open", ""],
+  cancelled: ["Cancelled", ""],
+  pending: ["Being checked", ""],
+  held: ["Held for review", "held"],
+  reversed: ["Taken back", "held"],
+};
+const when = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+
+/** @type {Action[]} */
+let actions = [];
+/** @type {string | null} */
+let cursor = null; // of the page after the last one shown
+
+/** Asks for the newest, if the list is open; older ones that are shown stay. */
+export async function loadHistory() {
+  if (!session || !$("history").open) return;
+  const page = await ask(null);
+  if (!page) return;
+  const last = page.items.at(-1)?.actionId ?? "";
+  const older = page.nextCursor ? actions.filter((action) => action.actionId < last) : []; // ids begin with their time
+  if (!older.length) cursor = page.nextCursor;
+  write([...page.items, ...older]);
+}
+
+/** Asks for those before the last one shown. */
+export async function loadOlder() {
+  const page = await ask(cursor);
+  if (!page) return;
+  cursor = page.nextCursor;
+  write([...actions, ...page.items]);
+}
+
+export function forgetHistory() {
+  cursor = null;
+  $("history").open = false;
+  write([]);
+}
+
+/** The list stands by itself: when this fails, the next change asks again. */
+async function ask(before) {
+  const { userId } = session;
+  const after = before ? `&cursor=${before}` : "";
+  const { data } = await call("GET", `/users/${userId}/actions?limit=${PAGE}${after}`).catch(() => ({ data: null }));
+  return session?.userId === userId ? data : null;
+}
+
+function write(next) {
+  actions = next;
+  $("actions").replaceChildren(...actions.map(item));
+  $("no-actions").hidden = actions.length > 0;
+  $("older").hidden = !cursor;
+}
+
+function item({ type, status, settlement, score, startAt }) {
+  const row = copyOf("action");
+  const [text, tone] = OUTCOMES[settlement ?? status] ?? [`+${grouped(score ?? 0)}`, "good"];
+  row.querySelector(".action-type").textContent = type;
+  const time = row.querySelector("time");
+  time.dateTime = startAt;
+  time.textContent = when.format(new Date(startAt));
+  const outcome = row.querySelector(".action-outcome");
+  outcome.textContent = text;
+  outcome.dataset.tone = tone;
+  return row;
+}
