@@ -21,6 +21,7 @@ from bin.service import Console, Service, environment, shell
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = {"PORT": 8000, "FLOWER_PORT": 5555, "WORKER_METRICS_PORT": 9091}
 DEMO = "python -m app.cli demo"
+SIMULATION = "python -m bin.simulation"
 
 
 def read_procfile(path: Path) -> dict[str, str]:
@@ -124,8 +125,12 @@ def stop_event() -> asyncio.Event:
     return stop
 
 
-async def run(processes: Mapping[str, str], demo: bool, grace: float) -> int:
+async def run(processes: Mapping[str, str], demo: bool, simulate: bool, grace: float) -> int:
     """Run everything until a signal comes.
+
+    Args:
+        demo: make the demo players first.
+        simulate: have players play as well.
 
     Returns: an exit code; 0 for an orderly stop.
     """
@@ -134,6 +139,8 @@ async def run(processes: Mapping[str, str], demo: bool, grace: float) -> int:
     lasting = {name: line for name, line in processes.items() if name != "release"}
     if demo:
         before["demo"] = DEMO
+    if simulate:
+        lasting["players"] = SIMULATION
     console = Console(names=[*before, *lasting])
     for name, line in before.items():
         code = await Service(name, line, console, stop, grace).run()
@@ -164,6 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands.add_parser("release", help="migrate").add_argument("--quiet", action="store_true")
     runs = commands.add_parser("run", help="migrate, then run everything")
     runs.add_argument("--demo", action="store_true", help="create the demo players (never in production)")
+    runs.add_argument("--simulate", action="store_true", help="have players play (never in production)")
     runs.add_argument("--grace", type=float, default=25.0, help="seconds until SIGKILL at a stop")
     args = parser.parse_args(argv)
     if args.command == "check":
@@ -171,7 +179,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     processes = read_procfile(args.procfile)
     if args.command == "release":
         return release(processes, args.quiet)
-    return asyncio.run(run(processes, args.demo and os.environ.get("APP_ENV") != "production", args.grace))
+    playground = os.environ.get("APP_ENV") != "production"
+    return asyncio.run(run(processes, args.demo and playground, args.simulate and playground, args.grace))
 
 
 if __name__ == "__main__":
