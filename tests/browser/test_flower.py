@@ -34,7 +34,7 @@ def test_tasks_can_be_read(windows: Windows, web: Process, worker: Process, flow
 
     def settled() -> bool:
         page.reload()
-        return rows.count() > 0
+        return bool(rows.count())
 
     rows = page.locator("tr", has=page.locator("td", has_text="scoreboard.settle"))
     eventually(settled, what="the task")
