@@ -20,7 +20,7 @@ log = logging.getLogger("scoreboard.enqueue")
 GATHER = 0.025
 """Seconds between two messages at least: the first goes at once, and the next one carries all that came meanwhile."""
 
-MANY, GATHER_MANY = 50, 0.05
+MANY, GATHER_MANY = 10, 0.1
 """After a message with so many, so many seconds: under load a board a blink later costs half as many messages."""
 
 LONGEST_QUEUE = 2000
