@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -34,15 +34,16 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-]
+API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"}
-_API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-_HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 T = TypeVar("T")
+
+
+def common_headers(*, production: bool) -> list[tuple[bytes, bytes]]:
+    """Give the headers that every answer has; besides, API_POLICY is every answer's that has no policy of its own."""
+    headers = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+    return [*headers, (b"strict-transport-security", b"max-age=31536000")] if production else headers
 
 
 class JSON(Response):
@@ -72,12 +73,17 @@ async def _read_body(request: Request) -> bytes:
     announced = request.headers.get("content-length", "").lstrip("0") or "0"
     if not announced.isdecimal() or len(announced) > 9 or int(announced) > LARGEST_BODY:
         raise TooLarge(f"The body is larger than {LARGEST_BODY} bytes.")
-    body = bytearray()
-    async for chunk in request.stream():  # how long it may take is bounded in app/http_protocol.py
-        body += chunk
+    body = b""
+    more = True
+    while more:  # how long it may take is bounded in app/http_protocol.py
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message["body"]
+        more = message["more_body"]
         if len(body) > LARGEST_BODY:
             raise TooLarge(f"The body is larger than {LARGEST_BODY} bytes.")
-    return bytes(body)
+    return body
 
 
 def problem(error: ScoreboardError, request_id: str) -> Response:
@@ -166,69 +172,105 @@ EXCEPTION_HANDLERS = {
 }
 
 
-Quick = Callable[[Scope], tuple[list[tuple[bytes, bytes]], bytes] | None]
+Header = tuple[bytes, bytes]
+Quick = Callable[[Scope, Mapping[bytes, bytes]], tuple[list[Header], bytes] | None]
 """Headers and body of an answer that needs nothing else, None for a request that does."""
+Direct = Callable[[Scope, Mapping[bytes, bytes]], Callable[[Request], Awaitable[Response]] | None]
+"""The endpoint of a request that is taken past the router, None for one that isn't."""
 
 
 class Edge:
-    """The outermost layer: gives each request an id, and each answer its common headers.
+    """The outermost layer: gives each request an id and counts it, and knows the ways past the router.
 
-    A route may add headers to its answer, whatever becomes of it, by appending to `scope["answer_headers"]`.
+    A route may add headers to its answer, whatever becomes of it, by appending to `scope["answer_headers"]`. What
+    every answer of HTTP has in common is added in `app.http_protocol`.
     """
 
     def __init__(self, app: ASGIApp, *, production: bool) -> None:
         self.app = app
-        self.quick: Quick | None = None
-        self.headers = [*_HEADERS, _HSTS] if production else _HEADERS
+        self.quick: Quick = lambda scope, known: None
+        self.direct: Direct = lambda scope, known: None
+        self.denial_headers = [*common_headers(production=production), API_POLICY]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        request_id, both_lengths = _look_at(scope["headers"])
+        known = dict(scope["headers"])  # of a header that came twice the last
+        given = known.get(b"x-request-id", b"")
+        request_id = given.decode() if given and _REQUEST_ID.fullmatch(given) else new_id()
         scope["request_id"] = request_id
-        answer_headers: list[tuple[bytes, bytes]] = []
-        scope["answer_headers"] = answer_headers
-        began = time.perf_counter()
-        status = 0
+        if scope["type"] == "http":
+            await self._http(scope, known, receive, send)
+        else:
+            await self._websocket(scope, receive, send)
 
-        if self.quick is not None and not both_lengths and scope["type"] == "http" and (plain := self.quick(scope)):
+    async def _http(self, scope: Scope, known: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        if _end_in_doubt(scope["headers"], known):
+            # Two servers in a row may disagree where such a request ends.
+            error = Malformed("A request has Content-Length or Transfer-Encoding, never both.")
+            answer = problem(error, scope["request_id"])
+            answer.headers.update({"x-request-id": scope["request_id"], "connection": "close"})
+            await answer(scope, receive, send)
+            return
+        request_header = (b"x-request-id", scope["request_id"].encode())
+        if plain := self.quick(scope, known):
             headers, body = plain
-            headers = [*headers, (b"x-request-id", request_id.encode()), *self.headers, _API_POLICY]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.start", "status": 200, "headers": [*headers, request_header]})
             await send({"type": "http.response.body", "body": body})
             _histogram(scope["path"], "GET", 200).observe(time.perf_counter() - began)
             return
+        status = 0
+        answer_headers: list[Header] = [request_header]
+        scope["answer_headers"] = answer_headers
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
-            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+            if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = message["headers"] = list(message["headers"])
-                headers.append((b"x-request-id", request_id.encode()))
-                headers += self.headers
-                headers += answer_headers
-                if not any(name == b"content-security-policy" for name, _ in headers):
-                    headers.append(_API_POLICY)
-            elif message["type"] == "websocket.accept":
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                message["headers"] = [*message["headers"], *answer_headers]
             await send(message)
 
-        if both_lengths and scope["type"] == "http":
-            # Two servers in a row may disagree where such a request ends.
-            error = Malformed("A request has Content-Length or Transfer-Encoding, never both.")
-            answer = problem(error, request_id)
-            answer.headers["connection"] = "close"
-            await answer(scope, receive, send_with_headers)
-            return
-        if scope["type"] != "http":
-            await self.app(scope, receive, send_with_headers)
-            return
-        with tracing.request(scope["headers"], request_id):
+        with tracing.request(scope["headers"], scope["request_id"]):
             try:
-                await self.app(scope, receive, send_with_headers)
+                if endpoint := self.direct(scope, known):
+                    await _answer(endpoint, Request(scope, receive), send_with_headers)
+                else:
+                    await self.app(scope, receive, send_with_headers)
             finally:
                 _observe(scope, status or 500, time.perf_counter() - began)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_header = (b"x-request-id", scope["request_id"].encode())
+        answer_headers: list[Header] = [request_header]
+        scope["answer_headers"] = answer_headers
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "websocket.http.response.start":
+                message["headers"] = [*message["headers"], *answer_headers, *self.denial_headers]
+            elif message["type"] == "websocket.accept":
+                message["headers"] = [*message.get("headers", ()), request_header]
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+async def _answer(endpoint: Callable[[Request], Awaitable[Response]], request: Request, send: Send) -> None:
+    """Do what Starlette's router and its exception handlers do."""
+    unexpected: Exception | None = None
+    try:
+        response = await endpoint(request)
+    except ScoreboardError as error:
+        response = await on_scoreboard_error(request, error)
+    except ClientDisconnect as error:
+        response = await on_disconnect(request, error)
+    except Exception as error:
+        response, unexpected = await on_unexpected(request, error), error
+    await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
+    await send({"type": "http.response.body", "body": response.body})
+    if unexpected is not None:
+        raise unexpected
 
 
 @lru_cache(maxsize=1000)
@@ -244,13 +286,8 @@ def _observe(scope: Scope, status: int, seconds: float) -> None:
     tracing.answered(method, route, status)
 
 
-def _look_at(headers: list[tuple[bytes, bytes]]) -> tuple[str, bool]:
-    """Give the request's id, the client's own if it is well-formed, and whether the body has two lengths."""
-    request_id = ""
-    lengths = 0
-    for name, value in headers:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            request_id = value.decode()
-        elif name in (b"content-length", b"transfer-encoding"):
-            lengths += 1
-    return request_id or new_id(), lengths > 1
+def _end_in_doubt(headers: list[Header], known: Mapping[bytes, bytes]) -> bool:
+    """Tell whether there is more than one word on where the body ends."""
+    if b"transfer-encoding" not in known and len(known) == len(headers):
+        return False
+    return sum(name in (b"content-length", b"transfer-encoding") for name, _ in headers) > 1

@@ -1,35 +1,58 @@
 """uvicorn's HTTP protocol, with bounds on a request's arrival, and problem+json for what can't be read as HTTP."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.domain.errors import Malformed
 from app.domain.ids import new_id
-from app.http import problem
+from app.http import API_POLICY, Header, common_headers, problem
 
 LARGEST_HEAD = 32 * 1024
 REQUEST_WITHIN = 15.0
 """Seconds within which a connection's first request, and each later one from its first byte on, must have arrived."""
 
+_CONTINUE = b"HTTP/1.1 100 "
+_OWN_POLICY = b"\r\ncontent-security-policy: "
+
+
+def _lines(headers: Iterable[Header]) -> bytes:
+    return b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+
+
+_API_POLICY = _lines([API_POLICY])
+
 
 class _OneWrite:
-    """A transport that sends an answer's head together with its body: in one system call and one packet."""
+    """A transport that completes an answer's head, and sends it together with its body: in one system call and packet.
 
-    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
+    uvicorn looks at each header of each answer anew; those that every answer has are added here, as ready-made bytes.
+    """
+
+    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop, common: bytes) -> None:
         self._transport = transport
         self._loop = loop
+        self._common = common
         self._head = b""
+        self._in_body = False
 
     def write(self, data: bytes) -> None:
         if self._head:
             data, self._head = self._head + data, b""
-        elif data.endswith(b"\r\n\r\n"):
-            self._head = data
-            self._loop.call_soon(self._flush)  # for an answer without a body
+        elif not self._in_body and not data.startswith(_CONTINUE):
+            self._in_body = True
+            policy = b"" if _OWN_POLICY in data else _API_POLICY
+            self._head = data[:-2] + self._common + policy + b"\r\n"
+            self._loop.call_soon(self._flush)  # for a body that takes its time
             return
         self._transport.write(data)
+
+    def answered(self) -> None:
+        """Take what is written next for the next answer's head."""
+        self._flush()
+        self._in_body = False
 
     def close(self) -> None:
         self._flush()
@@ -52,6 +75,8 @@ class _OneWrite:
 class Protocol(HttpToolsProtocol):
     """The protocol that `uvicorn.Config(http=...)` is given."""
 
+    common = _lines(common_headers(production=False))
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_head = True
@@ -59,7 +84,7 @@ class Protocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(_OneWrite(transport, self.loop))  # type: ignore[arg-type]
+        super().connection_made(_OneWrite(transport, self.loop, self.common))  # type: ignore[arg-type]
         self._bound_arrival()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -93,13 +118,18 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         super().on_headers_complete()
 
+    def on_response_complete(self) -> None:
+        transport: Any = self.transport
+        transport.answered()
+        super().on_response_complete()
+
     def send_400_response(self, msg: str) -> None:
         request_id = new_id()
         answer = problem(Malformed("The request can't be read as HTTP/1.1."), request_id)
         answer.headers["x-request-id"] = request_id
         answer.headers["connection"] = "close"
-        head = b"".join(name + b": " + value + b"\r\n" for name, value in answer.raw_headers)
-        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + bytes(answer.body))
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + _lines(answer.raw_headers) + b"\r\n")
+        self.transport.write(bytes(answer.body))
         self.transport.close()
 
     def _in_body(self) -> bool:
@@ -119,3 +149,9 @@ class Protocol(HttpToolsProtocol):
             self.send_400_response("")
         else:
             self.transport.close()
+
+
+class ProductionProtocol(Protocol):
+    """The same, for answers that went through TLS."""
+
+    common = _lines(common_headers(production=True))

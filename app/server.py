@@ -50,7 +50,7 @@ def serve() -> None:
         port=config.port,
         workers=config.web_concurrency,
         loop="uvloop",
-        http=http_protocol.Protocol,
+        http=http_protocol.ProductionProtocol if config.production else http_protocol.Protocol,
         ws=websockets.Protocol,
         ws_max_size=4096,
         ws_ping_interval=20,

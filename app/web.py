@@ -88,7 +88,8 @@ async def writer(connection: HTTPConnection) -> Claims:
     Raises:
         Unauthorized: when there is no token, or it is invalid, expired or revoked.
     """
-    web, claims = web_of(connection), _claims(connection)
+    web = web_of(connection)
+    claims = _claims(web, connection)
     await web.sessions.check_or_trust(claims, patience=FIRST_SIGHT)
     return claims
 
@@ -100,15 +101,16 @@ async def reader(connection: HTTPConnection) -> tuple[Claims, UserState]:
         Unauthorized: when there is no token, or it is invalid, expired or revoked.
         Unavailable: when the database is away and the user was not seen before.
     """
-    claims = _claims(connection)
-    return claims, await web_of(connection).sessions.check(claims)
+    web = web_of(connection)
+    claims = _claims(web, connection)
+    return claims, await web.sessions.check(claims)
 
 
-def _claims(connection: HTTPConnection) -> Claims:
+def _claims(web: Web, connection: HTTPConnection) -> Claims:
     token = bearer(connection)
     if token is None:
         raise Unauthorized("A token is needed: Authorization: Bearer <token>.")
-    return web_of(connection).tokens.verify(token)
+    return web.tokens.verify(token)
 
 
 def path_user(connection: HTTPConnection, claims: Claims) -> UserId:

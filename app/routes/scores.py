@@ -1,5 +1,7 @@
 """The board over HTTP, and the rules of scoring."""
 
+from collections.abc import Mapping
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
@@ -43,13 +45,12 @@ class QuickTopScores:
         self._update: Update | None = None
         self._headers: list[tuple[bytes, bytes]] = []
 
-    def __call__(self, scope: Scope) -> tuple[list[tuple[bytes, bytes]], bytes] | None:
+    def __call__(self, scope: Scope, known: Mapping[bytes, bytes]) -> tuple[list[tuple[bytes, bytes]], bytes] | None:
         """Give headers and body, or None when it isn't that plain."""
         if scope["path"] != "/top-scores" or scope["method"] != "GET" or scope["query_string"] or not self._open:
             return None
-        for name, _ in scope["headers"]:
-            if name in self._SPECIAL:
-                return None
+        if not self._SPECIAL.isdisjoint(known):
+            return None
         update = self._board.at_hand()
         if update is None:
             return None
