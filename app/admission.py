@@ -2,6 +2,8 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import lru_cache
 
 from starlette.types import Scope
@@ -10,7 +12,7 @@ from app.auth import Claims
 from app.batching import Batcher
 from app.client_address import client_address, limited_as
 from app.domain.errors import RateLimited
-from app.limits import Bucket, Check, Decision
+from app.limits import Bucket, Check, Decision, Policy
 from config import logs, metrics
 from config.settings import Settings
 
@@ -23,7 +25,10 @@ class Admission:
 
     def __init__(self, settings: Settings, checks: Batcher[Check, Decision]) -> None:
         self._settings = settings
-        self._rates = settings.rates
+        rates = {name: rate for name, rate in asdict(settings.rates).items() if rate is not None}
+        if account := settings.rates.login_account:
+            rates["login_failures"] = type(account)(account.amount * ACCOUNT_WIDER, account.multiples)
+        self._policies = {name: Policy.of(name, rate) for name, rate in rates.items()}
         self._checks = checks
         self._key = settings.secret_key.encode()[:64]
         self._owners = lru_cache(maxsize=10_000)(self._owner)
@@ -45,11 +50,11 @@ class Admission:
 
     async def create(self, scope: Scope, claims: Claims) -> None:
         """Admit the start of an action."""
-        await self._admit(scope, [*self._one("create", claims.sub), *self._action(scope, claims)])
+        await self._admit(scope, self._action("create", scope, claims))
 
     async def complete(self, scope: Scope, claims: Claims) -> None:
         """Admit the end of an action."""
-        await self._admit(scope, [*self._one("complete", claims.sub), *self._action(scope, claims)])
+        await self._admit(scope, self._action("complete", scope, claims))
 
     async def credentials(self, scope: Scope) -> None:
         """Admit a registration, or a login that names nobody."""
@@ -65,7 +70,7 @@ class Admission:
     async def login_failed(self, username: str) -> None:
         """Count a failed login against its account."""
         if failures := self._failures(self._blinded(username.lower()), takes=1):
-            await self._checks.submit(tuple(failures))
+            await self._checks.submit(failures)
 
     async def handshake(self, scope: Scope) -> None:
         """Admit a WebSocket handshake."""
@@ -74,7 +79,7 @@ class Admission:
     def close(self) -> None:
         self._checks.close()
 
-    async def _admit(self, scope: Scope, buckets: list[Bucket]) -> None:
+    async def _admit(self, scope: Scope, buckets: Sequence[Bucket]) -> None:
         if not buckets:
             return
         decision = await self._checks.submit(tuple(buckets))
@@ -99,16 +104,16 @@ class Admission:
                 policy=decision.policy,
             )
 
-    def _action(self, scope: Scope, claims: Claims) -> list[Bucket]:
-        return [*self._one("actions", claims.sub), *self._user(claims), *self._ip(scope)]
+    def _action(self, own: str, scope: Scope, claims: Claims) -> list[Bucket]:
+        return [*self._one(own, claims.sub), *self._one("actions", claims.sub), *self._user(claims), *self._ip(scope)]
 
-    def _user(self, claims: Claims) -> list[Bucket]:
+    def _user(self, claims: Claims) -> tuple[Bucket, ...]:
         return self._one("user", claims.sub)
 
-    def _ip(self, scope: Scope) -> list[Bucket]:
+    def _ip(self, scope: Scope) -> tuple[Bucket, ...]:
         return self._by_address("ip", scope)
 
-    def _login_ip(self, scope: Scope) -> list[Bucket]:
+    def _login_ip(self, scope: Scope) -> tuple[Bucket, ...]:
         return self._by_address("login_ip", scope)
 
     def _limited_as(self, scope: Scope) -> str | None:
@@ -122,17 +127,13 @@ class Admission:
         """Give what stands for an account or an address in the name of a bucket, so that Redis holds neither."""
         return hashlib.blake2b(name.encode(), key=self._key, digest_size=16).hexdigest()
 
-    def _by_address(self, policy: str, scope: Scope) -> list[Bucket]:
+    def _by_address(self, policy: str, scope: Scope) -> tuple[Bucket, ...]:
         owner = self._limited_as(scope)
-        return self._one(policy, owner) if owner is not None else []
+        return self._one(policy, owner) if owner is not None else ()
 
-    def _one(self, policy: str, owner: str) -> list[Bucket]:
-        rate = getattr(self._rates, policy)
-        return [Bucket(policy, rate, owner)] if rate is not None else []
+    def _one(self, policy: str, owner: str, takes: int = 1) -> tuple[Bucket, ...]:
+        found = self._policies.get(policy)
+        return (Bucket(found, owner, takes),) if found is not None else ()
 
-    def _failures(self, account: str, takes: int) -> list[Bucket]:
-        rate = self._rates.login_account
-        if rate is None:
-            return []
-        wide = type(rate)(rate.amount * ACCOUNT_WIDER, rate.multiples)
-        return [Bucket("login_failures", wide, account, takes=takes, needs=1)]
+    def _failures(self, account: str, takes: int) -> tuple[Bucket, ...]:
+        return self._one("login_failures", account, takes)

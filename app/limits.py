@@ -8,7 +8,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -63,34 +62,38 @@ return results
 """
 
 
+class Policy(NamedTuple):
+    """A rate under its name; a bucket's capacity in tokens, its window in seconds, a token's wait in milliseconds."""
+
+    name: str
+    capacity: int
+    window: int
+    per_token: float
+
+    @classmethod
+    def of(cls, name: str, rate: RateLimitItem) -> "Policy":
+        """Work a rate out once: it is asked for each bucket of each request."""
+        window = rate.get_expiry()
+        return cls(name, rate.amount, window, window * 1000 / rate.amount)
+
+
 class Bucket(NamedTuple):
-    """One bucket that a request needs a token of: whose it is, under which policy and rate.
+    """One bucket that a request needs a token of: under which policy, and whose it is.
 
     `takes` tokens are taken if the request passes; it passes only if there are `needs` of them.
     """
 
-    policy: str
-    rate: RateLimitItem
+    policy: Policy
     owner: str
     takes: int = 1
     needs: int = 1
 
     @property
     def key(self) -> str:
-        return f"bucket:{self.policy}:{self.owner}"
-
-    @property
-    def capacity(self) -> int:
-        return self.rate.amount
-
-    @property
-    def per_token(self) -> float:
-        """Milliseconds until the next token."""
-        return self.rate.get_expiry() * 1000 / self.rate.amount
+        return f"bucket:{self.policy.name}:{self.owner}"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Whether a request passes, and the state of its tightest bucket; times in whole seconds."""
 
     allowed: bool
@@ -172,20 +175,24 @@ class TokenBucketRateLimiter(RateLimiter):
             answers = self._redis.evalsha(self._sha, len(places), *places, packed)
         decisions = []
         for check, (allowed, *missing) in zip(checks, answers, strict=True):
-            tokens = [it.capacity - us / 1000 / it.per_token for it, us in zip(check, missing, strict=True)]
+            tokens = [
+                it.policy.capacity - us / 1000 / it.policy.per_token for it, us in zip(check, missing, strict=True)
+            ]
             decisions.append(_decide(check, bool(allowed), tokens))
         return decisions
 
     def _packed(self, bucket: Bucket, places: dict[str, int]) -> tuple[int, int, float, int, int]:
-        place = places.setdefault(self._prefix + bucket.key, len(places) + 1)
-        return place, bucket.capacity, bucket.per_token * 1000, bucket.takes, bucket.needs
+        (name, capacity, _, per_token), owner, takes, needs = bucket
+        place = places.setdefault(f"{self._prefix}bucket:{name}:{owner}", len(places) + 1)
+        return place, capacity, per_token * 1000, takes, needs
 
     def _hit_here(self, check: Check) -> Decision:
         now = self._clock() * 1000
         tokens = []
         for bucket in check:
-            had, at = self._local.get(bucket.key, (float(bucket.capacity), now))
-            tokens.append(min(bucket.capacity, had + (now - at) / bucket.per_token))
+            policy = bucket.policy
+            had, at = self._local.get(bucket.key, (float(policy.capacity), now))
+            tokens.append(min(policy.capacity, had + (now - at) / policy.per_token))
         allowed = all(has >= bucket.needs for has, bucket in zip(tokens, check, strict=True))
         if allowed:
             tokens = [max(0.0, has - bucket.takes) for has, bucket in zip(tokens, check, strict=True)]
@@ -197,22 +204,22 @@ class TokenBucketRateLimiter(RateLimiter):
 
 def _bucket(item: RateLimitItem, identifiers: Sequence[str], takes: int, needs: int) -> Bucket:
     """Give the bucket of one of the library's limits, which has a name for each limit and whom it limits."""
-    return Bucket("hit", item, item.key_for(*identifiers), takes, needs)
+    return Bucket(Policy.of("hit", item), item.key_for(*identifiers), takes, needs)
 
 
 def _decide(check: Check, allowed: bool, tokens: Sequence[float]) -> Decision:
     """Tell the state of the tightest bucket: the one that refuses for longest, else the one with least left."""
-    states = []
-    for bucket, has in zip(check, tokens, strict=True):
-        wait = 0.0 if allowed else max(0.0, (bucket.needs - has) * bucket.per_token)
-        states.append((wait, -has / bucket.capacity, bucket, has))
-    wait, _, bucket, has = max(states, key=lambda state: state[:2])
+    tightest, left, longest = check[0].policy, tokens[0], -1.0
+    for (policy, _, _, needs), has in zip(check, tokens, strict=True):
+        wait = 0.0 if allowed else max(0.0, (needs - has) * policy.per_token)
+        if wait > longest or (wait == longest and has / policy.capacity < left / tightest.capacity):
+            tightest, left, longest = policy, has, wait
     return Decision(
         allowed=allowed,
-        policy=bucket.policy,
-        quota=bucket.capacity,
-        window=bucket.rate.get_expiry(),
-        remaining=math.floor(has),
-        reset=math.ceil((bucket.capacity - has) * bucket.per_token / 1000),
-        retry_after=max(1, math.ceil(wait / 1000)),
+        policy=tightest.name,
+        quota=tightest.capacity,
+        window=tightest.window,
+        remaining=math.floor(left),
+        reset=math.ceil((tightest.capacity - left) * tightest.per_token / 1000),
+        retry_after=max(1, math.ceil(longest / 1000)),
     )

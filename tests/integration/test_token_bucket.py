@@ -15,7 +15,7 @@ from limits import RateLimitItem
 from limits.storage import RedisStorage
 
 from app import limits as module
-from app.limits import Bucket, Check, Decision, TokenBucketRateLimiter
+from app.limits import Bucket, Check, Decision, Policy, TokenBucketRateLimiter
 from db import redis as connections
 from db.embedded import Redis
 from tests.service import Stores
@@ -70,7 +70,7 @@ def owner() -> str:
 def bucket(
     owner: str, rate: RateLimitItem = PER_HOUR, *, policy: str = "test", takes: int = 1, needs: int = 1
 ) -> Bucket:
-    return Bucket(policy, rate, owner, takes, needs)
+    return Bucket(Policy.of(policy, rate), owner, takes, needs)
 
 
 def hit(limiter: TokenBucketRateLimiter, *buckets: Bucket) -> Decision:
@@ -79,7 +79,7 @@ def hit(limiter: TokenBucketRateLimiter, *buckets: Bucket) -> Decision:
 
 def left(limiter: TokenBucketRateLimiter, of: Bucket) -> int:
     """Give the whole tokens in a bucket, without taking one."""
-    return hit(limiter, Bucket(of.policy, of.rate, of.owner, 0, 0)).remaining
+    return hit(limiter, Bucket(of.policy, of.owner, 0, 0)).remaining
 
 
 def key(of: Bucket) -> str:
@@ -281,7 +281,7 @@ def test_redis_and_the_process_decide_alike(
                 pass_in_redis(stores.redis, 3600 * number + 60, it)
             clock.now += 3600 * number + 60
         else:
-            check = tuple(Bucket("test", buckets[at].rate, buckets[at].owner, number, max(1, number)) for at in places)
+            check = tuple(Bucket(buckets[at].policy, buckets[at].owner, number, max(1, number)) for at in places)
             here, there = hit(away, *check), hit(limiter, *check)
             assert here.allowed == there.allowed
             assert abs(here.retry_after - there.retry_after) <= 2
