@@ -47,6 +47,7 @@ class Enqueuer:
             broker_pool_limit=1,
             broker_connection_timeout=1,
             broker_transport_options=queues.broker_options(socket_timeout=1),
+            broker_use_ssl=queues.broker_tls(broker_url),
         )
         self._broker = redis.connect(broker_url, timeout=1)
         self._reachable = True

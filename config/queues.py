@@ -1,5 +1,7 @@
 """The names of tasks and queues, for those who send (web, beat) and those who work (worker)."""
 
+from redis.connection import parse_url
+
 SETTLE = "scoreboard.settle"
 SWEEP = "scoreboard.sweep"
 AUDIT = "scoreboard.audit"
@@ -38,3 +40,15 @@ def broker_options(socket_timeout: float) -> dict[str, object]:
         # better, and a worker that Redis doesn't answer when it acknowledges would never ask for another message.
         "ack_emulation": False,
     }
+
+
+def broker_tls(url: str) -> dict[str, object] | None:
+    """Give Celery's `broker_use_ssl` for a broker's address: what the address says of TLS, None if it has none.
+
+    Unsaid, kombu would take any certificate; and Flower does not look into the address.
+    """
+    if not url.startswith("rediss://"):
+        return None
+    parts = parse_url(url)  # type: ignore[no-untyped-call]
+    said = {name: value for name, value in parts.items() if name.startswith("ssl_")}
+    return {"ssl_cert_reqs": "required", **said}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import limits
 import sqlalchemy as sa
@@ -89,7 +89,22 @@ def redis_url(text: str) -> str:
         well_formed = None
     if not well_formed:
         raise ValueError("must be redis://:password@host:port/number")
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name.startswith("ssl_"):
+            _check_tls(parts.scheme, name, value)
     return text
+
+
+def _check_tls(scheme: str, name: str, value: str) -> None:
+    """Refuse what redis-py and kombu would fail on only when they connect, or read differently."""
+    if scheme != "rediss":
+        raise ValueError(f"{name} wants rediss://")
+    if name == "ssl_cert_reqs" and value not in ("required", "optional", "none"):
+        raise ValueError(f"ssl_cert_reqs must be required, optional or none, not {value!r}")
+    if name == "ssl_check_hostname" and value.lower() not in ("true", "false"):
+        raise ValueError(f"ssl_check_hostname must be true or false, not {value!r}")
+    if name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+        file(value)
 
 
 def secret(text: str) -> str:

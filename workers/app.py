@@ -65,6 +65,7 @@ app.conf.update(
     # A Redis without memory refuses what is noted of a message that was taken: no reason for the worker to end.
     broker_channel_error_retry=True,
     broker_transport_options=queues.broker_options(socket_timeout=5),
+    broker_use_ssl=queues.broker_tls(config.broker_url),
     beat_scheduler="celery.beat:Scheduler",  # every schedule is an interval: there is nothing to keep in a file
     beat_max_loop_interval=1,
     beat_schedule={
