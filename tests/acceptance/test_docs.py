@@ -1,16 +1,32 @@
 """What README and docs tell people to type works as it stands."""
 
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
+from app import client_address
+from bin.procfile import read_procfile
+from config import settings, values
+from db.embedded.postgres import binaries
 from tests.service import ROOT, Process, Service, eventually
 
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
+
+
+def block(page: str, heading: str) -> str:
+    """Give the first shell block under a heading of a page."""
+    sections = re.split(r"^##+ ", (ROOT / page).read_text(), flags=re.MULTILINE)
+    (section,) = (text for text in sections if text.startswith(f"{heading}\n"))
+    found = BLOCK.search(section)
+    assert found is not None, f"{page}: {heading}"
+    return found[1]
 
 
 @pytest.fixture(scope="module")
@@ -24,33 +40,37 @@ def running(service: Service) -> Process:
     return service.web()
 
 
-def typed(service: Service, running: Process, page: str, directory: Path) -> list[str]:
-    """Type the first shell block of a page, at the address of the process, and give the lines it prints."""
-    found = BLOCK.search((ROOT / page).read_text())
-    assert found is not None, page
-    script = found[1].replace("localhost:8000", f"127.0.0.1:{running.port}")
+def typed(service: Service, script: str, directory: Path, **more: str) -> str:
+    """Type commands into a shell of their own, and give what they print."""
     done = subprocess.run(
         ["bash", "-eu", "-c", script],
         cwd=directory,
-        env=service.stores.environment(PASSWORD="demo-password"),
+        env=service.stores.environment(**more),
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return [line for line in done.stdout.replace("}[", "}\n[").splitlines() if line]
+    return done.stdout
+
+
+def answers(service: Service, running: Process, script: str, directory: Path) -> list[Any]:
+    """Type commands that ask the running service, and give its answers."""
+    script = script.replace("localhost:8000", f"127.0.0.1:{running.port}")
+    printed = typed(service, script, directory, PASSWORD="demo-password")
+    return [json.loads(line) for line in printed.replace("}[", "}\n[").splitlines() if line]
 
 
 def test_the_walk_through_of_the_readme(service: Service, running: Process, tmp_path: Path) -> None:
-    *_, completed, board = (json.loads(line) for line in typed(service, running, "README.md", tmp_path))
+    *_, completed, board = answers(service, running, block("README.md", "Try it"), tmp_path)
     assert (completed["status"], completed["totalScore"]) == ("completed", 10)
     assert [(row["username"], row["score"], row["rank"]) for row in board] == [("alice", 10, 1)]
 
 
 def test_the_walk_through_of_moderation(service: Service, running: Process, tmp_path: Path) -> None:
-    answers = [json.loads(line) for line in typed(service, running, "docs/operations.md", tmp_path)]
-    adjusted, suspended, board, reinstated, held, off, on, audit, stats = answers
+    told = answers(service, running, block("docs/operations.md", "Moderation"), tmp_path)
+    adjusted, suspended, board, reinstated, held, off, on, audit, stats = told
     assert (adjusted["username"], adjusted["totalScore"]) == ("bob", 250)
     assert suspended["status"] == "suspended"
     assert "bob" not in [row["username"] for row in board]
@@ -60,6 +80,83 @@ def test_the_walk_through_of_moderation(service: Service, running: Process, tmp_
     assert {check["name"] for check in audit["checks"]} >= {"total-scores", "standings", "top-scores"}
     assert stats["users"] == 4
     eventually(lambda: "bob" in json.dumps(_board(running)), within=5, what="bob on the board")
+
+
+def test_new_keys_are_taken(service: Service, tmp_path: Path) -> None:
+    secret, public, shared = typed(service, block("docs/operations.md", "Keys"), tmp_path).splitlines()
+    assert values.secret(secret) == secret
+    assert values.signing_key(public).algorithm == "ed25519"
+    assert values.signing_key(shared).algorithm == "hmac"
+
+
+def test_a_backup_is_restored_under_running_processes(service: Service, running: Process, tmp_path: Path) -> None:
+    path = f"{binaries()}{os.pathsep}{service.stores.environment()['PATH']}"
+    before = service.stores.rows("SELECT id, total_score FROM users ORDER BY id")
+    script = block("docs/operations.md", "Back up and restore")
+
+    def restored() -> bool:
+        try:
+            typed(service, script, tmp_path, PATH=path)
+        except AssertionError as error:
+            if "deadlock detected" not in str(error):  # as the page says: then run it again
+                raise
+            return False
+        return True
+
+    def audited() -> bool:
+        return service.stores.run(sys.executable, "-m", "app.cli", "audit").returncode == 0
+
+    eventually(restored, within=30, what="a restoration that is not in a deadlock's way")
+    assert service.stores.rows("SELECT id, total_score FROM users ORDER BY id") == before
+    eventually(audited, within=15, what="an audit that finds nothing")
+
+
+def test_the_settings_for_compose_are_taken(service: Service, tmp_path: Path) -> None:
+    typed(service, block("docs/deploy.md", "With compose"), tmp_path)
+    written = dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines())
+    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
+    compose = (ROOT / "docker-compose.yml").read_text()
+    assert all(f"{name}:" in compose for name in written)
+    assert set(re.findall(r"\$\{(\w+):\?", compose)) <= written.keys()
+    settings.load({**service.stores.environment(), "APP_ENV": "production", **written})
+
+
+@pytest.mark.parametrize(
+    ("set_by_the_platform", "started_with"),
+    [
+        ("redis://:p@h:6379", "redis://:p@h:6379"),
+        ("rediss://:p@h:6380", "rediss://:p@h:6380?ssl_cert_reqs=none"),
+        ("rediss://:p@h:6380?ssl_cert_reqs=required", "rediss://:p@h:6380?ssl_cert_reqs=required"),
+    ],
+)
+def test_the_profile_of_a_platform_adds_what_its_redis_needs(
+    service: Service, tmp_path: Path, set_by_the_platform: str, started_with: str
+) -> None:
+    script = block("docs/deploy.md", "Redis behind TLS") + 'printf %s "$REDIS_URL"'
+    assert typed(service, script, tmp_path, REDIS_URL=set_by_the_platform) == started_with
+    assert values.redis_url(started_with) == started_with
+
+
+def test_what_is_set_and_scaled_on_a_platform_exists() -> None:
+    text = "".join((ROOT / page).read_text() for page in ("docs/deploy.md", "docs/operations.md"))
+    command = re.compile(r"heroku (config:set|config:unset|ps:scale) ((?:[^`\n\\]|\\\n)+)")
+    told: dict[str, list[str]] = {}
+    for kind, words in command.findall(text):
+        told.setdefault(kind.partition(":")[0], []).extend(re.findall(r"(?:^|\s)([A-Za-z_]+)(?:=|$)", words))
+    assert {"SECRET_KEY", "TRUSTED_PROXIES", "WEB_CONCURRENCY", "SECRET_KEYS_RETIRED"} <= set(told["config"])
+    known = (ROOT / "docs" / "contract.md").read_text().partition("## 3.")[0]
+    assert all(f"`{name}`" in known for name in told["config"])
+    assert set(told["ps"]) == read_procfile(ROOT / "Procfile").keys() - {"release"}
+
+
+def test_the_warning_that_is_quoted_is_the_one_that_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(client_address, "_warned", False)
+    scope = {"client": ("10.1.47.12", 5), "headers": [(b"x-forwarded-for", b"203.0.113.9")]}
+    client_address.client_address(scope, ())
+    (line,) = caplog.messages
+    assert f"\n{line}\n" in (ROOT / "docs" / "deploy.md").read_text()
 
 
 def _board(running: Process) -> object:
