@@ -2,7 +2,7 @@
 
 import time
 
-from cachetools import LRUCache
+from cachetools import TTLCache
 
 from app.domain.ids import UserId
 from app.domain.messages import Update
@@ -10,16 +10,19 @@ from config import metrics
 
 REMEMBERED = 10_000
 
+SHOWN_WITHIN = 30.0
+"""Seconds after which a completion that no board has shown is taken for one that none will show."""
+
 
 class PushLatency:
-    """Measures the time from a completion's answer to the first socket that is handed a board which shows it.
+    """Measures the time from a completion's answer to the first open socket that is handed a board which shows it.
 
     A completion counts when its player's row on the board has changed; one that changes nothing on the board, or was
-    answered by another process, is not measured.
+    answered by another process, is not measured, nor is the board that a socket is shown when it opens.
     """
 
     def __init__(self) -> None:
-        self._completed: LRUCache[UserId, float] = LRUCache(REMEMBERED)
+        self._completed: TTLCache[UserId, float] = TTLCache(REMEMBERED, SHOWN_WITHIN)
         self._sent: Update | None = None
         self._scores: dict[UserId, int] = {}
 
@@ -27,13 +30,13 @@ class PushLatency:
         """Note that a completion of this player was committed just now."""
         self._completed.setdefault(user_id, time.perf_counter())
 
-    def sent(self, update: Update) -> None:
-        """Note that a socket was handed an update."""
+    def sent(self, update: Update, *, first: bool) -> None:
+        """Note that a socket was handed an update, and whether it is the first one that it was handed."""
         if update is self._sent:
             return
         before, self._sent = self._scores, update
         self._scores = {row.userId: row.score for row in update.rows()}
         now = time.perf_counter()
         for user_id, score in self._scores.items():
-            if before.get(user_id) != score and (since := self._completed.pop(user_id, None)) is not None:
+            if before.get(user_id) != score and (since := self._completed.pop(user_id, None)) is not None and not first:
                 metrics.push_latency.observe(now - since)

@@ -66,6 +66,18 @@ def test_a_completion_is_counted_on_its_way_to_the_sockets(
     eventually(lambda: value(scrape(web.url), "ws_connections") == value(before, "ws_connections"), what="it is gone")
 
 
+def test_a_board_that_nobody_was_there_to_see_is_not_timed(web: Process, worker: Process, alice: Player) -> None:
+    before = scrape(web.url)
+    alice.score()
+    eventually(lambda: alice.user_id in alice.http.get("/top-scores").text, what="the board")
+    with socket_of(web, alice) as websocket:
+        message(websocket)
+        now = scrape(web.url)
+    name = "push_latency_seconds_count"
+    assert value(now, "action_completed_total") == value(before, "action_completed_total") + 1
+    assert value(now, name) == value(before, name)
+
+
 def test_requests_are_counted_by_the_pattern_of_their_path(web: Process, alice: Player) -> None:
     action_id = alice.started()
     alice.end(action_id)
