@@ -14,6 +14,9 @@ LARGEST_HEAD = 32 * 1024
 REQUEST_WITHIN = 15.0
 """Seconds within which a connection's first request, and each later one from its first byte on, must have arrived."""
 
+LAST_CALL = 1.0
+"""Seconds for which a process that stops takes one more request on each connection that is open and idle."""
+
 _CONTINUE = b"HTTP/1.1 100 "
 _OWN_POLICY = b"\r\ncontent-security-policy: "
 
@@ -82,6 +85,7 @@ class Protocol(HttpToolsProtocol):
         self._in_head = True
         self._head = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._stopping: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(_OneWrite(transport, self.loop, self.common))  # type: ignore[arg-type]
@@ -109,6 +113,14 @@ class Protocol(HttpToolsProtocol):
         self.transport = transport.plain()
         super().handle_websocket_upgrade()
 
+    def shutdown(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            # uvicorn would close it at once, also under a request that a proxy is just sending.
+            self._unset_keepalive_if_required()
+            self._stopping = self.loop.call_later(LAST_CALL, self.transport.close)
+        else:
+            super().shutdown()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._arrived()
@@ -117,6 +129,9 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+        if self._stopping is not None:
+            self._stopping.cancel()
+            self.cycle.keep_alive = False
 
     def on_response_complete(self) -> None:
         transport: Any = self.transport
