@@ -55,13 +55,18 @@ class JSON(Response):
         return msgspec.json.encode(content)
 
 
-async def read_json(request: Request, shape: type[T]) -> T:
+async def read_json(request: Request, shape: type[T], *, or_nothing: bool = False) -> T:
     """Read the body as a JSON object of a given shape.
+
+    Args:
+        or_nothing: take no body at all, without a media type, for an empty object.
 
     Raises:
         TooLarge, UnsupportedMediaType, Malformed: in this order.
     """
     body = await _read_body(request)
+    if or_nothing and not body and "content-type" not in request.headers:
+        return strict_json.parse(b"{}", shape)
     media_type, _, parameters = request.headers.get("content-type", "").partition(";")
     charset = parameters.strip().lower()
     if media_type.strip().lower() != "application/json" or charset not in ("", "charset=utf-8", 'charset="utf-8"'):

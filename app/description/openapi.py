@@ -99,7 +99,7 @@ def _operation(path: str, method: str, operation: Operation, by_type: Mapping[in
         described["parameters"] = parameters
     if operation.body is not None:
         described["requestBody"] = {
-            "required": True,
+            "required": not operation.or_nothing,
             "content": {"application/json": {"schema": by_type[id(operation.body)]}},
         }
     if operation.who != "anyone":

@@ -36,6 +36,7 @@ class Operation:
     Args:
         who: "anyone", "anyone or a token", "player" or "admin".
         body: the type that the body is read as; None when there is none.
+        or_nothing: whether the body may be left out.
         answers: the type of the answer by status, or several types; None for an answer without a body, a str for a
             media type.
         errors: statuses of the problems that are special to it; those that many have are added.
@@ -46,6 +47,7 @@ class Operation:
     who: Literal["anyone", "anyone or a token", "player", "admin"]
     answers: dict[int, Any]
     body: Any = None
+    or_nothing: bool = False
     query: dict[str, Query] = field(default_factory=dict)
     errors: tuple[int, ...] = ()
     media_type: str = JSON
@@ -170,6 +172,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "admin",
         {200: Action},
         body=MayHaveReason,
+        or_nothing=True,
         errors=(404, 409),
     ),
     ("/admin/actions/{id}/reverse", "POST"): Operation(
@@ -190,7 +193,13 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Suspend a user", "Operators", "admin", {200: shapes.UserRecord}, body=WithReason, errors=(404, 409)
     ),
     ("/admin/users/{id}/reinstate", "POST"): Operation(
-        "Reinstate a user", "Operators", "admin", {200: shapes.UserRecord}, body=MayHaveReason, errors=(404, 409)
+        "Reinstate a user",
+        "Operators",
+        "admin",
+        {200: shapes.UserRecord},
+        body=MayHaveReason,
+        or_nothing=True,
+        errors=(404, 409),
     ),
     ("/admin/users/{id}/erase", "POST"): Operation(
         "Erase a person", "Operators", "admin", {200: shapes.UserRecord}, body=WithReason, errors=(404, 409)

@@ -67,7 +67,7 @@ async def list_actions(request: Request) -> Response:
 async def release(request: Request) -> Response:
     """POST /admin/actions/:id/release"""
     web, claims = await operator(request)
-    body = await read_json(request, MayHaveReason)
+    body = await read_json(request, MayHaveReason, or_nothing=True)
     action_id = _path_id(request)
     return await _corrected(
         web, claims, lambda conn: correct.release(conn, ActionId(action_id), actor=claims.sub, reason=body.reason)
@@ -113,7 +113,7 @@ def _another(request: Request, claims: Claims) -> None:
 async def reinstate(request: Request) -> Response:
     """POST /admin/users/:id/reinstate"""
     web, claims = await operator(request)
-    body = await read_json(request, MayHaveReason)
+    body = await read_json(request, MayHaveReason, or_nothing=True)
     return await _user_changed(
         request,
         web,
