@@ -193,8 +193,9 @@ ROUTES: list[BaseRoute] = [
     route("/operator", GET=ops.operator_page),
     route("/scoreboard.js", GET=ops.client),
     route("/scoreboard.d.ts", GET=ops.client_types),
-    Mount("/static", ops.files),
     WebSocketRoute("/ws", live.live),
+    WebSocketRoute("/{path:path}", live.nowhere),
+    Mount("/static", ops.files),
 ]
 
 HOT: dict[str, tuple[Route, Endpoint]] = {"POST": (ACTIONS, actions.create), "PUT": (ACTION, actions.end)}

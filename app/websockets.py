@@ -11,12 +11,13 @@ from typing import Any
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.datastructures import Headers
 from websockets.frames import CloseCode, Frame
-from websockets.http11 import Response
+from websockets.http11 import Request, Response
 from websockets.protocol import State
 
+from app.connections import SLOW
 from app.domain.errors import Malformed, ScoreboardError, Unavailable
 from app.domain.ids import new_id
-from app.http import problem
+from app.http import API_POLICY, common_headers, problem
 
 CUT_AFTER = 2.0
 """Seconds that the closing handshake may take."""
@@ -41,6 +42,12 @@ class Protocol(WebSocketsSansIOProtocol):
         if self.conn.handshake_exc is not None and not self.transport.is_closing():
             # uvicorn would leave it unanswered, and the connection open for ever.
             self._refuse(Malformed("The request's line or its headers are too long."))
+
+    def handle_connect(self, event: Request) -> None:
+        if self.conn.accept(event).status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            super().handle_connect(event)
+        else:
+            self._refuse(Malformed("This is not the handshake of a WebSocket, version 13."))
 
     def send_receive_event_to_app(self) -> None:
         if self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
@@ -77,9 +84,16 @@ class Protocol(WebSocketsSansIOProtocol):
             self.transport.write(pong)
 
     def keepalive_timeout(self) -> None:
-        # uvicorn itself tells the application 1005, as for any connection that was lost.
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": SILENT, "reason": "no answer to pings"})
-        super().keepalive_timeout()
+        # Instead of uvicorn's own, which closes with 1011 and tells the application 1005, as for any lost connection.
+        self.pong_timer = self.pending_ping_payload = None
+        if self.close_sent or self.transport.is_closing():
+            return
+        reason = "no answer to pings"
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": SILENT, "reason": reason})
+        self.conn.fail(SLOW, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.transport.close()
         self._cut_soon()
 
     def shutdown(self) -> None:
@@ -94,8 +108,11 @@ class Protocol(WebSocketsSansIOProtocol):
 
     def _refuse(self, error: ScoreboardError) -> None:
         """Answer a handshake in place of the application."""
-        answer = problem(error, new_id())
-        headers = Headers([*answer.headers.items(), ("Connection", "close")])
+        request_id = new_id()
+        answer = problem(error, request_id)
+        answer.headers.update({"X-Request-ID": request_id, "Connection": "close"})
+        answer.raw_headers += [*common_headers(production=False), API_POLICY]
+        headers = Headers(answer.headers.items())
         response = Response(error.status, HTTPStatus(error.status).phrase, headers, bytes(answer.body))
         self.transport.write(response.serialize())
         self.handshake_complete = self.close_sent = self.disconnected = True

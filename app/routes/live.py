@@ -67,6 +67,11 @@ async def live(websocket: WebSocket) -> None:
         )
 
 
+async def nowhere(websocket: WebSocket) -> None:
+    """Any other path: refuse the handshake, as any other request for it."""
+    await websocket.send_denial_response(problem(NotFound("There is no such path."), websocket.scope["request_id"]))
+
+
 async def _admit(web: Web, websocket: WebSocket) -> tuple[Connection, Claims]:
     """Check a handshake. Source: contract, section 6, for the order."""
     if not _origin_allowed(websocket.headers.get("origin"), websocket.headers.get("host"), web):
@@ -101,15 +106,16 @@ def _origin_allowed(origin: str | None, host: str | None, web: Web) -> bool:
         return False
     if web.settings.allowed_origins:
         return any(_host(allowed) == theirs for allowed in web.settings.allowed_origins)
-    scheme = urlsplit(origin).scheme
-    return theirs == _host(f"{scheme}://{host}")
+    return theirs == _host(f"{urlsplit(origin).scheme}://{host}")
 
 
-def _host(origin: str) -> tuple[str, int] | None:
+def _host(origin: str) -> tuple[str, int | None] | None:
+    """Give an origin's host, and its port unless that is the scheme's own; None for what is no page's origin."""
     try:
         parts = urlsplit(origin)
         default = {"http": 80, "https": 443}[parts.scheme]
-        return (parts.hostname, parts.port or default) if parts.hostname else None
+        port = parts.port or default
+        return (parts.hostname, None if port == default else port) if parts.hostname else None
     except (ValueError, KeyError):
         return None
 
@@ -167,7 +173,7 @@ async def _push(websocket: WebSocket, board: LiveBoard, interval: float) -> int:
             return GONE
         metrics.ws_messages.inc()
         if update is not seen:
-            board.push_latency.sent(update)
+            board.push_latency.sent(update, first=seen is None)
             seen, next_push = update, loop.time() + interval
 
 

@@ -317,10 +317,12 @@ def test_a_peer_that_is_silent_to_pings_is_dropped(
     with (
         in_process(stores, caplog, ping=0.5) as server,
         listening(server, healthy.token) as websocket,
-        _raw(server, dora),
+        _raw(server, dora) as peer,
     ):
         message(websocket)
         eventually(lambda: server.peers == 1, within=1 + websockets.CUT_AFTER + 1, what="the end of the silent one")
+        close = (4408).to_bytes(2, "big") + b"no answer to pings"
+        assert peer.recv(65536).endswith(bytes([0x88, len(close)]) + close), "it could have read why"
         until_version(websocket, award(stores, healthy.user_id))
     ends = [it.fields for it in caplog.records if it.getMessage() == "ws.disconnected"]  # type: ignore[attr-defined]
     silent = [it for it in ends if it["userId"] == dora.user_id]

@@ -1,6 +1,7 @@
 """The WebSocket's handshake: who is let in, and with which status everybody else is refused."""
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -127,11 +128,40 @@ def test_a_page_of_the_same_host_is_let_in_also_when_tls_ends_before_us(
 
 def test_allowed_origins_take_the_place_of_the_same_host(service: Service, dora: Listener) -> None:
     web = service.web(ALLOWED_ORIGINS="https://play.example, http://localhost:3000")
-    for origin in ("https://play.example", "https://PLAY.example:443", "http://localhost:3000"):
+    allowed = ("https://play.example", "https://PLAY.example:443", "http://play.example", "https://localhost:3000")
+    for origin in allowed:
         with listening(web, dora.token, additional_headers={"Origin": origin}) as websocket:
             message(websocket)
-    for origin in ("https://play.example.evil.example", "http://localhost", "https://other.example", "null"):
+    foreign = ("https://play.example.evil.example", "https://play.example:8443", "http://localhost", "null")
+    for origin in foreign:
         assert refusal(web, dora.token, additional_headers={"Origin": origin}).status == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/nope", "/ws/", "/top-scores", "/healthz", "/static/page.js", "/static/"])
+def test_there_is_no_socket_on_another_path(web: Process, dora: Listener, path: str) -> None:
+    refused = refusal(web, dora.token, path=path, additional_headers={"X-Request-ID": "mine"})
+    assert (refused.status, refused.code, refused.headers["x-request-id"]) == (404, "not-found", "mine")
+    assert refused.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Sec-WebSocket-Version: 8", "Sec-WebSocket-Key: abc", "Sec-WebSocket-Protocol: ,", "Sec-WebSocket-Key: \xfc"],
+)
+def test_what_is_no_handshake_is_refused_as_a_problem(web: Process, dora: Listener, line: str) -> None:
+    name = line.partition(":")[0].encode()
+    head = upgrade(dora.token).split(b"\r\n")
+    head = [head[0], *(it for it in head[1:-2] if not it.startswith(name)), line.encode("latin-1"), b"", b""]
+    with socket.create_connection(("127.0.0.1", web.port), timeout=10) as peer:
+        peer.sendall(b"\r\n".join(head))
+        answer = b""
+        while received := peer.recv(65536):
+            answer += received
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    said, _, body = answer.partition(b"\r\n\r\n")
+    problem = json.loads(body)
+    assert problem["code"] == "malformed-request"
+    assert f"x-request-id: {problem['requestId']}".encode() in said.lower()
 
 
 def test_without_an_origin_anybody_is_let_in(web: Process, dora: Listener) -> None:
