@@ -85,6 +85,7 @@ def _repeating(once: Callable[[], T], patience: float) -> T:
 
 def _once(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
     sa.event.listen(engine, "before_cursor_execute", _begin_with_first, retval=True)
+    began = time.monotonic()
     with engine.connect() as conn, _autocommit(conn):
         conn.info[_BEGIN] = True
         result = work(conn)
@@ -96,7 +97,7 @@ def _once(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
                 raise
         else:
             return result
-    if committed(engine, xid):
+    if committed(engine, xid, began=began):
         return result
     raise exc.OperationalError(
         "COMMIT", None, Exception("the transaction was rolled back"), connection_invalidated=True
@@ -154,17 +155,31 @@ def _transaction_id(conn: sa.Connection) -> str | None:
     return xid
 
 
-def committed(engine: sa.Engine, xid: str, *, patience: float = PATIENCE) -> bool:
+# A crash discards the statistics, so that their age tells of it; a restart in order keeps them.
+_OUTCOME = sa.text("""
+    SELECT pg_xact_status(CAST(:xid AS xid8)),
+        (SELECT stats_reset FROM pg_stat_wal) > clock_timestamp() - make_interval(secs => :age)
+""")
+
+
+def committed(engine: sa.Engine, xid: str, *, began: float, patience: float = PATIENCE) -> bool:
     """Ask the database whether a transaction whose COMMIT got no answer was committed.
 
+    Args:
+        began: the moment of time.monotonic() at which the transaction began, or one before.
+
     Raises:
-        OutcomeUnknown: when it doesn't say within `patience` seconds.
+        OutcomeUnknown: when it doesn't say within `patience` seconds, or has crashed since.
     """
     give_up = time.monotonic() + patience
     while True:
         try:
             with engine.connect() as conn:
-                status = conn.execute(sa.text("SELECT pg_xact_status(CAST(:xid AS xid8))"), {"xid": xid}).scalar()
+                values = {"xid": xid, "age": time.monotonic() - began}
+                status, crashed = conn.execute(_OUTCOME, values).one()
+            if status == "committed" and crashed:
+                # A crash forgets the transactions that it swallowed, and gives their ids to others: this may be one.
+                raise OutcomeUnknown("The database crashed during the commit; ask again what became of it.")
             if status in ("committed", "aborted"):
                 return bool(status == "committed")
         except (exc.DBAPIError, exc.TimeoutError) as error:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -391,6 +392,7 @@ def test_without_a_free_connection_it_is_unavailable_in_time(notes: Stores) -> N
 def test_the_database_tells_what_became_of_a_transaction(
     end: str, outcome: bool, notes: Stores, database: sa.Engine, text: str
 ) -> None:
+    began = time.monotonic()
     with notes.engine.connect() as conn:
         write(conn, text)
         xid = conn.execute(sa.text("SELECT pg_current_xact_id()::text")).scalar_one()
@@ -398,20 +400,20 @@ def test_the_database_tells_what_became_of_a_transaction(
             conn.commit()
         else:
             conn.rollback()
-    assert committed(database, xid) is outcome
+    assert committed(database, xid, began=began) is outcome
 
 
 def test_what_is_still_going_on_is_waited_for_and_at_last_unknown(
     notes: Stores, database: sa.Engine, text: str
 ) -> None:
+    began = time.monotonic()
     with notes.engine.connect() as conn, ThreadPoolExecutor(1) as threads:
         write(conn, text)
         xid = conn.execute(sa.text("SELECT pg_current_xact_id()::text")).scalar_one()
-        began = time.monotonic()
         with pytest.raises(OutcomeUnknown):
-            committed(database, xid, patience=0.2)
+            committed(database, xid, began=began, patience=0.2)
         assert 0.15 <= time.monotonic() - began < 2
-        asked = threads.submit(committed, database, xid, patience=5)
+        asked = threads.submit(committed, database, xid, began=began, patience=5)
         conn.commit()
         assert asked.result(10) is True
 
@@ -526,6 +528,40 @@ def test_a_commit_whose_outcome_nobody_can_tell_is_not_repeated(cut: str, rows: 
         assert time.monotonic() - began < 3
     assert begun == [1]
     eventually(lambda: written(notes, text) == rows, what="the outcome")
+
+
+class ForgetfulPostgres(Postgres):
+    """PostgreSQL that writes its log down at a commit and no sooner, so that a crash forgets what was not committed."""
+
+    def argv(self) -> list[str | Path]:
+        return [*super().argv(), "-c", "wal_writer_delay=10s"]
+
+
+def test_a_commit_that_a_crash_swallowed_is_not_taken_for_the_one_that_gets_its_number(tmp_path: Path) -> None:
+    """The crash forgets the transaction's id as well, and the next one that writes is given it."""
+    xids: list[str] = []
+
+    def work(conn: sa.Connection) -> None:
+        write(conn, "swallowed")
+        xids.append(conn.execute(sa.text("SELECT pg_current_xact_id()::text")).scalar_one())
+
+    with ForgetfulPostgres(tmp_path / "postgres") as server, connected(server.url) as engine:
+        with connected(server.url, engines.OPERATOR) as other, other.begin() as conn:
+            conn.execute(sa.text("CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY, text text NOT NULL)"))
+
+        @sa.event.listens_for(engine, "before_cursor_execute")
+        def crash_once(conn: sa.Connection, cursor: object, statement: str, *_: object) -> None:
+            if statement == "COMMIT" and len(xids) == 1:
+                server.kill()
+                server.start()
+                with connected(server.url, engines.OPERATOR) as other, other.begin() as another:
+                    work(another)
+
+        with pytest.raises(OutcomeUnknown):
+            in_transaction(engine, work)
+        with engine.connect() as conn:
+            assert conn.execute(sa.text("SELECT count(*) FROM notes")).scalar_one() == 1
+    assert xids == [xids[0]] * 2
 
 
 def test_a_lost_commit_of_nothing_written_is_simply_repeated(notes: Stores) -> None:
