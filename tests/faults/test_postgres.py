@@ -338,7 +338,9 @@ def test_a_connection_that_is_lost_within_its_commit_leaves_one_result(
             aftermath.stop(process)
 
 
+@pytest.mark.parametrize("where", ["before", "after"])
 def test_postgresql_is_killed_within_a_commit(
+    where: Cut,
     service: Service,
     web: Process,
     own_postgres: embedded.Postgres,
@@ -353,7 +355,7 @@ def test_postgresql_is_killed_within_a_commit(
             with load:
                 for _ in range(3):
                     load.flowing(within=BACK_WITHIN)
-                    proxy.cut_next("after", own_postgres.kill)
+                    proxy.cut_next(where, own_postgres.kill)
                     eventually(lambda: proxy.has_cut and own_postgres.pid is None, what="its end")
                     own_postgres.start()
                     took = load.flowing(within=BACK_WITHIN)
