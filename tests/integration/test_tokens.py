@@ -1,5 +1,6 @@
 """What an access token may be wrong in, wherever one is shown: 401, on reads and writes alike."""
 
+import socket
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from config.settings import DEVELOPMENT_SECRET
 from tests.service import Player, Process, Service, Stores, eventually, problem, unique
-from tests.tokens import authorization, from_now, sign, signed
+from tests.tokens import authorization, encode, from_now, sign, signed
 
 OLD, NEW, FOREIGN = (f"{name}-secret-key-of-thirty-two-bytes-or-more" for name in ("old", "new", "foreign"))
 
@@ -153,6 +154,36 @@ def test_a_token_whose_signature_was_taken_off_is_refused(mallory: Player) -> No
 
 def test_a_token_signed_with_another_key_is_refused(mallory: Player) -> None:
     refused_everywhere(mallory, f"Bearer {signed(mallory, key=FOREIGN)}")
+
+
+FOREIGN_JWK = {"kty": "oct", "alg": "HS256", "kid": "mine", "k": encode(FOREIGN.encode())}
+
+
+@pytest.mark.parametrize(
+    ("header", "key"),
+    [
+        ({"jwk": FOREIGN_JWK}, FOREIGN),
+        ({"jwk": FOREIGN_JWK, "kid": "mine"}, FOREIGN),
+        ({"kid": FOREIGN}, FOREIGN),
+        ({"kid": "../../../../dev/null"}, ""),
+        ({"kid": "' UNION SELECT 'mine'; --"}, "mine"),
+        ({"kid": "0"}, FOREIGN),
+        ({"x5c": [encode(FOREIGN.encode())]}, FOREIGN),
+    ],
+    ids=["jwk", "jwk-and-kid", "kid-is-the-key", "kid-is-a-file", "kid-is-sql", "kid-is-a-place", "x5c"],
+)
+def test_a_token_that_brings_its_own_key_is_refused(mallory: Player, header: dict[str, Any], key: str) -> None:
+    refused_everywhere(mallory, f"Bearer {signed(mallory, header=header, key=key)}")
+
+
+@pytest.mark.parametrize("name", ["jku", "x5u"])
+def test_a_token_that_says_where_its_key_is_is_refused_and_nobody_goes_there(mallory: Player, name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        theirs.setblocking(False)
+        header = {name: f"http://127.0.0.1:{theirs.getsockname()[1]}/jwks.json", "kid": "mine"}
+        refused_everywhere(mallory, f"Bearer {signed(mallory, header=header, key=FOREIGN)}")
+        with pytest.raises(BlockingIOError):
+            theirs.accept()
 
 
 def test_a_token_whose_claims_were_changed_after_signing_is_refused(mallory: Player) -> None:
