@@ -1,0 +1,124 @@
+"""What the worker audits every minute: what is cheap, and the sums of the next users, without an end to wait for."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from app.board import audit, settle
+from app.board.publish import publish
+from app.board.settling import Desk
+from app.domain.ids import ALL_TIME, UserId, new_id
+from config import metrics
+from db import boards, invariants
+from db.redis import AUDIT_CURSOR_KEY, Publisher, connect
+from db.transaction import in_transaction
+from tests.board import RULES, VETTING, add_user, completed
+from tests.service import Stores, free_port
+
+
+@pytest.fixture
+def desk(stores: Stores) -> Desk:
+    """A worker's resources, on this module's stores with nothing in them."""
+    with stores.engine.begin() as conn:
+        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE"))
+        boards.ensure(conn, ALL_TIME, new_id())
+    stores.redis.flushall()
+    return Desk(stores.engine, Publisher.on(stores.redis), RULES, VETTING)
+
+
+@pytest.fixture
+def players(desk: Desk) -> list[UserId]:
+    """Five players with ten points each, in the order of their ids."""
+    players = [add_user(desk.engine) for _ in range(5)]
+    ids = completed(desk.engine, *players)
+    in_transaction(desk.engine, lambda conn: settle.settle(conn, ids, VETTING))
+    publish(desk.engine, desk.publisher, ALL_TIME)
+    return sorted(players)
+
+
+def damage(desk: Desk, user_id: UserId) -> None:
+    with desk.engine.begin() as conn:
+        conn.execute(sa.text("UPDATE users SET total_score = total_score + 1 WHERE id = :id"), {"id": user_id})
+
+
+def violations(name: str) -> float:
+    return float(metrics.invariant_violations.labels(name)._value.get())
+
+
+def watched(desk: Desk) -> float:
+    """Audit once, and give the users whose totals were found wrong."""
+    audit.watch(desk)
+    return violations("total-scores")
+
+
+def test_each_minute_the_next_users_are_checked_until_it_was_everybodys_turn(
+    desk: Desk, players: list[UserId], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(audit, "USERS_A_MINUTE", 2)
+    damage(desk, players[0])
+    damage(desk, players[4])
+    assert [watched(desk) for _ in range(6)] == [1, 0, 1] * 2
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert errors == ["invariant.violated"] * 4
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 100])
+def test_a_minute_has_many_users_some_at_once(
+    at_once: int, desk: Desk, players: list[UserId], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "USERS_AT_ONCE", at_once)
+    for player in players:
+        damage(desk, player)
+    assert watched(desk) == len(players)
+
+
+@pytest.mark.parametrize("cursor", [b"nonsense", b"\xff", b"'; DROP TABLE users; --"])
+def test_a_cursor_that_is_none_of_ours_begins_anew(desk: Desk, players: list[UserId], cursor: bytes) -> None:
+    damage(desk, players[0])
+    desk.publisher.client.set(AUDIT_CURSOR_KEY, cursor)
+    assert watched(desk) == 1
+
+
+def test_a_user_with_too_much_to_add_up_holds_up_no_other(
+    desk: Desk, players: list[UserId], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong_totals = invariants.wrong_totals
+
+    def slow_for_one(conn: sa.Connection, users: Sequence[UserId] | None = None) -> int:
+        if users and players[1] in users:
+            conn.execute(sa.text("SELECT pg_sleep(10)"))
+        return wrong_totals(conn, users)
+
+    monkeypatch.setattr(invariants, "wrong_totals", slow_for_one)
+    monkeypatch.setattr(audit, "SUMS_FOR", 0.2)
+    damage(desk, players[4])
+    began = time.monotonic()
+    assert watched(desk) == 1
+    assert time.monotonic() - began < 1.5
+    assert f"the sums of user {players[1]} take too long" in caplog.text
+
+
+def test_it_ends_after_a_moment_and_goes_on_there(
+    desk: Desk, players: list[UserId], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "USERS_AT_ONCE", 1)
+    monkeypatch.setattr(audit, "USERS_FOR", 0.0001)  # less than it takes to ask about one
+    damage(desk, players[4])
+    cursors = []
+    for _ in players:
+        audit.watch(desk)
+        cursors.append(desk.publisher.client.get(AUDIT_CURSOR_KEY))
+    assert cursors == [player.encode() for player in players]
+    assert violations("total-scores") == 1
+
+
+def test_without_redis_what_the_database_tells_is_checked(desk: Desk, players: list[UserId]) -> None:
+    with desk.engine.begin() as conn:
+        conn.execute(sa.text("UPDATE top_scores SET score = 99 WHERE rank = 1"))
+    with connect(f"redis://127.0.0.1:{free_port()}/0", timeout=0.2) as nobody:
+        audit.watch(replace(desk, publisher=Publisher.on(nobody)))
+    assert violations("top-scores") == 1
