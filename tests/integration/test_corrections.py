@@ -1,24 +1,16 @@
 """Release, reverse, suspend, reinstate, adjust: the ranks close at once, and undoing restores the board exactly."""
 
-import json
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from random import Random
-
 import pytest
 import sqlalchemy as sa
 
 from app.board import audit, correct, rebuild, settle
-from app.board.publish import publish
-from app.domain.errors import NotFound, ScoreboardError
+from app.domain.errors import NotFound
 from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
 from db import boards, invariants
-from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.board import VETTING, add_user, completed, first_ten, top
+from tests.board import VETTING, add_user, completed, top
+from tests.corrections import OPERATOR, change_at_once, violations
 from tests.service import Stores
-
-OPERATOR = {"actor": "shell", "reason": "a test"}
 
 
 @pytest.fixture
@@ -36,10 +28,6 @@ def scored(engine: sa.Engine, user_id: UserId, times: int = 1) -> list[ActionId]
     ids = [completed(engine, user_id)[0] for _ in range(times)]
     in_transaction(engine, lambda conn: settle.settle(conn, ids, VETTING))
     return ids
-
-
-def violations(engine: sa.Engine) -> dict[str, int]:
-    return {check.name: check.violations for check in in_transaction(engine, audit.audit) if check.violations}
 
 
 def test_number_eleven_moves_up_when_one_of_the_ten_is_reversed_and_down_when_released(engine: sa.Engine) -> None:
@@ -188,43 +176,5 @@ def _audit_in(conn: sa.Connection) -> list[audit.Check]:
 def test_a_rebuild_while_others_settle_and_correct_changes_nothing(
     engine: sa.Engine, stores: Stores, caplog: pytest.LogCaptureFixture
 ) -> None:
-    players = [add_user(engine) for _ in range(13)]
-    random = Random(11)
-    publisher = Publisher.on(stores.redis)
-    for _ in range(8):
-        active = [UserId(str(row[0])) for row in stores.rows("SELECT id FROM users WHERE status = 'active'")]
-        ids = completed(engine, *random.choices(active, k=24))
-        reversible = [ActionId(str(row[0])) for row in stores.rows("SELECT id FROM actions WHERE settlement='cleared'")]
-        chunks = [ids[i : i + 8] for i in range(0, len(ids), 8)]
-        adjusted, suspended, reinstated = random.choices(players, k=3)
-        work = [
-            *(lambda conn, it=chunk: settle.settle(conn, it, VETTING) for chunk in chunks),
-            *(
-                lambda conn, it=it: correct.reverse(conn, it, **OPERATOR)
-                for it in random.sample(reversible, min(2, len(reversible)))
-            ),
-            lambda conn, it=adjusted: correct.adjust(conn, it, 15, **OPERATOR),
-            lambda conn, it=suspended: correct.suspend(conn, it, **OPERATOR),
-            lambda conn, it=reinstated: correct.reinstate(conn, it, **OPERATOR),
-            rebuild.rebuild,
-        ]
-        start = threading.Barrier(len(work))
-
-        def run(call: object, start: threading.Barrier = start) -> object:
-            start.wait(10)
-            try:
-                return in_transaction(engine, call)  # type: ignore[arg-type]
-            except ScoreboardError as error:
-                return error
-
-        with ThreadPoolExecutor(len(work)) as pool:
-            results = list(pool.map(run, work))
-        assert results[-1] == ([], None)
-        assert not [it for it in results if isinstance(it, ScoreboardError) and it.status >= 500]
-        in_transaction(engine, lambda conn, ids=ids: settle.settle(conn, ids, VETTING))  # type: ignore[misc]
-        assert top(engine) == first_ten(engine)
-        assert violations(engine) == {}
+    change_at_once(stores, rounds=8)
     assert "deadlock" not in caplog.text
-    update = publish(engine, publisher, ALL_TIME)
-    assert [(row["userId"], row["score"]) for row in json.loads(update.payload)] == top(engine)
-    assert [check.violations for check in audit.published(engine, publisher)] == [0, 0]
