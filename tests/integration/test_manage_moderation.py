@@ -78,6 +78,35 @@ def test_actions_are_reversed_by_player_address_and_time_and_a_dry_run_changes_n
         assert manage(stores, *wrong).exit_code == 2
 
 
+def test_a_window_of_time_is_reversed_and_what_is_before_and_after_it_stays(engine: sa.Engine, stores: Stores) -> None:
+    alice, bob = add_user(engine), add_user(engine)
+    ids = scored(engine, alice, alice, alice, bob)
+    for action_id, ended in zip(ids, ("11:59:59.999", "12:00", "12:59:59.999", "13:00"), strict=True):
+        stores.execute(
+            "UPDATE actions SET start_at = CAST(:at AS timestamptz), end_at = CAST(:at AS timestamptz),"
+            " client_ip = CAST(:ip AS inet) WHERE id = :id",
+            at=f"2026-11-01 {ended}+00",
+            ip="2001:db8::7" if ended == "12:00" else "192.0.2.1",
+            id=action_id,
+        )
+    manage(stores, "rebuild")
+    window = ("--since", "2026-11-01 12:00:00", "--until", "2026-11-01 13:00:00", "--reason", "a macro")
+    dry = manage(stores, "reverse", *window, "--dry-run")
+    assert dry.stdout.splitlines() == [ids[1], ids[2], "2 actions would be reversed."]
+    for fewer, chosen in (
+        (("--address", "2001:db8::/64"), [ids[1]]),
+        (("--address", "192.0.2.1"), [ids[2]]),
+        (("--user", name_of(stores, alice)), [ids[1], ids[2]]),
+        (("--user", name_of(stores, bob)), []),
+    ):
+        assert manage(stores, "reverse", *window, *fewer, "--dry-run").stdout.splitlines()[:-1] == chosen, fewer
+    events = "SELECT count(*) FROM audit_events"
+    assert (top(engine), stores.value(events)) == ([(alice, 30), (bob, 10)], 0)
+    assert manage(stores, "reverse", *window).stdout == "2 actions are reversed.\n"
+    assert top(engine) == [(alice, 10), (bob, 10)]
+    assert stores.rows("SELECT DISTINCT kind, actor, reason FROM audit_events") == [("reversed", "shell", "a macro")]
+
+
 def test_the_audit_tells_by_its_exit_code_and_the_rebuild_mends(engine: sa.Engine, stores: Stores) -> None:
     scored(engine, add_user(engine))
     manage(stores, "rebuild")
