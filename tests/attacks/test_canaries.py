@@ -1,5 +1,6 @@
 """Tokens, passwords and e-mail addresses that nobody may find again: not in a log, a metric, or a page of Flower."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,9 +39,21 @@ def flower_of(service: Service, **more: str) -> Iterator[str]:
 
 @pytest.fixture
 def flower(service: Service) -> Iterator[str]:
-    """A Flower, open, as on a developer's machine."""
-    with flower_of(service) as url:
+    """A Flower, open, as on a developer's machine; its API too, which tells all that it knows of a task."""
+    with flower_of(service, FLOWER_UNAUTHENTICATED_API="true") as url:
         yield url
+
+
+def _read(url: str) -> str:
+    answer = httpx2.get(url, timeout=20, follow_redirects=True)
+    assert answer.status_code == 200, url
+    return answer.text
+
+
+def _tasks_with(flower: str, action_id: str) -> list[str]:
+    """Give the ids of the tasks that Flower shows with an action among their arguments."""
+    tasks = json.loads(_read(f"{flower}/api/tasks"))
+    return [task_id for task_id, task in tasks.items() if action_id in json.dumps(task)]
 
 
 def _answers(url: str) -> bool:
@@ -82,13 +95,13 @@ def test_secrets_are_found_nowhere(service: Service, flower: str) -> None:
         message(websocket)
     with socket_of(web, subprotocols=["scoreboard.v1", f"bearer.{token}"]) as websocket:
         message(websocket)
+    settled = service.stores.value("SELECT id::text FROM actions WHERE status = 'completed' LIMIT 1")
+    tasks = eventually(lambda: _tasks_with(flower, settled), what="the task that settles an action")
+    flower_pages = ("/", "/workers", "/tasks", "/broker", "/metrics", "/api/tasks", "/api/workers")
     pages = [
-        httpx2.get(f"{web.url}/metrics", timeout=10).text,
-        httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text,
-        *(
-            httpx2.get(f"{flower}{path}", timeout=20, follow_redirects=True).text
-            for path in ("/", "/workers", "/tasks", "/broker", "/metrics", "/api/tasks", "/api/workers")
-        ),
+        _read(f"{web.url}/metrics"),
+        _read(f"http://127.0.0.1:{port}/metrics"),
+        *(_read(f"{flower}{path}") for path in (*flower_pages, *(f"/task/{task_id}" for task_id in tasks))),
     ]
     http.close()
     for process in (beat, worker, web):
