@@ -48,7 +48,7 @@ class LiveBoard:
         self._relayed = Broadcast(backend=relay)
         self._threads = threads
         self._changed = asyncio.Event()
-        self._checked = -CHECK_EVERY * 10
+        self._checked = self._in_vain = -CHECK_EVERY * 10
         self._looking: SingleFlight[None] = SingleFlight()
 
     async def newer_than(self, seen: Update | None) -> Update:
@@ -63,10 +63,13 @@ class LiveBoard:
     async def now(self) -> Update:
         """Give the board as it is now: from memory, or while nothing feeds it from Redis, or PostgreSQL.
 
+        While neither can be asked, one look every few seconds is enough: the others are not to wait for it.
+
         Raises:
             Unavailable: when there is nothing in memory and neither store can be asked.
         """
-        if self.at_hand() is None:
+        in_vain = self.update is not None and time.monotonic() - self._in_vain < CHECK_EVERY
+        if self.at_hand() is None and not in_vain:
             await self._looking.run(self._look)
         if self.update is None:
             raise Unavailable("The board can't be read right now.")
@@ -134,6 +137,7 @@ class LiveBoard:
         try:
             await self.check()
         except ScoreboardError as error:
+            self._in_vain = time.monotonic()
             log.debug("the board can't be read: %s", error)
 
     async def _follow(self) -> None:

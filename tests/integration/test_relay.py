@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,15 +12,17 @@ import pytest
 import redis
 from websockets.sync.client import ClientConnection
 
+from app import live
+from app.domain.errors import DatabaseUnavailable, Unavailable
 from app.domain.ids import ALL_TIME
 from app.domain.messages import Update, read_update
 from app.live import LiveBoard
 from app.relay import SupervisedRedis
 from app.threads import Threads
 from db import embedded
-from db.redis import TOP_SCORES_CHANNEL, Publisher
+from db.redis import TOP_SCORES_CHANNEL, Publisher, connect
 from tests.live import Listener, award, clear, complaints, forge, in_process, listener, listening, until_version
-from tests.service import Process, Service, Stores, eventually
+from tests.service import Process, Service, Stores, eventually, free_port
 
 KEY = "top_scores:10"
 FAR_FUTURE = "ffffffff-ffff-7fff-bfff-ffffffffffff"
@@ -266,6 +269,44 @@ def test_a_get_on_redis_alone_does_not_ask_postgresql(stores: Stores, dora: List
 
     with asyncio.Runner() as runner:
         assert runner.run(get()).text == forged
+
+
+def test_with_neither_store_to_ask_one_get_waits_for_them_and_the_others_have_what_is_in_memory(
+    stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board_now = award(stores, dora.user_id)
+    asked: list[float] = []
+
+    def hang(*_: object, **__: object) -> Update:
+        asked.append(time.monotonic())
+        time.sleep(0.5)
+        raise DatabaseUnavailable("The database can't be reached.")
+
+    monkeypatch.setattr(live, "publish", hang)
+
+    async def get() -> None:
+        threads = Threads("test", 2, depth=10)
+        relay = SupervisedRedis(stores.redis_url)
+        with connect(f"redis://127.0.0.1:{free_port()}/0", timeout=0.2) as nobody:
+            board = LiveBoard(ALL_TIME, stores.engine, Publisher.on(nobody), relay, threads)
+            try:
+                with pytest.raises(Unavailable):
+                    await board.now()
+                board.offer(board_now)
+                began = time.monotonic()
+                for _ in range(20):
+                    assert await board.now() is board_now
+                assert time.monotonic() - began < 0.2
+                assert len(asked) == 1
+                monkeypatch.setattr(live, "CHECK_EVERY", 0.0)  # as if it were worth another look
+                assert await board.now() is board_now
+                assert len(asked) == 2
+            finally:
+                threads.close()
+                await relay.disconnect()
+
+    with asyncio.Runner() as runner:
+        runner.run(get())
 
 
 def test_redis_that_hangs_holds_nobody_up(
