@@ -4,13 +4,16 @@ import os
 
 from config import settings
 
+COLUMNS = "name,state,received,runtime,uuid,args"
+"""Of the list of tasks; arguments come last, since those of a batch are longer than any window is wide."""
+
 
 def main() -> None:
     """Check the settings, then become Flower."""
     config = settings.load_or_exit()
     if config.production and not config.flower_basic_auth:
         settings.exit_with(["FLOWER_BASIC_AUTH: production needs user:password, since Flower shows every task"])
-    command = ["celery", "-A", "workers.app", "flower", f"--port={config.flower_port}"]
+    command = ["celery", "-A", "workers.app", "flower", f"--port={config.flower_port}", f"--tasks_columns={COLUMNS}"]
     if not config.flower_basic_auth:
         command.append("--address=127.0.0.1")
     else:

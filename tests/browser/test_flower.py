@@ -30,7 +30,7 @@ def _answers(process: Process) -> bool:
 
 def test_tasks_can_be_read(windows: Windows, web: Process, worker: Process, flower: Process, alice: Player) -> None:
     alice.score(3)
-    page = windows.open(f"{flower.url}/tasks", viewport={"width": 1280, "height": 640}, timezone_id="UTC")
+    page = windows.open(f"{flower.url}/tasks", viewport={"width": 1500, "height": 640}, timezone_id="UTC")
 
     def settled() -> bool:
         page.reload()
@@ -40,6 +40,7 @@ def test_tasks_can_be_read(windows: Windows, web: Process, worker: Process, flow
     eventually(settled, what="the task")
     task = rows.first
     expect(task).to_contain_text("SUCCESS")
+    expect(task).to_contain_text(re.compile(r"\[\['[0-9a-f-]{36}'"))  # its argument: the actions' ids
     if os.environ.get("UPDATE_SCREENSHOTS"):
         page.screenshot(path=ROOT / "docs" / "flower.png")
     task.locator("a[href^='/task/']").click()
