@@ -1,38 +1,56 @@
-/** The plot of completions and settle lag, as this window has seen them. */
+/** The plot of completions and settle lag, as this window has seen them; a reload keeps it. */
 
+import { parse } from "./api.js";
 import { $ } from "./elements.js";
 import { grouped } from "./numbers.js";
 
-const SAMPLES = 150; // five minutes
+const SPAN_MS = 300_000;
+const GAP_MS = 30_000; // nobody looked for so long: no line over what wasn't seen
 const [WIDTH, HEIGHT, EDGE] = [600, 120, 6];
+const KEPT = "plot";
 
-/** @type {{completions: number, lag: number}[]} */
-let samples = [];
+/** @typedef {{at: number, completions: number, lag: number}} Sample */
+
+/** @type {Sample[]} */
+let samples = parse(sessionStorage.getItem(KEPT) ?? "[]") ?? [];
 
 /** Adds a sample and draws all of them, each line on a scale of its own. */
 export function plot({ completionsPerMinute, settleLagSeconds }) {
-  samples = [...samples, { completions: completionsPerMinute, lag: settleLagSeconds }].slice(-SAMPLES);
+  const now = Date.now();
+  samples.push({ at: now, completions: completionsPerMinute, lag: settleLagSeconds });
+  samples = samples.filter(({ at }) => at > now - SPAN_MS && at <= now);
+  sessionStorage.setItem(KEPT, JSON.stringify(samples));
   const most = Math.max(1, ...samples.map((it) => it.completions));
   const longest = Math.max(1, ...samples.map((it) => it.lag));
   $("plot").replaceChildren(
-    line("completions", samples.map((it) => it.completions / most)),
-    line("lag", samples.map((it) => it.lag / longest)),
+    ...[0.25, 0.5, 0.75].map((share) => shape("line", { x1: 0, x2: WIDTH, y1: height(share), y2: height(share) })),
+    line("completions", now, (it) => it.completions / most),
+    line("lag", now, (it) => it.lag / longest),
   );
-  $("plot-title").textContent =
-    `Completions a minute (solid, up to ${grouped(most)}) and settle lag (dashed, up to ${longest.toFixed(1)} s), last five minutes`;
+  $("most").textContent = grouped(most);
+  $("longest").textContent = `${longest.toFixed(1)} s`;
 }
 
 export function forgetPlot() {
   samples = [];
+  sessionStorage.removeItem(KEPT);
 }
 
-/** @param {number[]} shares from 0 to 1, the newest last */
-function line(className, shares) {
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  const step = WIDTH / (SAMPLES - 1);
-  const start = WIDTH - (shares.length - 1) * step;
-  const points = shares.map((share, i) => `${(start + i * step).toFixed(1)} ${(HEIGHT - EDGE - share * (HEIGHT - 2 * EDGE)).toFixed(1)}`);
-  path.setAttribute("class", className);
-  path.setAttribute("d", `M${points.join("L")}`);
-  return path;
+/** @param {number} share from 0, the ground, to 1 */
+const height = (share) => (HEIGHT - EDGE - share * (HEIGHT - 2 * EDGE)).toFixed(1);
+
+/** @param {string} className @param {number} now @param {(sample: Sample) => number} share */
+function line(className, now, share) {
+  const steps = samples.map((sample, i) => {
+    const joined = i > 0 && sample.at - samples[i - 1].at < GAP_MS;
+    return `${joined ? "L" : "M"}${(WIDTH * (1 - (now - sample.at) / SPAN_MS)).toFixed(1)} ${height(share(sample))}`;
+  });
+  return shape("path", { class: className, d: steps.join("") });
+}
+
+/** @param {string} name @param {Record<string, string | number>} attributes */
+function shape(name, attributes) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
+  return made;
 }

@@ -12,6 +12,8 @@ const POLL_MS = 2_000;
 const LONGEST_POLL_MS = 20_000;
 let polling = 0; // rises with each sign-in, so that an older loop ends
 let nextHeld = null;
+let heldPaged = false; // more than the first page is shown
+let heldSeen = null; // how many there were when the list was asked for
 
 /** Makes an element with a class and children. */
 function element(name, className, ...children) {
@@ -46,6 +48,7 @@ async function loadHeld(cursor = null) {
   if (cursor) $("held").append(...items);
   else $("held").replaceChildren(...(items.length ? items : [element("li", "quiet", "Nothing is held.")]));
   nextHeld = data.nextCursor;
+  heldPaged = cursor !== null;
   $("more-held").hidden = nextHeld === null;
 }
 
@@ -92,7 +95,7 @@ function userItem({ userId, username, email, role, status, totalScore }) {
       ? [act("Suspend", username, change("suspend", `Suspend ${username}?`, { needsReason: true }))]
       : [act("Reinstate", username, change("reinstate", `Reinstate ${username}?`, { needsReason: false }))];
   acts.push(act("Adjust", username, change("adjust", `Give ${username} points?`, { needsReason: true, points: true })));
-  return item(username, [`${email} · ${role} · ${status} · ${grouped(totalScore)} points in total`], acts);
+  return item(username, [email, `${role} · ${status} · ${grouped(totalScore)} points in total`], acts);
 }
 
 /* Switches and checks */
@@ -128,9 +131,9 @@ async function audit() {
 
 const COUNTERS = [
   ["completionsPerMinute", "completions/min"],
-  ["settleLagSeconds", "settle lag, s"],
+  ["settleLagSeconds", "settle lag, s", 1],
   ["unsettled", "unsettled"],
-  ["queueLength", "messages queued"],
+  ["queueLength", "queued"],
   ["held", "held"],
   ["started", "open actions"],
   ["users", "users"],
@@ -141,13 +144,22 @@ const COUNTERS = [
 
 function showStats(stats) {
   $("counters").replaceChildren(
-    ...COUNTERS.map(([name, words]) => {
+    ...COUNTERS.map(([name, words, decimals]) => {
       const value = stats[name];
-      const shown = value === null ? "–" : Number.isInteger(value) ? grouped(value) : value.toFixed(1);
+      const shown = value === null ? "–" : decimals ? value.toFixed(decimals) : grouped(value);
       return element("div", "", element("dt", "", words), element("dd", "", shown));
     }),
   );
   plot(stats);
+  if (stats.held !== heldSeen && mayMoveHeld()) {
+    heldSeen = stats.held;
+    loadHeld().catch(() => (heldSeen = null)); // asked for again with the next counters
+  }
+}
+
+/** Nothing moves under a hand that is about to press a button, and nothing that was asked for is taken away. */
+function mayMoveHeld() {
+  return !heldPaged && !$("ask").open && !$("held").matches(":hover, :focus-within");
 }
 
 async function follow() {
@@ -194,6 +206,7 @@ async function enter() {
 
 function leave(message) {
   polling++;
+  heldSeen = null;
   forgetPlot();
   $("desk").hidden = true;
   $("guest").hidden = false;

@@ -68,7 +68,6 @@ def test_a_held_action_is_released_and_reversed_and_the_board_moves(
     held = "SELECT count(*) FROM actions WHERE user_id = :id AND settlement = 'held'"
     eventually(lambda: stores.value(held, id=player.user_id) == 1, what="a held action")
     expect_score(board, player.username, 30)
-    desk.reload()
     card = desk.locator("#held li", has_text=player.username)
     expect(card).to_contain_text("velocity")
     card.get_by_role("button", name="Release").click()
@@ -139,7 +138,12 @@ def test_what_is_going_on_is_counted_and_plotted(
     counter = desk.locator("#counters div", has_text="completions/min").locator("dd")
     expect(counter).to_have_text(re.compile(r"^[1-9]"))
     expect(desk.locator("#plot path")).to_have_count(2)
-    expect(desk.locator("#plot-title")).to_contain_text("settle lag")
+    expect(desk.get_by_role("img", name="Settle lag")).to_be_visible()
+    lines = "() => document.querySelector('#plot .completions')?.getAttribute('d')"
+    desk.wait_for_function(f"() => (({lines})() ?? '').split('L').length > 2")
+    drawn = len(desk.evaluate(lines).split("L"))
+    desk.reload()
+    desk.wait_for_function(f"(before) => (({lines})() ?? '').split('L').length > before", arg=drawn)
     desk.get_by_role("button", name="Sign out").click()
     expect(guest_message(desk)).to_contain_text("signed out")
     expect(desk.locator("#held li")).to_have_count(0)
@@ -169,10 +173,17 @@ def test_it_looks_right(
     windows: Windows, web: Process, worker: Process, operator: Player, player: Player, width: int, tmp_path: Path
 ) -> None:
     player.score(times=4)
-    page = windows.open(f"{web.url}/operator", viewport={"width": width, "height": 900})
+    page = windows.open(f"{web.url}/operator", viewport={"width": width, "height": 900}, fake_clock=True)
     sign_in(page, operator.username)
     expect(page.locator("#held li").first).to_contain_text("points")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.screenshot(path=tmp_path / f"operator-{width}.png", full_page=True)
     if width > 1000 and os.environ.get("UPDATE_SCREENSHOTS"):
+        others = [Player(web.url, name) for name in ("Ingrid.S", "tomasz_w", "Mateo")]
+        for turn in range(40):  # something to plot
+            others[turn % 3].score(times=1 + turn % 4)
+            with page.expect_response("**/admin/stats"):
+                page.clock.fast_forward(7_000)
+        for other in others:
+            other.close()
         page.screenshot(path=ROOT / "docs" / "operator.png")
