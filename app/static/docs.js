@@ -10,6 +10,11 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
+/** Splits words for people, in which code stands between backticks. */
+function prose(text) {
+  return text.split("`").map((part, i) => (i % 2 ? element("code", {}, part) : part));
+}
+
 /** Follows `$ref`, as deep as a reader wants to see. */
 function resolve(schema, root, depth = 0) {
   if (!schema || typeof schema !== "object" || depth > 6) return schema;
@@ -54,8 +59,8 @@ function schemaOf(content, root) {
 function parameters(list) {
   const table = element("table", {}, element("caption", {}, "Parameters"));
   for (const it of list) {
-    const words = [it.in, shape(it.schema), it.description].filter(Boolean).join("; ");
-    table.append(element("tr", {}, element("th", { scope: "row" }, element("code", {}, it.name)), element("td", {}, words)));
+    const words = prose([it.in, shape(it.schema), it.description].filter(Boolean).join("; "));
+    table.append(element("tr", {}, element("th", { scope: "row" }, element("code", {}, it.name)), element("td", {}, ...words)));
   }
   return table;
 }
@@ -64,7 +69,7 @@ function answers(responses, root) {
   const table = element("table", {}, element("caption", {}, "Answers"));
   for (const [status, it] of Object.entries(responses)) {
     const { type, text } = schemaOf(it.content, root);
-    const cell = element("td", {}, `${it.description} `, element("span", { class: "who" }, type));
+    const cell = element("td", {}, ...prose(`${it.description} `), element("span", { class: "who" }, type));
     if (text && type !== "application/problem+json") cell.append(element("pre", { tabindex: "0" }, text));
     table.append(element("tr", {}, element("th", { scope: "row" }, element("code", {}, status)), cell));
   }
@@ -79,7 +84,7 @@ function operation(path, method, it, root) {
     element("p", { class: "signature" }, element("span", { class: "method" }, method.toUpperCase()), element("code", {}, path)),
     element("p", { class: "who" }, who),
   );
-  if (it.description) made.append(element("p", {}, it.description));
+  if (it.description) made.append(element("p", {}, ...prose(it.description)));
   if (it.parameters) made.append(parameters(it.parameters));
   if (it.requestBody) {
     made.append(element("p", {}, "Body, JSON:"), element("pre", { tabindex: "0" }, schemaOf(it.requestBody.content, root).text));
@@ -94,16 +99,16 @@ function socket(root) {
   made.append(
     element("h3", { id: "websocket-title" }, live.title),
     element("p", { class: "signature" }, element("span", { class: "method" }, "WS"), element("code", {}, live.address)),
-    element("p", {}, `${root.info.description} ${live.description}`),
+    element("p", {}, ...prose(`${root.info.description} ${live.description}`)),
   );
   for (const message of Object.values(root.components.messages)) {
-    made.append(element("p", {}, element("code", {}, message.name), `: ${message.summary}`));
+    made.append(element("p", {}, element("code", {}, message.name), ...prose(`: ${message.summary}`)));
     made.append(element("pre", { tabindex: "0" }, JSON.stringify(message.examples[0].payload, null, 2)));
   }
   for (const [caption, codes] of [["Refused with", live["x-refusals"]], ["Closed with", live["x-close-codes"]]]) {
     const table = element("table", {}, element("caption", {}, caption));
     for (const [code, words] of Object.entries(codes)) {
-      table.append(element("tr", {}, element("th", { scope: "row" }, element("code", {}, code)), element("td", {}, words)));
+      table.append(element("tr", {}, element("th", { scope: "row" }, element("code", {}, code)), element("td", {}, ...prose(words))));
     }
     made.append(table);
   }
@@ -117,7 +122,7 @@ async function read(path) {
 }
 
 function show(rest, live) {
-  document.querySelector("#about").textContent = rest.info.description;
+  document.querySelector("#about").replaceChildren(...prose(rest.info.description));
   const main = document.querySelector("#operations");
   const contents = document.querySelector("#contents");
   main.replaceChildren();

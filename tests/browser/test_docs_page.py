@@ -19,6 +19,10 @@ def test_every_operation_and_the_socket_can_be_read(windows: Windows, web: Proce
             expect(section.get_by_role("rowheader", name=status, exact=True)).to_be_visible()
     expect(page.locator("#putUsersUserIdActionsActionId")).to_contain_text('status?: "cancelled" | "completed"')
     expect(page.locator("#websocket")).to_contain_text("top_scores_update")
+    expect(page.locator("#getTopScores").get_by_text("If-None-Match", exact=True)).to_have_js_property(
+        "tagName", "CODE"
+    )
+    expect(page.locator("body")).not_to_contain_text("`")
     page.get_by_role("link", name="Log in", exact=True).click()
     expect(page.locator("#postAuthLogin")).to_be_in_viewport()
 
