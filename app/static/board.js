@@ -2,7 +2,7 @@
 
 import { isNewer } from "/scoreboard.js";
 import { $, calm, copyOf } from "./elements.js";
-import { countTo } from "./numbers.js";
+import { countTo, grouped } from "./numbers.js";
 import { session } from "./session.js";
 
 /** @typedef {import("/scoreboard.js").Entry} Entry */
@@ -10,6 +10,7 @@ import { session } from "./session.js";
 
 const GLIDE = { duration: 550, easing: "cubic-bezier(.2, .8, .2, 1)" };
 const MARK_MS = 6_000;
+const FLASH = { duration: 2_400, easing: "ease-out" };
 
 /** @type {Board | null} */
 export let shown = null;
@@ -64,6 +65,8 @@ function draw(payload, before = null) {
     row.remove();
     rows.delete(id);
   }
+  const longest = Math.max(...payload.map((entry) => grouped(entry.score).length), 0);
+  $("rows").parentElement.style.setProperty("--digits", String(longest));
   payload.forEach((entry, index) => {
     const row = rows.get(entry.userId) ?? copyOf("row");
     rows.set(entry.userId, row);
@@ -96,7 +99,10 @@ function glide(row, oldTop) {
     return;
   }
   const distance = oldTop - row.getBoundingClientRect().top;
-  if (distance) row.animate([{ transform: `translateY(${distance}px)` }, { transform: "none" }], GLIDE);
+  if (!distance) return;
+  // Who climbs passes over who falls.
+  const zIndex = distance > 0 ? 1 : 0;
+  row.animate([{ zIndex, transform: `translateY(${distance}px)` }, { zIndex, transform: "none" }], GLIDE);
 }
 
 /** Marks a newcomer or a climber for a few seconds. */
@@ -105,5 +111,9 @@ function mark(row, entry, old) {
   const element = row.querySelector(".mark");
   element.textContent = old ? `▲ ${old.rank - entry.rank}` : "new";
   element.getAnimations().forEach((animation) => animation.cancel());
-  element.animate([{ opacity: 1 }, { opacity: 1, offset: 0.85 }, { opacity: 0 }], MARK_MS);
+  const shown = element.animate([{ opacity: 1 }, { opacity: 1, offset: 0.85 }, { opacity: 0 }], MARK_MS);
+  shown.onfinish = () => (element.textContent = ""); // the name has the place again
+  if (calm.matches) return;
+  const color = getComputedStyle(row).getPropertyValue("--climb");
+  for (const cell of row.cells) cell.animate([{ backgroundColor: color }], FLASH);
 }

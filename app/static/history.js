@@ -15,7 +15,7 @@ const OUTCOMES = {
   held: ["Held for review", "held"],
   reversed: ["Taken back", "held"],
 };
-const when = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+const when = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "short" });
 
 /** @type {Action[]} */
 let actions = [];

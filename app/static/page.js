@@ -11,6 +11,7 @@ import { cancel, complete, resume, showAction, start } from "./play.js";
 import { forgetProfile, loadProfile, loadProfileSoon, onProfile, showProfile } from "./profile.js";
 import { logOut, onEnd, renewIfDue, restore, session } from "./session.js";
 import { loadTypes } from "./types.js";
+import { toggleWall, watchWall } from "./wall.js";
 
 function takeBoard(board) {
   const before = shown;
@@ -68,6 +69,7 @@ onClick("sign-out", "player-message", logOut);
 onClick("older", "player-message", loadOlder);
 $("history").addEventListener("toggle", loadHistory);
 $("switch").addEventListener("click", switchForm);
+$("wall").addEventListener("click", toggleWall);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   renewIfDue();
@@ -79,6 +81,7 @@ addEventListener("online", poll);
 onProfile(loadHistory);
 onBoard(takeBoard);
 onEnd(leave);
+watchWall();
 restore();
 if (session) enter();
 else {

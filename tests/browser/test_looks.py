@@ -1,6 +1,7 @@
 """How the page looks: on a phone, on a wall, and in the README."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -64,6 +65,75 @@ def test_nothing_scrolls_sideways(windows: Windows, web: Process, clara: Player,
     expect(page.get_by_role("radio", name="quest")).to_be_visible()
     expect(connection(page)).to_have_text("Live")
     _expect_no_sideways_scroll(page)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080), (3840, 2160)])
+def test_the_ten_and_the_own_row_are_seen_at_once(
+    windows: Windows, web: Process, clara: Player, score: Score, width: int, height: int
+) -> None:
+    score({**PLAYERS, clara.username: 1})
+    page = windows.open(web.url, viewport={"width": width, "height": height})
+    sign_in(page, clara.username)
+    expect(page.locator("#pinned tr")).to_contain_text(clara.username)
+    page.wait_for_function("() => document.documentElement.scrollHeight <= innerHeight")
+
+
+def test_on_a_phone_the_own_row_stays_below_the_ranks_that_are_read(
+    windows: Windows, web: Process, clara: Player, score: Score
+) -> None:
+    score({**PLAYERS, clara.username: 1})
+    page = windows.open(web.url, viewport={"width": 360, "height": 480})
+    sign_in(page, clara.username)
+    expect(page.locator("#pinned tr")).to_contain_text(clara.username)
+    page.evaluate("() => scrollTo(0, 0)")
+    expect(page.locator("#pinned tr")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#rows tr").first).to_be_in_viewport()
+
+
+def test_a_newcomer_and_a_climber_are_marked_for_a_while(windows: Windows, web: Process, score: Score) -> None:
+    score(PLAYERS)
+    page = windows.open(web.url, fake_clock=True, viewport={"width": 360, "height": 740})
+    expect(row(page, "Felix")).to_be_visible()
+    name = "a-newcomer-with-a-name-of-32-cha"
+    score({name: 10_000_000, "Felix": 20_000_000})
+    page.clock.fast_forward(5_000)
+    newcomer = row(page, name)
+    expect(newcomer.locator(".mark")).to_have_text("new")
+    expect(row(page, "Felix").locator(".mark")).to_have_text(re.compile("▲ [1-9]"))
+    ends = newcomer.evaluate(
+        """row => [row.querySelector(".name").getBoundingClientRect().right,
+                   row.querySelector(".mark").getBoundingClientRect().left]"""
+    )
+    assert ends[0] <= ends[1]  # one can be read beside the other
+    expect(newcomer.locator(".mark")).to_have_text("", timeout=10_000)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080), (3840, 2160), (1080, 1920)])
+def test_on_a_wall_the_board_fills_the_screen(
+    windows: Windows, web: Process, score: Score, width: int, height: int
+) -> None:
+    score(PLAYERS)
+    page = windows.open(f"{web.url}/?wall", viewport={"width": width, "height": height}, color_scheme="dark")
+    expect(page.locator("#rows tr")).to_have_count(10)
+    expect(page.locator("#guest")).to_be_hidden()
+    page.wait_for_function("() => document.documentElement.scrollHeight <= innerHeight")
+    board = page.locator(".board").bounding_box()
+    assert board
+    assert board["width"] > 0.9 * width
+    assert board["height"] > 0.8 * height
+
+
+def test_the_wall_view_is_entered_and_left_with_the_keyboard(windows: Windows, web: Process) -> None:
+    page = windows.open(web.url)
+    button = page.locator("#wall")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(button).to_have_text("Leave wall view")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#guest")).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(button).to_have_text("Wall view")
+    expect(page.locator("#guest")).to_be_visible()
 
 
 def _expect_no_sideways_scroll(page: Page) -> None:

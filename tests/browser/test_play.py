@@ -138,7 +138,7 @@ def test_everything_can_be_done_with_the_keyboard_alone(windows: Windows, web: P
         for key in keys:
             keyboard.press(key)
 
-    press("Tab", "Tab", "Tab", "Tab", "Enter")  # username, password, sign in, "New here?"
+    press("Tab", "Tab", "Tab", "Tab", "Tab", "Enter")  # wall view, username, password, sign in, "New here?"
     expect(page.get_by_label("Username")).to_be_focused()
     username = unique("keys")
     keyboard.type(username)
