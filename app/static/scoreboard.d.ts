@@ -1,8 +1,11 @@
-/** A live top 10 over one WebSocket: the types of /scoreboard.js. */
+/** A live top 10 over one WebSocket: the types of /scoreboard.js, which says more. */
 
+/** The close code of a token that is over, revoked or wrong. */
 export declare const TOKEN_REFUSED: 4401;
+/** The close code of a user who is suspended. */
 export declare const SUSPENDED: 4403;
 
+/** A row of the board. */
 export interface Entry {
   userId: string;
   username: string;
@@ -10,6 +13,7 @@ export interface Entry {
   rank: number;
 }
 
+/** Where a board stands: versions rise within an epoch. */
 export interface Position {
   epoch: string;
   version: number;
@@ -17,17 +21,27 @@ export interface Position {
 
 export interface Board extends Position {
   board: string;
+  /** At most ten, the highest first. */
   payload: Entry[];
+  /** When this version was committed, in RFC 3339. */
   timestamp: string;
 }
 
+/**
+ * `rejected` tells of a message that was dropped, and changes nothing else.
+ * `closed` is final: the token was refused, or its user suspended.
+ */
 export type State = "connecting" | "live" | "reconnecting" | "rejected" | "closed";
 export type Reason = "unreadable" | "unsigned" | "unknown-key" | "wrong-signature";
 
 export interface StateInfo {
+  /** Consecutive failures so far. */
   attempt?: number;
+  /** Milliseconds until the next attempt. */
   delayMs?: number;
+  /** The WebSocket's close code. */
   code?: number;
+  /** Why a message was rejected. */
   reason?: Reason;
 }
 
@@ -36,15 +50,25 @@ export interface JWKS {
 }
 
 export interface Options {
+  /** The address of the WebSocket; http(s) and relative ones are understood. */
   url: string | URL;
+  /** Asked before each attempt, and before the token at hand is over. */
   token: string | (() => string | null | Promise<string | null>);
+  /** Called with each newer board, the present one first. */
   onBoard: (board: Board) => void;
+  /** Not called for `close()`. */
   onState?: (state: State, info: StateInfo) => void;
+  /** The keys to verify messages with, or where they are; without them nothing is verified. */
   keys?: string | URL | JWKS;
+  /** The implementation, where the platform has none. */
   WebSocket?: typeof WebSocket;
 }
 
+/** Tells whether `next` replaces `seen`: a greater version, or any version of another epoch. */
 export declare function isNewer(seen: Position | null, next: Position): boolean;
+/** Picks the milliseconds before an attempt, counted from 1: full jitter, from half a second to twenty. */
 export declare function backoff(attempt: number): number;
+/** Writes a JSON value in its canonical form (RFC 8785), which signatures are over. */
 export declare function canonical(value: unknown): string;
+/** Keeps a board up to date until `close()`, or until the server refuses the token for good. */
 export declare function connect(options: Options): { close: () => void };

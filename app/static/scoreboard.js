@@ -10,6 +10,10 @@
  *     });
  *     live.close();
  *
+ * A connection lives as long as the token it was opened with. Before that is over, `token` is asked for a younger one, and
+ * a second connection takes over from the first. Where that fails, the server ends the first one (4401), and the token is
+ * asked for again.
+ *
  * With `keys`, only messages that the service has signed with one of its Ed25519 keys count. An HMAC can't be verified
  * here: whoever could verify it could forge it as well. Node below 22 has no WebSocket: give it one (`WebSocket`).
  */
@@ -21,6 +25,9 @@ const OPEN_TIMEOUT_MS = 10_000;
 const SILENCE_MS = 60_000; // more than two heartbeats
 const KEYS_TIMEOUT_MS = 5_000;
 const KEYS_EVERY_MS = 10_000; // besides once a connection
+const RENEW_AFTER = 5 / 6; // of what is left of a token's life
+const SOONEST_RENEWAL_MS = 1_000;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const LONGEST_QUEUE = 64; // messages that wait for their signature to be verified
 
 export const TOKEN_REFUSED = 4401;
@@ -77,7 +84,8 @@ export function canonical(value) {
  * Keeps a board up to date until `close()`, or until the server refuses the token for good.
  * @param {object} options
  * @param {string | URL} options.url address of the WebSocket; http(s) and relative ones are understood
- * @param {string | (() => string | null | Promise<string | null>)} options.token asked before each attempt
+ * @param {string | (() => string | null | Promise<string | null>)} options.token asked before each
+ *   attempt, and before the token at hand is over
  * @param {(board: Board) => void} options.onBoard called with each newer board, the present one first
  * @param {(state: State, info: StateInfo) => void} [options.onState] not called for `close()`
  * @param {string | URL | JWKS} [options.keys] the keys to verify messages with, or where they are
@@ -97,9 +105,11 @@ export function connect({ url, token, onBoard, onState = () => {}, keys, WebSock
   let live = false;
   let lastHeard = 0;
   /** @type {WebSocket | null} */ let socket = null;
+  /** @type {WebSocket | null} */ let successor = null;
   /** @type {Position | null} */ let seen = null;
   /** @type {string | null} */ let refused = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ let timer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ let renewal;
 
   async function open() {
     const mine = nextTurn();
@@ -116,9 +126,20 @@ export function connect({ url, token, onBoard, onState = () => {}, keys, WebSock
     if (!bearer || bearer === refused) return end(TOKEN_REFUSED);
 
     verifier?.allowFetch();
+    socket = dial(bearer);
+    listen(socket, bearer, mine);
+    planRenewal(bearer, mine);
+  }
+
+  /** @param {string} bearer */
+  function dial(bearer) {
+    return new WebSocket(address, [PROTOCOL, `bearer.${bearer}`]);
+  }
+
+  /** Takes what a socket says for as long as the turn is its own. */
+  function listen(socket, bearer, mine) {
     const queue = [];
     let busy = false;
-    socket = new WebSocket(address, [PROTOCOL, `bearer.${bearer}`]);
     socket.onmessage = async ({ data }) => {
       queue.push(data);
       if (queue.length > LONGEST_QUEUE) queue.shift(); // a newer board stands behind it
@@ -133,9 +154,40 @@ export function connect({ url, token, onBoard, onState = () => {}, keys, WebSock
     socket.onclose = ({ code }) => {
       if (mine !== turn) return;
       if (code === SUSPENDED) return end(code);
-      // The socket lives as long as the token it was opened with; token() may have a younger one.
-      if (code === TOKEN_REFUSED) refused = bearer;
+      if (code === TOKEN_REFUSED) refused = bearer; // token() may have a younger one
       retry(code);
+    };
+  }
+
+  /** @param {string} bearer @param {number} mine */
+  function planRenewal(bearer, mine) {
+    clearTimeout(renewal);
+    const delay = typeof token === "function" ? renewalDelay(bearer) : null;
+    if (delay !== null) renewal = setTimeout(renew, delay, bearer, mine);
+  }
+
+  /** Opens a second socket with a younger token, and lets go of the first one once the second one speaks. */
+  async function renew(bearer, mine) {
+    let younger = null;
+    try {
+      younger = await token();
+    } catch {} // asked again later
+    if (mine !== turn) return;
+    if (!younger || younger === bearer) return planRenewal(bearer, mine);
+    const next = (successor = dial(younger));
+    next.onmessage = (event) => {
+      if (mine !== turn) return;
+      successor = null;
+      const former = socket;
+      socket = next;
+      former.onmessage = former.onclose = null;
+      former.close();
+      listen(next, younger, mine);
+      planRenewal(younger, mine);
+      next.onmessage(event);
+    };
+    next.onclose = () => {
+      if (mine === turn) planRenewal(bearer, mine); // the first one lives on for now
     };
   }
 
@@ -190,10 +242,12 @@ export function connect({ url, token, onBoard, onState = () => {}, keys, WebSock
 
   function nextTurn() {
     clearTimeout(timer);
+    clearTimeout(renewal);
     waiting = live = false;
     // A dead network may hold the close event back for minutes, so nobody waits for it.
     socket?.close();
-    socket = null;
+    successor?.close();
+    socket = successor = null;
     return ++turn;
   }
 
@@ -214,6 +268,21 @@ export function connect({ url, token, onBoard, onState = () => {}, keys, WebSock
   globalThis.document?.addEventListener("visibilitychange", wake);
   open();
   return { close };
+}
+
+/**
+ * Tells when a token should be replaced. By our own clock: where that is wrong, the server's 4401 has the last word.
+ * @param {string} bearer
+ * @returns {number | null} milliseconds; null when it doesn't tell, or is over already
+ */
+function renewalDelay(bearer) {
+  try {
+    const { exp } = JSON.parse(atob(bearer.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
+    const left = exp * 1000 - Date.now();
+    return left > 0 ? Math.min(Math.max(left * RENEW_AFTER, SOONEST_RENEWAL_MS), LONGEST_TIMER_MS) : null;
+  } catch {
+    return null; // no JWT
+  }
 }
 
 /** @param {string} data */

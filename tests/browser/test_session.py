@@ -2,14 +2,41 @@
 
 from datetime import UTC, datetime, timedelta
 
+import httpx2
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.windows import Windows, connection, guest_message, heading, sign_in, sign_up
-from tests.service import Player, Process, Service, unique
+from tests.service import PASSWORD, Player, Process, Service, unique
 
-LIFE = 4
+LIFE = 6
 """Seconds that the short-lived tokens live."""
+
+WATCH = """() => {
+    window.said = [];
+    const connection = document.querySelector("#connection");
+    new MutationObserver(() => said.push(connection.textContent)).observe(connection, { childList: true });
+}"""
+"""Collects what is said of the connection from now on."""
+
+# The clock is an hour ahead, so that the client takes each token for one that is over, and leaves it to the server.
+OPAQUE = """async () => {
+    const now = Date.now;
+    Date.now = () => now() + 3_600_000;
+    window.states = [];
+    window.codes = [];
+    const { connect } = await import("/scoreboard.js");
+    connect({ url: "/ws", token: nextToken, onBoard() {}, onState(state, { code }) {
+        states.push(state);
+        if (code) codes.push(code);
+    } });
+}"""
+
+
+def short_lived_token(web: Process, player: Player) -> str:
+    """Log in at the process whose tokens end soon."""
+    body = {"username": player.username, "password": PASSWORD}
+    return str(httpx2.post(f"{web.url}/auth/login", json=body).json()["accessToken"])
 
 
 @pytest.fixture(scope="module")
@@ -70,15 +97,42 @@ def test_signing_out_ends_the_session_in_every_window(windows: Windows, web: Pro
 
 def test_a_token_is_renewed_silently_before_it_ends(windows: Windows, short_lived: Process, alice: Player) -> None:
     page = windows.open(short_lived.url)
-    with page.expect_response("**/auth/refresh", timeout=2_000 * LIFE):
+    with page.expect_websocket() as opened, page.expect_response("**/auth/refresh", timeout=2_000 * LIFE):
         sign_in(page, alice.username)
-    # The socket that the first token opened ends with it; the next one is opened with the second.
-    with page.expect_websocket(timeout=2_000 * LIFE):
-        pass
+        expect(connection(page)).to_have_text("Live")
+        page.evaluate(WATCH)
+    first = opened.value
+    # A second socket, opened with the second token, takes over before the first one's token is over.
+    with page.expect_websocket(timeout=2_000 * LIFE) as opened:
+        assert not first.is_closed()
     with page.expect_response("**/auth/refresh", timeout=2_000 * LIFE):
         pass
+    assert first.is_closed()
+    assert not opened.value.is_closed()
+    assert page.evaluate("() => said") == []
     expect(connection(page)).to_have_text("Live")
     expect(heading(page)).to_have_text(alice.username)
+
+
+def test_a_socket_whose_token_is_over_is_followed_by_one_with_a_younger_token(
+    windows: Windows, short_lived: Process, alice: Player
+) -> None:
+    windows.provoke("/ws")
+    page = windows.open(short_lived.url)
+    given = [short_lived_token(short_lived, alice)]
+
+    def next_token() -> str:
+        if page.evaluate("() => codes.length") == 1:
+            given.append(short_lived_token(short_lived, alice))
+        return given[-1]
+
+    page.expose_function("nextToken", next_token)
+    page.evaluate(OPAQUE)
+    page.wait_for_function("() => states.includes('reconnecting') && states.at(-1) === 'live'", timeout=20_000)
+    assert page.evaluate("() => codes") == [4401]
+    page.wait_for_function("() => states.at(-1) === 'closed'", timeout=20_000)  # the same token again: no use
+    assert page.evaluate("() => codes") == [4401, 4401, 4401]
+    assert len(given) == 2
 
 
 def test_a_clock_that_is_put_back_does_not_lose_the_renewal(windows: Windows, web: Process, alice: Player) -> None:
