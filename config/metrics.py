@@ -3,17 +3,32 @@
 A process counts for itself, or together with its children (`config.metrics_directory`). Labels never hold an id.
 """
 
+import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess, values
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import REGISTRY, Collector
 
 from config import metrics_directory
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_process = os.getpid()
+
+
+def _note_process() -> None:
+    global _process
+    _process = os.getpid()
+
+
+if metrics_directory.shared():
+    # By hand: the library looks at the directory when it is imported, which a plugin of Celery may have done before it
+    # was there; and it would ask the system for the process's id at each count.
+    os.register_at_fork(after_in_child=_note_process)
+    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: _process)  # type: ignore[no-untyped-call]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 

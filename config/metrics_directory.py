@@ -6,8 +6,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from prometheus_client import values
-
 _VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -18,8 +16,6 @@ def share() -> None:
     """
     directory = tempfile.mkdtemp(prefix="scoreboard-metrics-")
     os.environ[_VARIABLE] = directory
-    # prometheus_client looks at the variable when it is imported, which a plugin of Celery's has done by now.
-    values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
     maker = os.getpid()
 
     def remove() -> None:
