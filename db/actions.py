@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from app.domain.actions import Action, End, Start
 from app.domain.fraud import Facts
 from app.domain.ids import ActionId, UserId
-from db.transaction import note_transaction_id
+from db.transaction import at_commit, note_transaction_id
 from db.users import LockedUser
 
 _COLUMNS = "id::text, user_id::text, type, status, start_at, end_at, score, metadata::text, settlement"
@@ -187,7 +187,7 @@ _FINISH = sa.text("""
 
 
 def finish(conn: sa.Connection, finishes: Sequence[Finish], now: datetime) -> None:
-    """Write how locked actions end, and add their points to the totals of their locked users."""
+    """Write how locked actions end, and add their points to the totals of their locked users: the last that is done."""
     values = {
         "ids": [finish.action_id for finish in finishes],
         "statuses": [finish.status for finish in finishes],
@@ -195,7 +195,7 @@ def finish(conn: sa.Connection, finishes: Sequence[Finish], now: datetime) -> No
         "ips": [finish.client_ip for finish in finishes],
         "now": now,
     }
-    conn.execute(_FINISH, values)
+    at_commit(conn, _FINISH, values)
 
 
 _CLAIM = sa.text("""

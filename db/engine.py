@@ -8,6 +8,8 @@ import psycopg2
 import psycopg2.extensions
 import sqlalchemy as sa
 
+from db import transaction
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -44,7 +46,7 @@ def connect(database_url: str, bounds: Bounds, *, pool_size: int, name: str) -> 
         "statement_timeout": f"{bounds.statement * 1000:.0f}",
         "idle_in_transaction_session_timeout": f"{bounds.idle_in_transaction * 1000:.0f}",
     }
-    return sa.create_engine(
+    engine = sa.create_engine(
         database_url,
         pool_size=pool_size,
         max_overflow=0,
@@ -62,6 +64,8 @@ def connect(database_url: str, bounds: Bounds, *, pool_size: int, name: str) -> 
             "options": " ".join(f"-c {key}={value}" for key, value in options.items()),
         },
     )
+    transaction.prepare(engine)
+    return engine
 
 
 def wait_at_most(seconds: float) -> None:

@@ -84,14 +84,18 @@ def _repeating(once: Callable[[], T], patience: float) -> T:
 
 
 def _once(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
-    sa.event.listen(engine, "before_cursor_execute", _begin_with_first, retval=True)
     began = time.monotonic()
     with engine.connect() as conn, _autocommit(conn):
-        conn.info[_BEGIN] = True
+        conn.info[_BEGIN], conn.info[_LAST] = True, None
         result = work(conn)
-        xid = conn.info.get(_XID) or _transaction_id(conn)
+        last = conn.info.pop(_LAST)
+        xid = conn.info.get(_XID) or _transaction_id(conn, will_write=last is not None)
         try:
-            conn.exec_driver_sql("COMMIT")
+            if last is None:
+                conn.exec_driver_sql("COMMIT")
+            else:
+                conn.info[_COMMIT] = True
+                conn.execute(*last)
         except exc.DBAPIError as error:
             if xid is None or not is_away(error):
                 raise
@@ -109,12 +113,14 @@ def _once_in_statement(engine: sa.Engine, work: Callable[[sa.Connection], T]) ->
         return work(conn)
 
 
-_BEGIN, _XID = "begin", "xid"
+_BEGIN, _LAST, _COMMIT, _XID = "begin", "last", "commit", "xid"
+_OURS = (_BEGIN, _LAST, _COMMIT, _XID)
 
 
 @contextlib.contextmanager
 def _autocommit(conn: sa.Connection) -> Iterator[None]:
-    """Have the driver send nothing of its own: BEGIN goes along with a transaction's first statement.
+    """Have the driver send nothing of its own: BEGIN goes along with a transaction's first statement, and COMMIT, where
+    somebody asked for that, with its last.
 
     By hand: SQLAlchemy's option asks the server at each return to the pool, and fails when it has gone.
     """
@@ -124,8 +130,8 @@ def _autocommit(conn: sa.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        info.pop(_BEGIN, None)
-        info.pop(_XID, None)
+        for name in _OURS:
+            info.pop(name, None)
         if not connection.closed:
             try:
                 if connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
@@ -136,12 +142,28 @@ def _autocommit(conn: sa.Connection) -> Iterator[None]:
                 connection.close()
 
 
-def _begin_with_first(
+def prepare(engine: sa.Engine) -> None:
+    """Make an engine one that transactions can be run on."""
+    sa.event.listen(engine, "before_cursor_execute", _with_its_ends, retval=True)
+
+
+def _with_its_ends(
     conn: sa.Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> tuple[str, Any]:
     if conn.info.pop(_BEGIN, False):
         statement = f"BEGIN; {statement}"
+    if conn.info.pop(_COMMIT, False):
+        statement = f"{statement}; COMMIT"
     return statement, parameters
+
+
+def at_commit(conn: sa.Connection, statement: sa.TextClause, values: dict[str, Any]) -> None:
+    """Have a write, of which nothing comes back, sent in one round trip with COMMIT; nothing may be asked after it."""
+    if _LAST in conn.info:
+        assert conn.info[_LAST] is None, "there is one last statement"
+        conn.info[_LAST] = (statement, values)
+    else:  # not in a transaction of in_transaction
+        conn.execute(statement, values)
 
 
 def note_transaction_id(conn: sa.Connection, xid: str) -> None:
@@ -149,9 +171,10 @@ def note_transaction_id(conn: sa.Connection, xid: str) -> None:
     conn.info[_XID] = xid
 
 
-def _transaction_id(conn: sa.Connection) -> str | None:
-    # None when nothing was written.
-    xid: str | None = conn.exec_driver_sql("SELECT pg_current_xact_id_if_assigned()::text").scalar()
+def _transaction_id(conn: sa.Connection, *, will_write: bool) -> str | None:
+    # None when nothing was written, nor will be.
+    asked = "pg_current_xact_id" if will_write else "pg_current_xact_id_if_assigned"
+    xid: str | None = conn.exec_driver_sql(f"SELECT {asked}()::text").scalar()
     return xid
 
 

@@ -9,7 +9,8 @@ from typing import Literal
 
 from sqlalchemy import make_url
 
-_COMMIT = b"Q\0\0\0\x0bCOMMIT\0"
+_COMMIT = b"COMMIT\0"
+"""How a query ends that commits: with that alone, or after the transaction's last write."""
 _WRITES_ACTIONS = re.compile(rb"UPDATE actions SET")
 
 Cut = Literal["before", "after"]
@@ -105,15 +106,15 @@ class Proxy:
                 if data[:1] == b"Q":
                     self.queries.append(data)
                     connection.writes = connection.writes or _WRITES_ACTIONS.search(data) is not None
-                if data == _COMMIT and connection.writes:
+                if data.endswith(_COMMIT) and connection.writes:
                     connection.writes = False
-                    if self._cuts(connection):
+                    if self._cuts(connection, data):
                         continue
                 if not _send(connection.server, data):
                     break
             connection.cut()
 
-    def _cuts(self, connection: _Connection) -> bool:
+    def _cuts(self, connection: _Connection, data: bytes) -> bool:
         with self._lock:
             cut, self._cut = self._cut, None
         if cut is None:
@@ -121,7 +122,7 @@ class Proxy:
         where, then = cut
         if where == "after":
             connection.deaf = True
-            _send(connection.server, _COMMIT)
+            _send(connection.server, data)
         else:
             connection.cut()
         then()

@@ -18,7 +18,15 @@ from app.domain.errors import DatabaseUnavailable
 from db import engine as engines
 from db.embedded import Postgres
 from db.engine import Bounds
-from db.transaction import OutcomeUnknown, TimedOut, committed, in_statement, in_transaction, note_transaction_id
+from db.transaction import (
+    OutcomeUnknown,
+    TimedOut,
+    at_commit,
+    committed,
+    in_statement,
+    in_transaction,
+    note_transaction_id,
+)
 from tests.service import Stores, eventually
 
 QUICK = Bounds(lock=0.25, statement=0.5, answer=0.7, checkout=0.25, idle_in_transaction=5)
@@ -65,8 +73,11 @@ def text(request: pytest.FixtureRequest) -> str:
     return str(request.node.name)
 
 
+WRITE = sa.text("INSERT INTO notes (text) VALUES (:text)")
+
+
 def write(conn: sa.Connection, text: str) -> None:
-    conn.execute(sa.text("INSERT INTO notes (text) VALUES (:text)"), {"text": text})
+    conn.execute(WRITE, {"text": text})
 
 
 def pid_of(conn: sa.Connection) -> int:
@@ -492,10 +503,11 @@ def port_of(notes: Stores) -> int:
     return port
 
 
+@pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("noted", [False, True])
 @pytest.mark.parametrize(("cut", "tries"), [("before", 2), ("after", 1)])
 def test_a_commit_whose_connection_is_lost_applies_once(
-    cut: str, tries: int, noted: bool, notes: Stores, text: str
+    cut: str, tries: int, noted: bool, together: bool, notes: Stores, text: str
 ) -> None:
     begun = []
 
@@ -503,13 +515,29 @@ def test_a_commit_whose_connection_is_lost_applies_once(
         begun.append(1)
         if noted:
             note_transaction_id(conn, conn.execute(sa.text("SELECT pg_current_xact_id()::text")).scalar_one())
-        write(conn, text)
+        if together:
+            at_commit(conn, WRITE, {"text": text})
+        else:
+            write(conn, text)
         return len(begun)
 
     with through(proxy := Proxy(port_of(notes), cut), notes) as engine:
         assert in_transaction(engine, work) == tries
         assert len(begun) == tries
         assert proxy.commits == tries
+        assert written(notes, text) == 1
+
+
+def test_a_write_that_fails_on_its_way_with_commit_commits_nothing(notes: Stores, text: str) -> None:
+    def work(conn: sa.Connection) -> None:
+        write(conn, text)
+        at_commit(conn, sa.text("INSERT INTO notes (text) VALUES (:text)"), {"text": None})
+
+    with connected(notes.database_url) as engine:
+        with pytest.raises(sa.exc.IntegrityError):
+            in_transaction(engine, work)
+        assert written(notes, text) == 0
+        in_transaction(engine, lambda conn: write(conn, text))  # on the same connection
         assert written(notes, text) == 1
 
 
