@@ -25,38 +25,50 @@ LOCAL_FOR = 2.0
 
 LOCAL_BUCKETS = 100_000
 
-# KEYS: the buckets, each once. ARGV[1]: for each request its buckets, packed: place in KEYS, capacity, microseconds a
-# token takes, tokens to take, tokens it must have. A bucket is stored as a moment of Redis's clock and how long it then
-# took to be full, both in microseconds, and not at all once it is. Returns for each request whether it passes, and for
-# each of its buckets the microseconds until it is full. Requests are decided in their order.
+# KEYS: the buckets, each once. ARGV[1], packed: for each request four numbers for each of its buckets: its place in
+# KEYS, the microseconds in which an empty one fills, those of the tokens to take, and those of the tokens that it must
+# have. A bucket is stored as a moment of Redis's clock and how long it then took to be full, both in microseconds, and
+# not at all once it is. Returns for each request whether it passes, and for each of its buckets the microseconds until
+# it is full. Requests are decided in their order.
 _SCRIPT = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local missing, lives, results = {}, {}, {}
+local missing, changed, results = {}, {}, {}
 for place, stored in ipairs(redis.call('MGET', unpack(KEYS))) do
-    local at, had = string.match(stored or '', '^(%d+) (%d+)$')
-    missing[place] = at and math.max(0, had - math.max(0, now - at)) or 0
+    local left = 0
+    if stored and #stored == 16 then
+        local at, had = struct.unpack('<dd', stored)
+        left = math.max(0, had - math.max(0, now - at))
+    end
+    missing[place] = left == left and left or 0
 end
 for r, request in ipairs(cmsgpack.unpack(ARGV[1])) do
-    local result = {1}
-    for i, bucket in ipairs(request) do
-        local place, capacity, per_token, takes, needs = unpack(bucket)
-        result[i + 1] = math.min(missing[place], capacity * per_token)
+    local result, n = {1}, 1
+    for i = 1, #request, 4 do
+        local left = math.min(missing[request[i]], request[i + 1])
+        n = n + 1
+        result[n] = left
         -- One more microsecond: what is stored is rounded.
-        if capacity * per_token - result[i + 1] + 1 < needs * per_token then result[1] = 0 end
+        if request[i + 1] - left + 1 < request[i + 3] then result[1] = 0 end
     end
-    for i, bucket in ipairs(request) do
-        local place, capacity, per_token, takes, needs = unpack(bucket)
-        if result[1] == 1 and takes > 0 then
-            result[i + 1] = math.min(result[i + 1] + takes * per_token, capacity * per_token)
-            missing[place] = result[i + 1]
-            lives[place] = math.ceil(result[i + 1] / 1000) + 1000
+    if result[1] == 1 then
+        n = 1
+        for i = 1, #request, 4 do
+            n = n + 1
+            local takes = request[i + 2]
+            if takes > 0 then
+                local place, left = request[i], math.min(result[n] + takes, request[i + 1])
+                result[n] = left
+                missing[place] = left
+                changed[place] = true
+            end
         end
     end
     results[r] = result
 end
-for place, milliseconds in pairs(lives) do
-    redis.call('SET', KEYS[place], string.format('%.0f %.0f', now, missing[place]), 'PX', milliseconds)
+for place in pairs(changed) do
+    local left = missing[place]
+    redis.call('SET', KEYS[place], struct.pack('<dd', now, left), 'PX', math.ceil(left / 1000) + 1000)
 end
 return results
 """
@@ -90,7 +102,7 @@ class Bucket(NamedTuple):
 
     @property
     def key(self) -> str:
-        return f"bucket:{self.policy.name}:{self.owner}"
+        return f"tokens:{self.policy.name}:{self.owner}"
 
 
 class Decision(NamedTuple):
@@ -167,7 +179,7 @@ class TokenBucketRateLimiter(RateLimiter):
         if not checks:
             return []
         places: dict[str, int] = {}
-        packed = msgspec.msgpack.encode([[self._packed(bucket, places) for bucket in check] for check in checks])
+        packed = msgspec.msgpack.encode([self._packed(check, places) for check in checks])
         try:
             answers = self._redis.evalsha(self._sha, len(places), *places, packed)
         except redis.exceptions.NoScriptError:  # the first time, and after Redis was restarted
@@ -181,10 +193,13 @@ class TokenBucketRateLimiter(RateLimiter):
             decisions.append(_decide(check, bool(allowed), tokens))
         return decisions
 
-    def _packed(self, bucket: Bucket, places: dict[str, int]) -> tuple[int, int, float, int, int]:
-        (name, capacity, _, per_token), owner, takes, needs = bucket
-        place = places.setdefault(f"{self._prefix}bucket:{name}:{owner}", len(places) + 1)
-        return place, capacity, per_token * 1000, takes, needs
+    def _packed(self, check: Check, places: dict[str, int]) -> list[float]:
+        numbers: list[float] = []
+        for (name, capacity, _, per_token), owner, takes, needs in check:
+            place = places.setdefault(f"{self._prefix}tokens:{name}:{owner}", len(places) + 1)
+            token = per_token * 1000
+            numbers += (place, capacity * token, takes * token, needs * token)
+        return numbers
 
     def _hit_here(self, check: Check) -> Decision:
         now = self._clock() * 1000

@@ -62,7 +62,7 @@ def test_everything_goes_over_tls(service: Service, stores: Stores, secured: Sec
         seen = [message(websocket)]
         while player.username not in [row["username"] for row in seen[-1]["payload"]]:
             seen.append(message(websocket))
-    assert stores.redis.keys("scoreboard:bucket:complete:*")
+    assert stores.redis.keys("scoreboard:tokens:complete:*")
     assert {name: checks(web)[name] for name in ("redis", "relay")} == {"redis": "ok", "relay": "ok"}
     eventually(
         lambda: "<td>settle</td>" in "".join(broker_page(flower).split()),

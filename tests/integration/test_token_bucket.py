@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import struct
 import time
 import uuid
 from collections.abc import Iterator
@@ -91,8 +92,9 @@ def pass_in_redis(client: "redis.Redis", seconds: float, *buckets: Bucket) -> No
     for it in buckets:
         stored = client.get(key(it))
         if stored is not None:
-            at, missing = stored.split()
-            client.set(key(it), b"%d %d" % (int(at) - int(seconds * 1_000_000), int(missing)), keepttl=True)
+            assert isinstance(stored, bytes)
+            at, missing = struct.unpack("<dd", stored)
+            client.set(key(it), struct.pack("<dd", at - seconds * 1_000_000, missing), keepttl=True)
 
 
 @pytest.mark.parametrize("text", ["1/minute", "3/hour", "10/2 minutes", "1000/day"])
