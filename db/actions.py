@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from app.domain.actions import Action, End, Start
 from app.domain.fraud import Facts
 from app.domain.ids import ActionId, UserId
-from db.transaction import at_commit, note_transaction_id
+from db.transaction import later, note_transaction_id
 from db.users import LockedUser
 
 _COLUMNS = "id::text, user_id::text, type, status, start_at, end_at, score, metadata::text, settlement"
@@ -187,7 +187,7 @@ _FINISH = sa.text("""
 
 
 def finish(conn: sa.Connection, finishes: Sequence[Finish], now: datetime) -> None:
-    """Write how locked actions end, and add their points to the totals of their locked users: the last that is done."""
+    """Write how locked actions end, and add their points to the totals of their locked users."""
     values = {
         "ids": [finish.action_id for finish in finishes],
         "statuses": [finish.status for finish in finishes],
@@ -195,11 +195,11 @@ def finish(conn: sa.Connection, finishes: Sequence[Finish], now: datetime) -> No
         "ips": [finish.client_ip for finish in finishes],
         "now": now,
     }
-    at_commit(conn, _FINISH, values)
+    later(conn, _FINISH, values)
 
 
 _CLAIM = sa.text("""
-    SELECT id::text, user_id::text, score, start_at, end_at, host(client_ip) FROM actions
+    SELECT pg_current_xact_id()::text, id::text, user_id::text, score, start_at, end_at, host(client_ip) FROM actions
     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'completed' AND settled_at IS NULL
     ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 """)
@@ -207,8 +207,11 @@ _CLAIM = sa.text("""
 
 def claim(conn: sa.Connection, action_ids: Iterable[ActionId]) -> list[Facts]:
     """Lock those of the actions that are completed, not settled, and in nobody else's hands."""
-    rows = conn.execute(_CLAIM, {"ids": list(action_ids)})
-    return [Facts(*row) for row in rows]
+    claimed = []
+    for xid, *facts in conn.execute(_CLAIM, {"ids": list(action_ids)}):
+        note_transaction_id(conn, xid)
+        claimed.append(Facts(*facts))
+    return claimed
 
 
 _SETTLE = sa.text("""
@@ -221,7 +224,7 @@ _SETTLE = sa.text("""
 def settle(conn: sa.Connection, settlements: Sequence[tuple[ActionId, str]]) -> None:
     """Write "cleared" or "held" to claimed actions."""
     ids, words = zip(*settlements, strict=True)
-    conn.execute(_SETTLE, {"ids": list(ids), "settlements": list(words)})
+    later(conn, _SETTLE, {"ids": list(ids), "settlements": list(words)})
 
 
 _SET_SETTLEMENT = sa.text("UPDATE actions SET settlement = :settlement WHERE id = :id")

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from app.domain.ids import BoardId
 from app.domain.ranking import Standing
+from db.transaction import later
 
 _ENSURE = sa.text("INSERT INTO boards (id, epoch) VALUES (:id, :epoch) ON CONFLICT DO NOTHING")
 
@@ -23,7 +24,7 @@ _LOCK = sa.text("SELECT 1 FROM boards WHERE id = :id FOR NO KEY UPDATE")
 
 def lock(conn: sa.Connection, board_id: BoardId) -> None:
     """Lock a board's row until the transaction ends."""
-    conn.execute(_LOCK, {"id": board_id}).one()
+    later(conn, _LOCK, {"id": board_id})
 
 
 # The ids first: with an OR over both sources every user would be read.
@@ -32,12 +33,13 @@ _PRESENT = sa.text("""
         SELECT unnest(CAST(:touched AS uuid[])) AS id
         UNION SELECT user_id FROM top_scores WHERE board_id = :board
     )
-    SELECT top.rank, users.id::text, coalesce(users.username, ''), coalesce(standings.score, 0),
+    SELECT boards.version, top.rank, users.id::text, coalesce(users.username, ''), coalesce(standings.score, 0),
         coalesce(standings.reached_at, top.updated_at), users.status = 'active',
         top.username, top.score
-    FROM looked_at JOIN users ON users.id = looked_at.id
-    LEFT JOIN standings ON standings.user_id = users.id AND standings.board_id = :board
-    LEFT JOIN top_scores AS top ON top.user_id = users.id AND top.board_id = :board
+    FROM boards LEFT JOIN looked_at ON true LEFT JOIN users ON users.id = looked_at.id
+    LEFT JOIN standings ON standings.user_id = users.id AND standings.board_id = boards.id
+    LEFT JOIN top_scores AS top ON top.user_id = users.id AND top.board_id = boards.id
+    WHERE boards.id = :board
 """)
 
 
@@ -49,15 +51,15 @@ class Present:
     row: tuple[int, str, int] | None
 
 
-def present(conn: sa.Connection, board_id: BoardId, touched: Iterable[str]) -> list[Present]:
-    """Read the touched users' standings and those of the users who are on the board, in one statement."""
+def present(conn: sa.Connection, board_id: BoardId, touched: Iterable[str]) -> tuple[int, list[Present]]:
+    """Read a board's version, the touched users' standings and those of the users who are on it, in one statement."""
+    rows = conn.execute(_PRESENT, {"board": board_id, "touched": list(touched)}).all()
     result = []
-    for rank, user_id, username, score, reached_at, active, row_name, row_score in conn.execute(
-        _PRESENT, {"board": board_id, "touched": list(touched)}
-    ):
-        standing = Standing(user_id, username, score, reached_at, active)
-        result.append(Present(standing, (rank, row_name, row_score) if rank is not None else None))
-    return result
+    for _, rank, user_id, username, score, reached_at, active, row_name, row_score in rows:
+        if user_id is not None:
+            standing = Standing(user_id, username, score, reached_at, active)
+            result.append(Present(standing, (rank, row_name, row_score) if rank is not None else None))
+    return int(rows[0][0]), result
 
 
 _WRITE_TOP = sa.text("""
@@ -72,20 +74,21 @@ _WRITE_TOP = sa.text("""
             user_id = excluded.user_id, username = excluded.username, score = excluded.score,
             updated_at = excluded.updated_at
     )
-    UPDATE boards SET version = version + 1, updated_at = clock_timestamp() WHERE id = :board RETURNING version
+    UPDATE boards SET version = :version, updated_at = clock_timestamp() WHERE id = :board
 """)
 
 
-def write_top(conn: sa.Connection, board_id: BoardId, top: Sequence[Standing]) -> int:
-    """Write a locked board's rows and raise its version, which is returned."""
+def write_top(conn: sa.Connection, board_id: BoardId, version: int, top: Sequence[Standing]) -> None:
+    """Write a locked board's rows, and its new version."""
     values = {
         "board": board_id,
+        "version": version,
         "ranks": list(range(1, len(top) + 1)),
         "users": [standing.user_id for standing in top],
         "names": [standing.username for standing in top],
         "scores": [standing.score for standing in top],
     }
-    return int(conn.execute(_WRITE_TOP, values).scalar_one())
+    later(conn, _WRITE_TOP, values)
 
 
 _READ = sa.text("""

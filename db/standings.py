@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from app.domain.ids import BoardId, UserId
 from app.domain.ranking import TOP, Standing
+from db.transaction import later
 
 # In the order of user ids, so that two writers can't wait for each other.
 _RAISE = sa.text("""
@@ -27,7 +28,7 @@ def raise_scores(conn: sa.Connection, board_id: BoardId, earned: Sequence[tuple[
         "points": [points for _, points, _ in earned],
         "moments": [at for _, _, at in earned],
     }
-    conn.execute(_RAISE, values)
+    later(conn, _RAISE, values)
 
 
 # What counts on a board: cleared actions and adjustments. A standing may be negative while points of its user are held.

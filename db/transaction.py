@@ -3,14 +3,17 @@
 import contextlib
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import psycopg2
 import sqlalchemy as sa
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from sqlalchemy import exc
+from sqlalchemy.dialects.postgresql.psycopg2 import dialect as psycopg2_dialect
 
 from app.domain.errors import DatabaseUnavailable
 
@@ -86,16 +89,11 @@ def _repeating(once: Callable[[], T], patience: float) -> T:
 def _once(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
     began = time.monotonic()
     with engine.connect() as conn, _autocommit(conn):
-        conn.info[_BEGIN], conn.info[_LAST] = True, None
+        conn.info[_BEGIN], conn.info[_LATER] = True, []
         result = work(conn)
-        last = conn.info.pop(_LAST)
-        xid = conn.info.get(_XID) or _transaction_id(conn, will_write=last is not None)
+        xid = conn.info.get(_XID) or _transaction_id(conn)
         try:
-            if last is None:
-                conn.exec_driver_sql("COMMIT")
-            else:
-                conn.info[_COMMIT] = True
-                conn.execute(*last)
+            conn.exec_driver_sql("COMMIT")
         except exc.DBAPIError as error:
             if xid is None or not is_away(error):
                 raise
@@ -113,14 +111,13 @@ def _once_in_statement(engine: sa.Engine, work: Callable[[sa.Connection], T]) ->
         return work(conn)
 
 
-_BEGIN, _LAST, _COMMIT, _XID = "begin", "last", "commit", "xid"
-_OURS = (_BEGIN, _LAST, _COMMIT, _XID)
+_DIALECT: sa.Dialect = psycopg2_dialect()  # type: ignore[no-untyped-call]
+_BEGIN, _LATER, _XID = "begin", "later", "xid"
 
 
 @contextlib.contextmanager
 def _autocommit(conn: sa.Connection) -> Iterator[None]:
-    """Have the driver send nothing of its own: BEGIN goes along with a transaction's first statement, and COMMIT, where
-    somebody asked for that, with its last.
+    """Have the driver send nothing of its own: BEGIN goes along with a transaction's first statement.
 
     By hand: SQLAlchemy's option asks the server at each return to the pool, and fails when it has gone.
     """
@@ -130,7 +127,7 @@ def _autocommit(conn: sa.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        for name in _OURS:
+        for name in (_BEGIN, _LATER, _XID):
             info.pop(name, None)
         if not connection.closed:
             try:
@@ -144,26 +141,40 @@ def _autocommit(conn: sa.Connection) -> Iterator[None]:
 
 def prepare(engine: sa.Engine) -> None:
     """Make an engine one that transactions can be run on."""
-    sa.event.listen(engine, "before_cursor_execute", _with_its_ends, retval=True)
+    sa.event.listen(engine, "before_cursor_execute", _with_what_waits, retval=True)
 
 
-def _with_its_ends(
+def _with_what_waits(
     conn: sa.Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> tuple[str, Any]:
-    if conn.info.pop(_BEGIN, False):
-        statement = f"BEGIN; {statement}"
-    if conn.info.pop(_COMMIT, False):
-        statement = f"{statement}; COMMIT"
-    return statement, parameters
+    """Send BEGIN, and the statements that are to be sent with the next one, ahead of a statement."""
+    before = ["BEGIN"] if conn.info.pop(_BEGIN, False) else []
+    if waiting := conn.info.get(_LATER):
+        conn.info[_LATER] = []
+        parameters = dict(parameters)
+        for number, (text, values) in enumerate(waiting):
+            before.append(_numbered(text, number))
+            parameters |= {f"{name}_{number}": value for name, value in values.items()}
+    return "; ".join([*before, statement]), parameters
 
 
-def at_commit(conn: sa.Connection, statement: sa.TextClause, values: dict[str, Any]) -> None:
-    """Have a write, of which nothing comes back, sent in one round trip with COMMIT; nothing may be asked after it."""
-    if _LAST in conn.info:
-        assert conn.info[_LAST] is None, "there is one last statement"
-        conn.info[_LAST] = (statement, values)
-    else:  # not in a transaction of in_transaction
+@lru_cache(maxsize=1000)
+def _numbered(statement: sa.TextClause, number: int) -> str:
+    """Give a statement as psycopg2 takes it, its parameters' names with a number of their own."""
+    text = str(statement.compile(dialect=_DIALECT))
+    return re.sub(r"%\((\w+)\)s", rf"%(\1_{number})s", text)
+
+
+def later(conn: sa.Connection, statement: sa.TextClause, values: dict[str, Any]) -> None:
+    """Have a statement, of which nothing comes back, sent in one round trip with the next one, or with COMMIT.
+
+    The server runs one after the other, each with a snapshot of its own. Outside of in_transaction it is sent at once.
+    """
+    waiting = conn.info.get(_LATER)
+    if waiting is None:
         conn.execute(statement, values)
+    else:
+        waiting.append((statement, values))
 
 
 def note_transaction_id(conn: sa.Connection, xid: str) -> None:
@@ -171,10 +182,9 @@ def note_transaction_id(conn: sa.Connection, xid: str) -> None:
     conn.info[_XID] = xid
 
 
-def _transaction_id(conn: sa.Connection, *, will_write: bool) -> str | None:
-    # None when nothing was written, nor will be.
-    asked = "pg_current_xact_id" if will_write else "pg_current_xact_id_if_assigned"
-    xid: str | None = conn.exec_driver_sql(f"SELECT {asked}()::text").scalar()
+def _transaction_id(conn: sa.Connection) -> str | None:
+    # None when nothing was written. What waits is sent first.
+    xid: str | None = conn.exec_driver_sql("SELECT pg_current_xact_id_if_assigned()::text").scalar()
     return xid
 
 

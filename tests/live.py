@@ -85,7 +85,8 @@ def clear(stores: Stores) -> Update:
     def forget(conn: sa.Connection) -> None:
         boards.lock(conn, ALL_TIME)
         conn.execute(sa.text("DELETE FROM standings"))
-        boards.write_top(conn, ALL_TIME, [])
+        version, _ = boards.present(conn, ALL_TIME, [])
+        boards.write_top(conn, ALL_TIME, version + 1, [])
 
     in_transaction(stores.engine, forget)
     return publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)

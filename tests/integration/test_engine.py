@@ -1,5 +1,6 @@
 """Connections on which every wait is bounded, and transactions that are begun again where that is safe, once only."""
 
+import gc
 import os
 import resource
 import select
@@ -21,10 +22,10 @@ from db.engine import Bounds
 from db.transaction import (
     OutcomeUnknown,
     TimedOut,
-    at_commit,
     committed,
     in_statement,
     in_transaction,
+    later,
     note_transaction_id,
 )
 from tests.service import Stores, eventually
@@ -170,6 +171,7 @@ def test_a_process_with_thousands_of_open_files_can_use_the_database(notes: Stor
     if hard != resource.RLIM_INFINITY and hard < 1400:
         pytest.skip("this machine allows fewer than 1400 open files")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1400), hard))
+    gc.collect()  # what earlier tests have left would be closed later, and its low numbers be free again
     opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
     try:
         with connected(notes.database_url) as engine, engine.connect() as conn:
@@ -516,7 +518,7 @@ def test_a_commit_whose_connection_is_lost_applies_once(
         if noted:
             note_transaction_id(conn, conn.execute(sa.text("SELECT pg_current_xact_id()::text")).scalar_one())
         if together:
-            at_commit(conn, WRITE, {"text": text})
+            later(conn, WRITE, {"text": text})
         else:
             write(conn, text)
         return len(begun)
@@ -531,7 +533,7 @@ def test_a_commit_whose_connection_is_lost_applies_once(
 def test_a_write_that_fails_on_its_way_with_commit_commits_nothing(notes: Stores, text: str) -> None:
     def work(conn: sa.Connection) -> None:
         write(conn, text)
-        at_commit(conn, sa.text("INSERT INTO notes (text) VALUES (:text)"), {"text": None})
+        later(conn, sa.text("INSERT INTO notes (text) VALUES (:text)"), {"text": None})
 
     with connected(notes.database_url) as engine:
         with pytest.raises(sa.exc.IntegrityError):
@@ -539,6 +541,23 @@ def test_a_write_that_fails_on_its_way_with_commit_commits_nothing(notes: Stores
         assert written(notes, text) == 0
         in_transaction(engine, lambda conn: write(conn, text))  # on the same connection
         assert written(notes, text) == 1
+
+
+def test_what_is_sent_later_is_sent_in_order_with_what_is_asked_next(notes: Stores, text: str) -> None:
+    sent = []
+
+    def work(conn: sa.Connection) -> list[str]:
+        for number in range(3):
+            later(conn, WRITE, {"text": f"{text} {number} 100%"})
+        found = conn.execute(sa.text("SELECT text FROM notes WHERE text LIKE :text ORDER BY id"), {"text": f"{text}%"})
+        later(conn, WRITE, {"text": text})
+        return list(found.scalars())
+
+    with connected(notes.database_url) as engine:
+        sa.event.listen(engine, "before_cursor_execute", lambda *it: sent.append(it[2]))
+        assert in_transaction(engine, work) == [f"{text} {number} 100%" for number in range(3)]
+        assert [it.count("INSERT") for it in sent] == [3, 1, 0], "BEGIN and three, the fourth, COMMIT"
+    assert written(notes, text) == 1
 
 
 @pytest.mark.parametrize(("cut", "rows"), [("before", 0), ("after", 1)])

@@ -182,7 +182,9 @@ def test_whoever_reads_the_ten_holds_off_every_other_writer_of_the_board(
     reading, fallen = threading.Event(), threading.Event()
     present = boards.present
 
-    def read_and_dawdle(conn: sa.Connection, board_id: BoardId, touched: Collection[UserId]) -> list[boards.Present]:
+    def read_and_dawdle(
+        conn: sa.Connection, board_id: BoardId, touched: Collection[UserId]
+    ) -> tuple[int, list[boards.Present]]:
         result = present(conn, board_id, touched)
         if second in touched:
             reading.set()
