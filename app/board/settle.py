@@ -17,7 +17,7 @@ from app.domain import fraud
 from app.domain.fraud import Facts, Verdict
 from app.domain.ids import ALL_TIME, ActionId, UserId
 from config import logs
-from db import actions, audit_events, standings
+from db import audit_events, outbox, standings
 
 log = logging.getLogger("scoreboard.settle")
 
@@ -39,7 +39,7 @@ class Settled:
 
 def settle(conn: sa.Connection, action_ids: Iterable[ActionId], vetting: Vetting) -> Settled:
     """Settle those of the actions that wait for it. Delivered twice, or late, it finds nothing to do."""
-    claimed = actions.claim(conn, action_ids)
+    claimed = outbox.claim(conn, action_ids)
     if not claimed:
         return Settled()
     return _write(conn, judge(conn, claimed, vetting))
@@ -47,7 +47,7 @@ def settle(conn: sa.Connection, action_ids: Iterable[ActionId], vetting: Vetting
 
 def set_aside(conn: sa.Connection, action_id: ActionId) -> Settled:
     """Hold an action that could not be settled in `MAX_ATTEMPTS` attempts, so that it stops being tried."""
-    claimed = actions.claim(conn, [action_id])
+    claimed = outbox.claim(conn, [action_id])
     if not claimed:
         return Settled()
     log.error("action %s can't be settled and is set aside", action_id)
@@ -55,7 +55,7 @@ def set_aside(conn: sa.Connection, action_id: ActionId) -> Settled:
 
 
 def _write(conn: sa.Connection, judged: list[tuple[Facts, Verdict]]) -> Settled:
-    actions.settle(conn, [(facts.action_id, "held" if verdict.held else "cleared") for facts, verdict in judged])
+    outbox.settle(conn, [(facts.action_id, "held" if verdict.held else "cleared") for facts, verdict in judged])
     held = [(facts, verdict) for facts, verdict in judged if verdict.held]
     for facts, verdict in held:
         _record(conn, facts, verdict)

@@ -19,7 +19,7 @@ from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import ALL_TIME, ActionId
 from app.domain.scoring import ScoringRules
 from config import logs, metrics, queues, tracing
-from db import actions
+from db import actions, outbox
 from db.redis import WORKER_SEEN_KEY, WORKER_SEEN_TTL, Publisher
 from db.transaction import TimedOut, in_statement, in_transaction, pgcode
 
@@ -92,7 +92,7 @@ def _cancel_expired(desk: Desk) -> None:
 def _settle_overdue(desk: Desk) -> None:
     deadline = time.monotonic() + SWEEP_FOR
     while time.monotonic() < deadline:
-        overdue = in_statement(desk.engine, lambda conn: actions.overdue(conn, age=OVERDUE, most=queues.BATCH))
+        overdue = in_statement(desk.engine, lambda conn: outbox.overdue(conn, age=OVERDUE, most=queues.BATCH))
         if not overdue:
             return
         fresh = [action_id for action_id, attempts in overdue if attempts == 0]
@@ -119,7 +119,7 @@ def _attempt(desk: Desk, action_ids: Sequence[ActionId]) -> bool:
     Returns:
         Whether there was anything to try.
     """
-    if not in_transaction(desk.engine, lambda conn: actions.count_attempt(conn, action_ids)):
+    if not in_transaction(desk.engine, lambda conn: outbox.count_attempt(conn, action_ids)):
         return False
     try:
         _settle(desk, action_ids)
@@ -143,7 +143,7 @@ def _somebody_is_in_the_way(error: TimedOut) -> bool:
 def _forgive(desk: Desk, action_ids: Sequence[ActionId]) -> None:
     """Have no action set aside for a lock; it keeps the other attempts, and with them its place behind the others."""
     most = settle.MAX_ATTEMPTS
-    in_transaction(desk.engine, lambda conn: actions.forgive_attempt(conn, action_ids, most=most))
+    in_transaction(desk.engine, lambda conn: outbox.forgive_attempt(conn, action_ids, most=most))
 
 
 def _set_aside(desk: Desk, action_id: ActionId) -> None:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from app.domain.errors import Forbidden, ScoreboardError, Unauthorized
 from app.web import Web, web_of
 from config import metrics
-from db import actions
+from db import outbox
 from db.transaction import in_statement
 
 
@@ -30,7 +30,7 @@ async def _lag(web: Web) -> float | None:
     """Ask the database; while it is away there is no such value, and the others are worth having."""
 
     def ask(conn: sa.Connection) -> float:
-        return actions.settle_lag(conn)
+        return outbox.settle_lag(conn)
 
     try:
         return await web.upkeep.run(in_statement, web.engine, ask)

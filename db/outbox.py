@@ -1,0 +1,86 @@
+"""SQL on the outbox: the actions that are completed and not settled yet. Its index is `actions_outbox_idx`."""
+
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from app.domain.fraud import Facts
+from app.domain.ids import ActionId
+from db.transaction import later, note_transaction_id
+
+_CLAIM = sa.text("""
+    SELECT pg_current_xact_id()::text, id::text, user_id::text, score, start_at, end_at, host(client_ip) FROM actions
+    WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'completed' AND settled_at IS NULL
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+
+def claim(conn: sa.Connection, action_ids: Iterable[ActionId]) -> list[Facts]:
+    """Lock those of the actions that are completed, not settled, and in nobody else's hands."""
+    claimed = []
+    for xid, *facts in conn.execute(_CLAIM, {"ids": list(action_ids)}):
+        note_transaction_id(conn, xid)
+        claimed.append(Facts(*facts))
+    return claimed
+
+
+_SETTLE = sa.text("""
+    UPDATE actions SET settlement = done.settlement, settled_at = clock_timestamp()
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:settlements AS text[])) AS done(id, settlement)
+    WHERE actions.id = done.id
+""")
+
+
+def settle(conn: sa.Connection, settlements: Sequence[tuple[ActionId, str]]) -> None:
+    """Write "cleared" or "held" to claimed actions."""
+    ids, words = zip(*settlements, strict=True)
+    later(conn, _SETTLE, {"ids": list(ids), "settlements": list(words)})
+
+
+# now(), not clock_timestamp(): only what stays the same throughout a statement bounds the scan of an index.
+_OVERDUE = sa.text("""
+    SELECT id::text, attempts FROM actions
+    WHERE status = 'completed' AND settled_at IS NULL AND end_at < now() - make_interval(secs => :age)
+    ORDER BY attempts, end_at LIMIT :most
+""")
+
+
+def overdue(conn: sa.Connection, *, age: float, most: int) -> list[tuple[ActionId, int]]:
+    """Find actions that were completed over `age` seconds ago and are not settled, with their attempts so far."""
+    return [(action_id, attempts) for action_id, attempts in conn.execute(_OVERDUE, {"age": age, "most": most})]
+
+
+_SETTLE_LAG = sa.text("""
+    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(end_at)), 0)
+    FROM actions WHERE status = 'completed' AND settled_at IS NULL
+""")
+
+
+def settle_lag(conn: sa.Connection) -> float:
+    """Give the seconds since the oldest completed action that is not settled, 0 when there is none."""
+    return max(0.0, float(conn.execute(_SETTLE_LAG).scalar_one()))
+
+
+_COUNT_ATTEMPT = sa.text("""
+    WITH mine AS (
+        SELECT id FROM actions WHERE id = ANY(CAST(:ids AS uuid[])) AND settled_at IS NULL
+        ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE actions SET attempts = attempts + 1 FROM mine WHERE actions.id = mine.id
+""")
+
+
+def count_attempt(conn: sa.Connection, action_ids: Iterable[ActionId]) -> int:
+    """Raise the attempts of unsettled actions that nobody holds, and give their number."""
+    return conn.execute(_COUNT_ATTEMPT, {"ids": list(action_ids)}).rowcount
+
+
+_FORGIVE_ATTEMPT = sa.text("""
+    UPDATE actions SET attempts = attempts - 1
+    WHERE id = ANY(CAST(:ids AS uuid[])) AND settled_at IS NULL AND attempts >= :most
+""")
+
+
+def forgive_attempt(conn: sa.Connection, action_ids: Iterable[ActionId], *, most: int) -> None:
+    """Take the last attempt back from unsettled actions that have had `most`."""
+    conn.execute(_FORGIVE_ATTEMPT, {"ids": list(action_ids), "most": most})
