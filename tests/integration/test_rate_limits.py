@@ -138,7 +138,9 @@ def test_the_buckets_are_those_of_the_contract_by_default(
     player = on(process)
     assert limits_of(player.start())[:4] == ("create", 10, 60, 9)
     assert limits_of(nobody(player))[:4] == ("complete", 30, 60, 29)
-    assert limits_of(show(player))[:4] == ("user", 1000, 60, 997)
+    *user, left, _ = limits_of(show(player))
+    assert user == ["user", 1000, 60]
+    assert 997 <= left < 1000  # one comes back every 60 ms
     assert limits_of(refresh(player))[0] in ("user", "ip")
     login = httpx2.post(f"{process.url}/auth/login", json={"username": player.username, "password": PASSWORD})
     assert limits_of(login)[:4] == ("login_account", 5, 60, 4)
