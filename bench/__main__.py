@@ -5,83 +5,107 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
+import sqlalchemy as sa
+
+from bench import pushes
 from bench.reference import Reference
-from bench.rows import Bench, Row, say
+from bench.report import README, RESULTS, insert, table
+from bench.row import Row, say
+from bench.rows import Bench
+from bench.settling import settling
 from bench.stack import check_history, database, empty, make_players, stack
+from bench.starting import starting
 
-RESULTS = Path(__file__).parent / "results.md"
+ACTIONS: Mapping[str, Callable[[Bench], list[Row]]] = {
+    "actions": Bench.actions,
+    "unbatched": lambda bench: [bench.unbatched()],
+    "several": Bench.several,
+    "get": lambda bench: [bench.gets()],
+}
+"""Rows on one running service with 10,000 players."""
 
+Alone = Callable[[sa.Engine, int, int], Row]
 
-def table(rows: Sequence[Row]) -> str:
-    """Write the rows as Markdown."""
-    lines = ["| | ours | reference | ratio | must | |", "| --- | ---: | ---: | ---: | ---: | --- |"]
-    for row in rows:
-        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        must = "" if row.must is None else f"{row.must:.2f} {'✓' if row.met else '✗'}"
-        reference = "" if row.reference is None else number(row.reference)
-        lines.append(f"| {row.name} | {number(row.ours)} | {reference} | {ratio} | {must} | {row.note} |")
-    return "\n".join(lines)
-
-
-def number(value: float) -> str:
-    """Write a number with as many digits as say something."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+ALONE: Mapping[str, Alone] = {
+    "push": lambda db, turns, seconds: pushes.latency(db, turns, seconds, 1, 20, (14, 30)),
+    "push-default": lambda db, turns, seconds: pushes.latency(db, turns, seconds, 1, 20, None, interval=100),
+    "push-1000": lambda db, turns, seconds: pushes.latency(db, turns, seconds, 1000, 10, (25, 60)),
+    "deliveries": lambda db, turns, seconds: pushes.deliveries(db, turns, seconds, 2000, 0.7, 45),
+    "settling": lambda db, turns, seconds: settling(db, turns, 1.3),
+    "start": lambda db, turns, seconds: starting(turns, 6),
+}
+"""Rows that begin with an empty database, and start what they need."""
 
 
 def main() -> int:
-    """Run every row. Exit code 1 when one is not what it must be."""
+    """Run the rows. Exit code 1 when one is not what it must be."""
+    args = parse()
+    db = database()
+    subprocess.run([sys.executable, "-m", "db.migrate"], check=True, capture_output=True)
+    rows: list[Row] = []
+    history = ""
+    if wanted := [name for name in ACTIONS if name in args.rows]:
+        found, history = on_one_service(db, wanted, args.turns, args.seconds)
+        rows += found
+    for name, measure in ALONE.items():
+        if name in args.rows:
+            rows.append(measure(db, args.turns, args.seconds))
+    print(text := f"{heading(args.turns, args.seconds)}\n{table(rows)}\n{history}")
+    if len(args.rows) == len(ACTIONS) + len(ALONE) and not args.dry:
+        RESULTS.write_text(text)
+        insert(README, "bench", table(rows))
+    return 0 if all(row.met for row in rows) else 1
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    names = [*ACTIONS, *ALONE]
     parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__)
     parser.add_argument("--turns", type=int, default=3, help="times that each row is measured beside its reference")
-    parser.add_argument("--seconds", type=int, default=4, help="length of each measurement")
-    parser.add_argument("--dry", action="store_true", help="don't write bench/results.md")
-    args = parser.parse_args()
-    subprocess.run([sys.executable, "-m", "db.migrate"], check=True, capture_output=True)
-    db = database()
+    parser.add_argument("--seconds", type=int, default=3, help="length of each measurement")
+    parser.add_argument(
+        "--rows", default=",".join(names), help=f"run some rows only, write nothing: {', '.join(names)}"
+    )
+    parser.add_argument("--dry", action="store_true", help="write no results")
+    args = parser.parse_args(argv)
+    args.rows = args.rows.split(",")
+    if unknown := set(args.rows) - set(names):
+        parser.error(f"no such rows: {', '.join(sorted(unknown))}")
+    return args
+
+
+def on_one_service(db: sa.Engine, wanted: Sequence[str], turns: int, seconds: int) -> tuple[list[Row], str]:
+    """Measure rows on one running service, then hold what it acknowledged against its database."""
     reference = Reference(db)
     say("making the reference's database")
     reference.make()
     empty(db)
     with stack() as running:
-        bench = Bench(running, db, make_players(db, 10_000), reference, args.turns, args.seconds, [])
+        bench = Bench(running, db, make_players(db, 10_000), reference, turns, seconds, [])
         bench.warm_up()
-        rows = [
-            bench.pairs(32, None),
-            bench.pairs(64, 0.45),
-            bench.pairs(256, None),
-            bench.puts(0.6),
-            bench.gets(0.6),
-        ]
+        rows = [row for name in wanted for row in ACTIONS[name](bench)]
         checked = check_history(db, bench.results)
-        problems = running.problems()
-    # Alone: a worker that settles thousands is not what these are about.
-    empty(db)
-    bench.callers = make_players(db, 1)
-    rows += [
-        bench.pushes(1, 20, (14, 30)),
-        bench.pushes(1, 20, (150, 250), interval="100"),
-        bench.pushes(1000, 10, (25, 60)),
-    ]
-    text = f"""# Results of `bin/bench`
+        for problem in running.problems():
+            say(problem)
+    return rows, (
+        f"\nHistory: each of {checked:,} acknowledged completions is in the database once; totals and standings are "
+        "their sums.\n"
+    )
+
+
+def heading(turns: int, seconds: int) -> str:
+    """Say when, where and how it was measured."""
+    return f"""# Results of `bin/bench`
 
 {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores for everything (load generator, service, stores),
-Python {platform.python_version()}. Medians of {args.turns} turns of {args.seconds} s, each beside its reference:
-for actions pgbench at 16 clients, stock durability on both sides, one insert and one transaction (user locked, action
-and total updated) for each action and nothing else; for GET a bare ASGI callable with the same bytes.
-
-{table(rows)}
-
-History: each of {checked:,} acknowledged completions is in the database once; totals and standings are their sums.
+Python {platform.python_version()}. Medians of {turns} turns of {seconds} s, each beside its reference: for actions
+pgbench at 16 clients, stock durability on both sides, one insert and one transaction (user locked, action and total
+updated) for each action and nothing else; for GET a bare ASGI callable with the same bytes; for messages PUBLISH by hand through
+the same sockets; for deliveries a bare loop of `send` in the same server.
 """
-    print(text)
-    for problem in problems:
-        say(problem)
-    if not args.dry:
-        RESULTS.write_text(text)
-    return 0 if all(row.met for row in rows) else 1
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ class _Run:
         poll = select.epoll()
         for fd in by_fd:
             poll.register(fd, select.EPOLLIN)
-        began_cpu = _cpu()
+        began_cpu = cpu()
         began = time.perf_counter()
         for connection in connections:
             if first := next(connection.steps, None):
@@ -176,13 +176,13 @@ class _Run:
                     if connection.sent_at == sent:
                         open_requests -= 1
         seconds = time.perf_counter() - began
-        cpu = _cpu() - began_cpu
+        cpu_seconds = cpu() - began_cpu
         for connection in connections:
             connection.socket.close()
         return Result(
             done=self.done,
             seconds=seconds,
-            cpu_seconds=cpu,
+            cpu_seconds=cpu_seconds,
             statuses=dict(self.statuses),
             latencies=self.latencies,
             completed=self.completed,
@@ -190,7 +190,8 @@ class _Run:
         )
 
 
-def _cpu() -> float:
+def cpu() -> float:
+    """Give the seconds of CPU that this process has used."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import msgspec
 import redis
 
-from bench.load import Caller, requests_of
+from bench.handshake import open_socket
+from bench.load import Caller, cpu, requests_of
 from db.redis import TOP_SCORES_CHANNEL, top_scores_key
 
 FORGED_EPOCH = "ffffffff-ffff-7fff-bfff-ffffffffffff"
@@ -34,6 +35,13 @@ class PushPlan(msgspec.Struct, frozen=True):
     redis_url: str = ""
 
 
+class Pushed(msgspec.Struct):
+    """The seconds of each delivery, and our share of a core."""
+
+    latencies: list[float]
+    cpu_share: float
+
+
 class _Sockets:
     def __init__(self, plan: PushPlan) -> None:
         self.score = re.compile(rb'"userId":"' + plan.caller.user_id.encode() + rb'","username":"[^"]*","score":(\d+)')
@@ -41,13 +49,7 @@ class _Sockets:
         self.by_fd: dict[int, socket.socket] = {}
         self.seen: dict[int, int] = {}
         for _ in range(plan.sockets):
-            peer = socket.create_connection(("127.0.0.1", plan.port), timeout=10)
-            peer.sendall(
-                f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-                f"Authorization: Bearer {plan.caller.token}\r\n\r\n".encode()
-            )
-            assert b" 101 " in peer.recv(65_536)
+            peer = open_socket(plan.port, plan.caller.token)
             peer.setblocking(False)
             self.by_fd[peer.fileno()] = peer
             self.seen[peer.fileno()] = 0
@@ -67,24 +69,24 @@ class _Sockets:
         return found
 
 
-def run(plan: PushPlan) -> list[float]:
+def run(plan: PushPlan) -> Pushed:
     """Send boards at the plan's rate, and give the seconds until each socket had each."""
     sockets = _Sockets(plan)
     number = int(plan.rate * plan.seconds)
-    send = _by_hand(plan) if plan.redis_url else _by_completing(plan, number)
+    send = by_hand(plan.redis_url, plan.caller.user_id) if plan.redis_url else _by_completing(plan, number)
     sent: dict[int, float] = {}
     latencies: list[float] = []
-    due = time.perf_counter() + 0.5
+    began, began_cpu = time.perf_counter(), cpu()
+    due = began + 0.5
     while len(sent) < number or time.perf_counter() < due + 1.0:
         now = time.perf_counter()
         if len(sent) < number and now >= due:
             due += 1 / plan.rate
-            began = time.perf_counter()
-            sent[send()] = began
+            sent[send()] = now
         for _, score in sockets.scores(max(0.0, min(0.05, due - time.perf_counter()))):
             if score in sent:
                 latencies.append(time.perf_counter() - sent[score])
-    return latencies
+    return Pushed(latencies, (cpu() - began_cpu) / (time.perf_counter() - began))
 
 
 def _by_completing(plan: PushPlan, number: int) -> Callable[[], int]:
@@ -115,10 +117,11 @@ def _by_completing(plan: PushPlan, number: int) -> Callable[[], int]:
     return complete
 
 
-def _by_hand(plan: PushPlan) -> Callable[[], int]:
-    client = redis.Redis.from_url(plan.redis_url)
+def by_hand(redis_url: str, user_id: str) -> Callable[[], int]:
+    """Give what publishes a newer board at each call, and gives the score of that user in it."""
+    client = redis.Redis.from_url(redis_url)
     message = msgspec.json.decode(client.get(top_scores_key("all-time")) or b"")
-    row = next(it for it in message["payload"] if it["userId"] == plan.caller.user_id)
+    row = next(it for it in message["payload"] if it["userId"] == user_id)
     message["epoch"] = FORGED_EPOCH
 
     def publish() -> int:

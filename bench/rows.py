@@ -1,56 +1,59 @@
-"""The rows of the table: each measures the service and its reference in turns."""
+"""The rows about requests: actions beside pgbench, and the board beside a bare callable."""
 
 import statistics
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from bench.load import Caller, Plan, Result, percentile
-from bench.push import PushPlan
 from bench.reference import Reference, combined
-from bench.stack import Stack, free_port, load, push, settled_within, stack, wait_for
-from config import settings
+from bench.row import CORES, Row, at_least, in_turns, number, say, share_of_cpu, under
+from bench.stack import Stack, free_port, load, settled_within, wait_for
 
-CORES = 2
+CLIENTS = 16
+"""pgbench's best number of clients here."""
+
+SETTLED = 1.0
+"""Seconds after the end within which everything must be settled."""
+
+PAIRS = {32: None, 64: 0.45, 256: None}
+"""Connections, and the share of pgbench that has to be reached."""
+
+PUTS, GETS = 0.6, 0.6
+"""The shares that have to be reached of pgbench's completing transaction, and of a bare callable."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: what was measured, in which unit, its reference, and what it must be at least."""
+@dataclass
+class Pairs:
+    """What one kind of run came to, turn by turn."""
 
-    name: str
-    ours: float
-    reference: float | None
-    must: float | None
-    note: str = ""
+    per_second: list[float] = field(default_factory=list)
+    slowest: list[float] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
+
+    def add(self, result: Result, late: float) -> float:
+        self.per_second.append(result.per_second)
+        self.slowest.append(percentile([*result.latencies["POST"], *result.latencies["PUT"]], 0.99))
+        self.late.append(late)
+        self.shares.append(result.cpu_seconds / result.seconds / CORES)
+        return result.per_second
 
     @property
-    def ratio(self) -> float | None:
-        return self.ours / self.reference if self.reference else None
+    def median(self) -> float:
+        return statistics.median(self.per_second)
 
     @property
-    def met(self) -> bool:
-        return self.must is None or (self.ratio is not None and self.ratio >= self.must)
+    def p99(self) -> float:
+        """The median of the turns, in milliseconds."""
+        return 1000 * statistics.median(self.slowest)
 
-
-def say(text: str) -> None:
-    """Tell how far it is."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def in_turns(turns: int, ours: Callable[[], float], reference: Callable[[], float]) -> tuple[float, float]:
-    """Measure both in turns, and give the medians."""
-    pairs = []
-    for _ in range(turns):
-        theirs = reference()
-        mine = ours()
-        say(f"    {mine:,.0f} of {theirs:,.0f}: {mine / theirs:.2f}")
-        pairs.append((mine, theirs))
-    return statistics.median(mine for mine, _ in pairs), statistics.median(theirs for _, theirs in pairs)
+    @property
+    def note(self) -> str:
+        return f"p99 of a request {self.p99:.0f} ms; {share_of_cpu(self.shares)}"
 
 
 @dataclass
@@ -68,46 +71,43 @@ class Bench:
     def run(self, plan: Plan) -> Result:
         result = load(plan)
         self.results.append(result)
-        share = result.cpu_seconds / result.seconds / CORES
-        if share > 0.2:
-            say(f"    the load generator took {share:.0%} of the CPU")
         return result
 
-    def pairs(self, connections: int, must: float | None) -> Row:
-        """Start and complete actions, and have all of them settled within a second of the end."""
-        say(f"start and complete, {connections} connections")
-        late, slowest, shares = [], [], []
+    def actions(self) -> list[Row]:
+        """Start and complete actions with few and many connections, and complete some that were started before."""
+        say(f"pgbench; start and complete, {', '.join(map(str, PAIRS))} connections; complete alone")
+        taken = {connections: Pairs() for connections in PAIRS}
+        alone, both, transactions = Pairs(), [], []
+        for _ in range(self.turns):
+            inserts, completions = self.reference.pairs(CLIENTS, self.seconds)
+            transactions.append(completions)
+            both.append(combined(inserts, completions))
+            turn = [both[-1], *(self.pairs(connections, taken[connections]) for connections in PAIRS)]
+            turn += [completions, self.puts(alone)]
+            say("    " + ", ".join(map(number, turn)))
+        rows = []
+        for connections, must in PAIRS.items():
+            it, reference = taken[connections], statistics.median(both)
+            share = () if must is None else (at_least(must, it.median, reference),)
+            musts = (*share, under(SETTLED, max(it.late), "s", "settled"))
+            rows.append(Row(f"start+complete pairs/s, {connections} connections", it.median, reference, musts, it.note))
+        reference = statistics.median(transactions)
+        musts = (at_least(PUTS, alone.median, reference),)
+        return [*rows, Row("PUT alone/s, 64 connections", alone.median, reference, musts, alone.note)]
 
-        def ours() -> float:
-            result = self.run(Plan("pairs", self.stack.port, connections, self.seconds, self.callers))
-            late.append(settled_within(self.db))
-            slowest.append(percentile([*result.latencies["POST"], *result.latencies["PUT"]], 0.99))
-            shares.append(result.cpu_seconds / result.seconds / CORES)
-            return result.per_second
+    def pairs(self, connections: int, into: Pairs, port: int | None = None) -> float:
+        """Start and complete actions, and wait until all of them are settled."""
+        result = self.run(Plan("pairs", port or self.stack.port, connections, self.seconds, self.callers))
+        return into.add(result, settled_within(self.db, 120))
 
-        mine, theirs = in_turns(self.turns, ours, lambda: combined(*self.reference.pairs(16, self.seconds)))
-        if max(late) > 1:
-            raise RuntimeError(f"settling took {max(late):.1f} s after the end")
-        note = (
-            f"p99 of a request {max(slowest) * 1000:.0f} ms, settled {max(late):.1f} s after the end, "
-            f"load generator {max(shares):.0%} of the CPU"
-        )
-        return Row(f"start+complete, pairs/s, {connections} connections", mine, theirs, must, note)
-
-    def puts(self, must: float) -> Row:
+    def puts(self, into: Pairs) -> float:
         """Complete actions that were started before."""
-        say("complete alone, 64 connections")
-
-        def ours() -> float:
-            actions = self._start(self.seconds * 4000)
-            result = self.run(Plan("puts", self.stack.port, 64, self.seconds, self.callers, actions))
-            settled_within(self.db)
-            return result.per_second
-
-        mine, theirs = in_turns(self.turns, ours, lambda: self.reference.pairs(16, self.seconds)[1])
-        return Row("complete alone, PUT/s, 64 connections", mine, theirs, must)
+        actions = self._start(self.seconds * 5000)
+        result = self.run(Plan("puts", self.stack.port, 64, self.seconds, self.callers, actions))
+        return into.add(result, settled_within(self.db))
 
     def _start(self, number: int) -> list[tuple[int, str]]:
+        players = self.callers[:1000]
         with self.db.begin() as conn:
             rows = conn.execute(
                 sa.text("""
@@ -115,54 +115,76 @@ class Bench:
                     SELECT uuidv7(), (CAST(:users AS uuid[]))[1 + mod(n, :players)], 'default'
                     FROM generate_series(0, :number - 1) AS n RETURNING id::text, user_id::text
                 """),
-                {"users": [it.user_id for it in self.callers[:1000]], "players": 1000, "number": number},
+                {"users": [it.user_id for it in players], "players": len(players), "number": number},
             ).all()
-        places = {caller.user_id: place for place, caller in enumerate(self.callers[:1000])}
+        places = {caller.user_id: place for place, caller in enumerate(players)}
         return [(places[user_id], action_id) for action_id, user_id in rows]
 
-    def gets(self, must: float) -> Row:
+    def unbatched(self) -> Row:
+        """Start and complete actions without what makes it fast, beside the service as it is."""
+        say("start and complete without batches, 64 connections, and as it is")
+        port = self.stack.start_web("unbatched", line="python -m bench.unbatched")
+        taken, beside = Pairs(), Pairs()
+        self.pairs(64, Pairs(), port)
+        in_turns(self.turns, lambda: self.pairs(64, taken, port), lambda: self.pairs(64, beside))
+        self.stack.end("unbatched")
+        note = f"reference: the service as it is; settled {max(taken.late):.1f} s after the end; {taken.note}"
+        name = "start+complete pairs/s, 64 connections, batches of 1 and a message for each action"
+        return Row(name, taken.median, beside.median, (), note)
+
+    def several(self) -> list[Row]:
+        """Start and complete actions with two web processes, two workers, and two of both, beside one of each."""
+        say("one of each, two web processes, two workers, two of both; 64 connections")
+        two = self.stack.start_web("two", processes=2)
+        for _ in range(2):
+            self.pairs(64, Pairs(), two)
+        one, webs, workers, both = Pairs(), Pairs(), Pairs(), Pairs()
+        for _ in range(self.turns):
+            turn = [self.pairs(64, one), self.pairs(64, webs, two)]
+            self.stack.start_worker(1)
+            turn += [self.pairs(64, workers), self.pairs(64, both, two)]
+            self.stack.end("worker-1")
+            say("    " + ", ".join(map(number, turn)))
+        self.stack.end("two")
+        kinds = {"`WEB_CONCURRENCY=2`": webs, "two workers": workers, "`WEB_CONCURRENCY=2` and two workers": both}
+        return [
+            Row(
+                f"start+complete pairs/s, 64 connections, {kind}",
+                it.median,
+                one.median,
+                (),
+                f"reference: one of each, p99 {one.p99:.0f} ms; settled {max(it.late):.1f} s after the end; {it.note}",
+            )
+            for kind, it in kinds.items()
+        ]
+
+    def gets(self) -> Row:
         """Read the board."""
         say("GET /top-scores, 64 connections")
         with urllib.request.urlopen(f"http://127.0.0.1:{self.stack.port}/top-scores", timeout=5) as answer:
             body = answer.read().decode()
         port = free_port()
-        name = f"bare-{port}"
-        self.stack.start(name, f"{sys.executable} -m bench.bare {port} '{body}'")
+        self.stack.start("bare", f"{sys.executable} -m bench.bare {port} '{body}'")
+        shares: list[float] = []
+
+        def read(port: int) -> float:
+            result = load(Plan("get", port, 64, self.seconds))
+            shares.append(result.cpu_seconds / result.seconds / CORES)
+            return result.per_second
+
         try:
             wait_for(port, "/")
-            mine, theirs = in_turns(
-                self.turns,
-                lambda: self.run(Plan("get", self.stack.port, 64, self.seconds)).per_second,
-                lambda: load(Plan("get", port, 64, self.seconds)).per_second,
-            )
+            mine, theirs = in_turns(self.turns, lambda: read(self.stack.port), lambda: read(port))
         finally:
-            self.stack.processes[name].terminate()
-        return Row("GET /top-scores/s, 64 connections, one process", mine, theirs, must)
-
-    def pushes(self, sockets: int, rate: float, most: tuple[float, float], interval: str = "0") -> Row:
-        """Have boards go out to open sockets; `most` milliseconds at the median and at the 99th percentile."""
-        say(f"from a PUT to {sockets} sockets, {rate:g} a second, PUSH_INTERVAL_MS={interval}")
-        url = settings.load_or_exit().redis_url
-        with stack(PUSH_INTERVAL_MS=interval) as quiet:
-            caller = self.callers[0]
-            load(Plan("pairs", quiet.port, 1, 0.5, self.callers[:1]))
-            settled_within(self.db)
-            plan = PushPlan(quiet.port, caller, sockets, rate, 2.0 * self.seconds)
-            ours = [percentile(push(plan), share) * 1000 for share in (0.5, 0.99)]
-            by_hand = push(PushPlan(quiet.port, caller, sockets, rate, 2.0 * self.seconds, url))
-        theirs = [percentile(by_hand, share) * 1000 for share in (0.5, 0.99)]
-        kept = all(mine <= allowed for mine, allowed in zip(ours, most, strict=True))
-        sign = "✓" if kept else "✗"
-        note = f"p99 {ours[1]:.1f} of {theirs[1]:.1f} ms; must be under {most[0]:g} and {most[1]:g} ms {sign}"
-        name = f"PUT to message, ms at the median, {sockets:,} sockets, {rate:g}/s, `PUSH_INTERVAL_MS={interval}`"
-        return Row(name, ours[0], theirs[0], None, note)
+            self.stack.end("bare")
+        name = "GET /top-scores/s, 64 connections, one process"
+        return Row(name, mine, theirs, (at_least(GETS, mine, theirs),), share_of_cpu(shares))
 
     def warm_up(self) -> None:
         """Have every player play once: tokens are verified and users looked up on first sight."""
         say("warming up")
         began = time.monotonic()
-        while time.monotonic() - began < 60:
-            if sum(result.done for result in self.results) > len(self.callers):
-                break
-            self.run(Plan("pairs", self.stack.port, 128, 3, self.callers))
+        played = 0
+        while played <= len(self.callers) and time.monotonic() - began < 60:
+            played += self.run(Plan("pairs", self.stack.port, 128, 3, self.callers)).done
         settled_within(self.db)

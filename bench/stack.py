@@ -18,8 +18,9 @@ import sqlalchemy as sa
 
 from app.auth import Tokens
 from app.domain.ids import UserId, new_id
+from bench.crowd import Crowd, CrowdPlan
 from bench.load import Caller, Plan, Result
-from bench.push import PushPlan
+from bench.push import Pushed, PushPlan
 from bin.procfile import ROOT, read_procfile
 from bin.service import environment, kill_group, shell
 from config import settings
@@ -51,15 +52,12 @@ def free_port() -> int:
 
 @dataclass
 class Stack:
-    """A running service. `webs` are the ports of its web processes."""
+    """A running service; `port` is its first web process's."""
 
     directory: Path
+    env: dict[str, str]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    webs: list[int] = field(default_factory=list)
-
-    @property
-    def port(self) -> int:
-        return self.webs[0]
+    port: int = 0
 
     def start(self, name: str, line: str, **env: str) -> None:
         """Start a line of the Procfile in a session of its own."""
@@ -73,6 +71,27 @@ class Stack:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def start_web(self, name: str, line: str = "", processes: int = 1) -> int:
+        """Start one more web dyno, by another line than the Procfile's if one is given; give its port."""
+        port = free_port()
+        env = {**self.env, "PORT": str(port), "WEB_CONCURRENCY": str(processes)}
+        self.start(name, line or read_procfile(ROOT / "Procfile")["web"], **env)
+        wait_for(port, "/readyz", b'"worker":"ok"')
+        return port
+
+    def start_worker(self, number: int) -> None:
+        """Start one more worker."""
+        line = read_procfile(ROOT / "Procfile")["worker"]
+        self.start(f"worker-{number}", f"{line} -n bench{number}@%h", **self.env)
+
+    def end(self, name: str) -> None:
+        """Stop one process, and wait until it has ended."""
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(25)
+        kill_group(process.pid)
 
     def stop(self) -> None:
         """Stop everything, as a platform does."""
@@ -95,7 +114,7 @@ class Stack:
 
 
 @contextlib.contextmanager
-def stack(webs: int = 1, workers: int = 1, **env: str) -> Iterator[Stack]:
+def stack(**env: str) -> Iterator[Stack]:
     """Run the service with everything switched on: limits with high numbers, fraud rules, sweep, Flower."""
     lines = read_procfile(ROOT / "Procfile")
     with tempfile.TemporaryDirectory(prefix="scoreboard-bench-") as directory:
@@ -114,21 +133,25 @@ def stack(webs: int = 1, workers: int = 1, **env: str) -> Iterator[Stack]:
             "WORKER_METRICS_PORT": "0",
             **env,
         }
-        running = Stack(Path(directory))
+        running = Stack(Path(directory), common)
         try:
-            for number in range(webs):
-                port = free_port()
-                running.webs.append(port)
-                running.start(f"web-{number}", lines["web"], **common, PORT=str(port))
-            for number in range(workers):
-                running.start(f"worker-{number}", f"{lines['worker']} -n bench{number}@%h", **common)
+            running.start_worker(0)
             running.start("beat", lines["beat"], **common)
             running.start("flower", lines["flower"], **common, FLOWER_PORT=str(free_port()))
-            for port in running.webs:
-                wait_for(port, "/readyz", b'"worker":"ok"')
+            running.port = running.start_web("web")
             yield running
         finally:
             running.stop()
+
+
+def wait_for_port(port: int, within: float = 30.0) -> None:
+    """Wait until somebody listens."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"nobody listens on port {port}")
 
 
 def wait_for(port: int, path: str, words: bytes = b"", within: float = 30.0) -> None:
@@ -155,6 +178,11 @@ def empty(db: sa.Engine) -> None:
     """Drop all players and what they did."""
     with db.begin() as conn:
         conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events CASCADE"))
+
+
+def players_id(number: str) -> str:
+    """Give the SQL that makes a player's id out of a number."""
+    return f"(lpad(to_hex(({number})::int), 8, '0') || '-0000-7000-8000-000000000000')::uuid"
 
 
 def make_players(db: sa.Engine, number: int, prefix: str = "player") -> list[Caller]:
@@ -184,12 +212,17 @@ def load(plan: Plan) -> Result:
     return msgspec.json.decode(_apart("bench.load", plan, plan.seconds), type=Result)
 
 
-def push(plan: PushPlan) -> list[float]:
-    """Run a plan of boards in a process of its own; give the seconds of each delivery."""
-    return msgspec.json.decode(_apart("bench.push", plan, plan.seconds), type=list[float])
+def push(plan: PushPlan) -> Pushed:
+    """Run a plan of boards in a process of its own."""
+    return msgspec.json.decode(_apart("bench.push", plan, plan.seconds), type=Pushed)
 
 
-def _apart(module: str, plan: Plan | PushPlan, seconds: float) -> bytes:
+def crowd(plan: CrowdPlan) -> Crowd:
+    """Run a plan of many sockets in a process of its own."""
+    return msgspec.json.decode(_apart("bench.crowd", plan, plan.seconds), type=Crowd)
+
+
+def _apart(module: str, plan: Plan | PushPlan | CrowdPlan, seconds: float) -> bytes:
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         file.write(msgspec.json.encode(plan))
         file.flush()

@@ -1,0 +1,91 @@
+"""The rows about sockets: how long a board takes to them, and how many a second there can be."""
+
+import statistics
+import sys
+
+import sqlalchemy as sa
+
+from bench.crowd import Crowd, CrowdPlan
+from bench.load import Caller, Plan, percentile
+from bench.push import PushPlan
+from bench.row import CORES, Row, at_least, number, say, share_of_cpu, under
+from bench.stack import crowd, empty, free_port, load, make_players, push, settled_within, stack, wait_for_port
+from config import settings
+
+
+def latency(
+    db: sa.Engine,
+    turns: int,
+    seconds: int,
+    sockets: int,
+    rate: float,
+    most: tuple[float, float] | None,
+    interval: int = 0,
+) -> Row:
+    """Have boards go out to open sockets; `most` milliseconds at the median and at the 99th percentile."""
+    say(f"from a PUT to {sockets} sockets, {rate:g} a second, PUSH_INTERVAL_MS={interval}")
+    url = settings.load_or_exit().redis_url
+    ours, theirs, shares = [], [], []
+    caller = _players(db, 1)[0]
+    with stack(PUSH_INTERVAL_MS=str(interval)) as quiet:
+        load(Plan("pairs", quiet.port, 1, 0.5, [caller]))
+        settled_within(db)
+        for _ in range(turns):
+            by_hand = push(PushPlan(quiet.port, caller, sockets, rate, seconds, url))
+            completed = push(PushPlan(quiet.port, caller, sockets, rate, seconds))
+            theirs.append(_percentiles(by_hand.latencies))
+            ours.append(_percentiles(completed.latencies))
+            shares.append(completed.cpu_share / CORES)
+            say("    {:.1f} and {:.1f} ms".format(*ours[-1]) + ", by hand {:.1f} and {:.1f} ms".format(*theirs[-1]))
+    (p50, p99), (their_p50, their_p99) = _medians(ours), _medians(theirs)
+    musts = () if most is None else (under(most[0], p50, "ms", "p50"), under(most[1], p99, "ms", "p99"))
+    where = f"{rate:g}/s, {_sockets(sockets)}, `PUSH_INTERVAL_MS={interval}`"
+    name = f"PUT sent to message received, ms at the median, {where}"
+    note = f"p99 {p99:.1f} of {their_p99:.1f} ms; {share_of_cpu(shares)}"
+    return Row(name, p50, their_p50, musts, note)
+
+
+def deliveries(db: sa.Engine, turns: int, seconds: int, sockets: int, must: float, most_kilobytes: float) -> Row:
+    """Have boards go out to many sockets, each as soon as all of them have the one before."""
+    say(f"deliveries to {sockets:,} sockets")
+    url = settings.load_or_exit().redis_url
+    callers = _players(db, 12)
+    bare = free_port()
+    ours: list[Crowd] = []
+    theirs: list[Crowd] = []
+    with stack(PUSH_INTERVAL_MS="0") as quiet:
+        load(Plan("pairs", quiet.port, 2, 1.0, callers))
+        settled_within(db)
+        quiet.start("bare", f"{sys.executable} -m bench.bare_sockets {bare}")
+        wait_for_port(bare)
+        for _ in range(turns):
+            for port, name, found in ((bare, "bare", theirs), (quiet.port, "web", ours)):
+                pid = quiet.processes[name].pid
+                found.append(crowd(CrowdPlan(port, pid, callers[0], sockets, seconds, url, bare=name == "bare")))
+            say(f"    {ours[-1].per_second:,.0f} of {theirs[-1].per_second:,.0f}, {ours[-1].memory / 1024:.1f} KB")
+    mine = statistics.median(it.per_second for it in ours)
+    reference = statistics.median(it.per_second for it in theirs)
+    # Later turns find memory that the one before has left: the first tells what a socket takes.
+    kilobytes, their_kilobytes = ours[0].memory / 1024, theirs[0].memory / 1024
+    musts = (at_least(must, mine, reference), under(most_kilobytes, kilobytes, "KB", "memory"))
+    shares = [it.cpu_seconds / it.seconds / CORES for it in (*ours, *theirs)]
+    note = f"{number(kilobytes)} KB of memory a socket, bare {number(their_kilobytes)}; {share_of_cpu(shares)}"
+    return Row(f"deliveries/s, {_sockets(sockets)}", mine, reference, musts, note)
+
+
+def _players(db: sa.Engine, players: int) -> list[Caller]:
+    """Begin with so many: what thousands did before is not what these rows are about."""
+    empty(db)
+    return make_players(db, players)
+
+
+def _percentiles(latencies: list[float]) -> tuple[float, float]:
+    return percentile(latencies, 0.5) * 1000, percentile(latencies, 0.99) * 1000
+
+
+def _medians(turns: list[tuple[float, float]]) -> tuple[float, float]:
+    return statistics.median(it[0] for it in turns), statistics.median(it[1] for it in turns)
+
+
+def _sockets(count: int) -> str:
+    return "1 socket" if count == 1 else f"{count:,} sockets"

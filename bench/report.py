@@ -1,0 +1,45 @@
+"""Writes what was measured: bench/results.md, and the same table into pages between two markers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.row import Row, number
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results.md"
+README = ROOT / "README.md"
+PERFORMANCE = ROOT / "docs" / "performance.md"
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Write the rows as Markdown."""
+    lines = ["| | ours | reference | ratio | must | |", "| --- | ---: | ---: | ---: | --- | --- |"]
+    for row in rows:
+        reference = "" if row.reference is None else number(row.reference)
+        ratio = "" if not row.reference else f"{row.ours / row.reference:.2f}"
+        musts = "; ".join(map(str, row.musts))
+        lines.append(f"| {row.name} | {number(row.ours)} | {reference} | {ratio} | {musts} | {row.note} |")
+    return "\n".join(lines)
+
+
+def markers(name: str) -> tuple[str, str]:
+    """Give the comments that a part written by bin/bench stands between."""
+    return f"<!-- {name}: written by bin/bench -->", f"<!-- end of {name} -->"
+
+
+def between(text: str, name: str) -> str:
+    """Give what stands between the markers.
+
+    Raises:
+        ValueError: when they are not there.
+    """
+    begin, end = markers(name)
+    return text[text.index(begin) + len(begin) : text.index(end)].strip()
+
+
+def insert(path: Path, name: str, part: str) -> None:
+    """Put a part between its markers on a page."""
+    text = path.read_text()
+    begin, end = markers(name)
+    before, after = text[: text.index(begin)], text[text.index(end) :]
+    path.write_text(f"{before}{begin}\n{part}\n{after}")

@@ -1,0 +1,70 @@
+"""The row about starting: from `bin/dev` to the first answer, in a copy of the checkout with data of its own."""
+
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.report import ROOT
+from bench.row import Row, say, under
+from bench.stack import free_port, wait_for
+from bin.procfile import PORTS
+from bin.service import kill_group
+
+PARTS = ("app", "bin", "config", "db", "tasks", "workers")
+OURS = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
+
+
+def starting(turns: int, most: float) -> Row:
+    """Start everything, wait for the board, stop; the first start, which makes the data, doesn't count."""
+    say("from bin/dev to the first 200")
+    with tempfile.TemporaryDirectory(prefix="scoreboard-bench-") as directory:
+        copy = Path(directory)
+        _copy(copy)
+        took = [_start(copy) for _ in range(1 + turns)]
+    say("    " + ", ".join(f"{seconds:.1f}" for seconds in took[1:]) + f" s, the first time {took[0]:.1f} s")
+    median = statistics.median(took[1:])
+    note = f"the first time, with the databases made, {took[0]:.1f} s"
+    return Row(
+        "from `bin/dev` (warm) to the first 200 of GET /top-scores, s", median, None, (under(most, median, "s"),), note
+    )
+
+
+def _copy(to: Path) -> None:
+    """Copy what runs. The environment is linked to, all but its stamp, which holds the place of the checkout."""
+    for part in PARTS:
+        shutil.copytree(ROOT / part, to / part)
+    for file in (*ROOT.glob("requirements*.txt"), ROOT / "Procfile"):
+        shutil.copy2(file, to)
+    venv = to / ".venv"
+    venv.mkdir()
+    for file in Path(sys.prefix).iterdir():
+        if file.name == "stamp":
+            _, rest = file.read_text().split("\n", 1)
+            (venv / "stamp").write_text(f"{to.resolve()}\n{rest}")
+        else:
+            (venv / file.name).symlink_to(file)
+
+
+def _start(copy: Path) -> float:
+    ports = {variable: str(free_port()) for variable in PORTS}
+    env = {**{name: value for name, value in os.environ.items() if name not in OURS}, **ports}
+    began = time.monotonic()
+    with (copy / "dev.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["bin/dev"], cwd=copy, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        wait_for(int(ports["PORT"]), "/top-scores", within=60)
+        return time.monotonic() - began
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(40)
+        finally:
+            kill_group(process.pid)
