@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from bench import pushes
+from bench.curve import curve
+from bench.population import check_history, empty, make_players
 from bench.reference import Reference
 from bench.report import README, RESULTS, insert, table
 from bench.row import Row, say
 from bench.rows import Bench
 from bench.settling import settling
-from bench.stack import check_history, database, empty, make_players, stack
+from bench.stack import database, stack
 from bench.starting import starting
 
 ACTIONS: Mapping[str, Callable[[Bench], list[Row]]] = {
@@ -45,6 +47,8 @@ def main() -> int:
     args = parse()
     db = database()
     subprocess.run([sys.executable, "-m", "db.migrate"], check=True, capture_output=True)
+    if args.curve:
+        return 0 if curve(db, args.turns, args.seconds, args.dry) else 1
     rows: list[Row] = []
     history = ""
     if wanted := [name for name in ACTIONS if name in args.rows]:
@@ -68,6 +72,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=3, help="length of each measurement")
     parser.add_argument(
         "--rows", default=",".join(names), help=f"run some rows only, write nothing: {', '.join(names)}"
+    )
+    parser.add_argument(
+        "--curve", action="store_true", help="measure over connections and players, for docs/performance.md"
     )
     parser.add_argument("--dry", action="store_true", help="write no results")
     args = parser.parse_args(argv)
@@ -103,8 +110,8 @@ def heading(turns: int, seconds: int) -> str:
 {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores for everything (load generator, service, stores),
 Python {platform.python_version()}. Medians of {turns} turns of {seconds} s, each beside its reference: for actions
 pgbench at 16 clients, stock durability on both sides, one insert and one transaction (user locked, action and total
-updated) for each action and nothing else; for GET a bare ASGI callable with the same bytes; for messages PUBLISH by hand through
-the same sockets; for deliveries a bare loop of `send` in the same server.
+updated) for each action and nothing else; for GET a bare ASGI callable with the same bytes; for messages PUBLISH by
+hand through the same sockets; for deliveries a bare loop of `send` in the same server.
 """
 
 

@@ -41,7 +41,8 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct):
-    """What came of it: `done` units of work in `seconds`, latencies of each request in seconds by method."""
+    """What came of it: `done` units of work in `seconds`, latencies in seconds of each request by
+    method, and of those that were shed."""
 
     done: int
     seconds: float
@@ -95,7 +96,7 @@ _Steps = Iterator[tuple[str, bytes]]
 class _Run:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.latencies: dict[str, list[float]] = {"POST": [], "PUT": [], "GET": []}
+        self.latencies: dict[str, list[float]] = {"POST": [], "PUT": [], "GET": [], "shed": []}
         self.statuses: Counter[str] = Counter()
         self.completed: list[str] = []
         self.done = 0
@@ -139,9 +140,10 @@ class _Run:
     def take(self, connection: _Connection, answer: bytes) -> None:
         status = answer[9:12]
         self.statuses[status.decode()] += 1
-        self.latencies[connection.method].append(time.perf_counter() - connection.sent_at)
+        shed = status == b"503"
+        self.latencies["shed" if shed else connection.method].append(time.perf_counter() - connection.sent_at)
         if status not in (b"200", b"201"):
-            if not (self.plan.shed and status == b"503"):
+            if not (self.plan.shed and shed):
                 raise RuntimeError(f"unexpected: {answer.decode(errors='replace')}")
             self.without_retry_after += b"\r\nretry-after: " not in answer.lower()
         self.last_answer = answer
@@ -216,7 +218,8 @@ def percentile(values: Iterable[float], share: float) -> float:
 
 
 def main() -> None:
-    """Run the plan of the file that is named."""
+    """Run the plan of the file that is named, with as many sockets as we may open."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     plan = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Plan)
     sys.stdout.buffer.write(msgspec.json.encode(_Run(plan).run()))
 

@@ -7,9 +7,10 @@ import sqlalchemy as sa
 
 from bench.crowd import Crowd, CrowdPlan
 from bench.load import Caller, Plan, percentile
+from bench.population import empty, make_players, settled_within
 from bench.push import PushPlan
 from bench.row import CORES, Row, at_least, number, say, share_of_cpu, under
-from bench.stack import crowd, empty, free_port, load, make_players, push, settled_within, stack, wait_for_port
+from bench.stack import crowd, free_port, load, push, stack, wait_for_port
 from config import settings
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from bench.load import Caller, Plan, Result, percentile
+from bench.population import settled_within
 from bench.reference import Reference, combined
 from bench.row import CORES, Row, at_least, in_turns, number, say, share_of_cpu, under
-from bench.stack import Stack, free_port, load, settled_within, wait_for
+from bench.stack import Stack, free_port, load, wait_for
 
 CLIENTS = 16
 """pgbench's best number of clients here."""

@@ -9,17 +9,15 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 import sqlalchemy as sa
 
-from app.auth import Tokens
-from app.domain.ids import UserId, new_id
 from bench.crowd import Crowd, CrowdPlan
-from bench.load import Caller, Plan, Result
+from bench.load import Plan, Result
 from bench.push import Pushed, PushPlan
 from bin.procfile import ROOT, read_procfile
 from bin.service import environment, kill_group, shell
@@ -105,7 +103,7 @@ class Stack:
 
     def problems(self) -> list[str]:
         """Give the lines of the logs that say that something went wrong."""
-        bad = ("ERROR", "CRITICAL", "Traceback", "WARNING")
+        bad = ("ERROR", "CRITICAL", "Traceback", "WARNING ", '"WARNING"')
         found = []
         for log in sorted(self.directory.glob("*.log")):
             lines = log.read_text(errors="replace").splitlines()
@@ -174,39 +172,6 @@ def database() -> sa.Engine:
     return engine.connect(settings.load_or_exit().database_url, engine.OPERATOR, pool_size=4, name="bench")
 
 
-def empty(db: sa.Engine) -> None:
-    """Drop all players and what they did."""
-    with db.begin() as conn:
-        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events CASCADE"))
-
-
-def players_id(number: str) -> str:
-    """Give the SQL that makes a player's id out of a number."""
-    return f"(lpad(to_hex(({number})::int), 8, '0') || '-0000-7000-8000-000000000000')::uuid"
-
-
-def make_players(db: sa.Engine, number: int, prefix: str = "player") -> list[Caller]:
-    """Add players directly, since registration is limited, each with a token and an address."""
-    config = settings.load_or_exit()
-    tokens = Tokens(SECRET_KEY, (), config.access_token_ttl)
-    ids = [new_id() for _ in range(number)]
-    names = [f"{prefix}-{place}" for place in range(number)]
-    with db.begin() as conn:
-        conn.execute(
-            sa.text("""
-                INSERT INTO users (id, username, username_key, email, password_hash)
-                SELECT id, name, name, name || '@example.org', 'none'
-                FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[])) AS new(id, name)
-            """),
-            {"ids": ids, "names": names},
-        )
-        conn.execute(sa.text("ANALYZE users"))
-    return [
-        Caller(id_, tokens.issue(UserId(id_), 0), f"10.{place >> 16 & 255}.{place >> 8 & 255}.{place & 255}")
-        for place, id_ in enumerate(ids)
-    ]
-
-
 def load(plan: Plan) -> Result:
     """Run a plan in a process of its own."""
     return msgspec.json.decode(_apart("bench.load", plan, plan.seconds), type=Result)
@@ -231,50 +196,3 @@ def _apart(module: str, plan: Plan | PushPlan | CrowdPlan, seconds: float) -> by
     if done.returncode:
         raise RuntimeError(f"the load failed: {done.stderr.decode().strip().splitlines()[-1]}")
     return done.stdout
-
-
-def unsettled(db: sa.Engine) -> int:
-    """Count the completed actions that wait to be settled."""
-    with db.connect() as conn:
-        return int(
-            conn.execute(
-                sa.text("SELECT count(*) FROM actions WHERE status = 'completed' AND settled_at IS NULL")
-            ).scalar_one()
-        )
-
-
-def settled_within(db: sa.Engine, limit: float = 30.0) -> float:
-    """Wait until everything is settled, and give the seconds that took."""
-    began = time.monotonic()
-    while unsettled(db):
-        if time.monotonic() - began > limit:
-            raise TimeoutError(f"{unsettled(db)} actions are not settled after {limit} s")
-        time.sleep(0.02)
-    return time.monotonic() - began
-
-
-def check_history(db: sa.Engine, results: Sequence[Result]) -> int:
-    """Hold every acknowledged completion against the database, and give their number.
-
-    Raises:
-        AssertionError: when one is missing, or was counted twice.
-    """
-    acknowledged = [action_id for result in results for action_id in result.completed]
-    assert len(acknowledged) == len(set(acknowledged)), "an action was acknowledged twice"
-    with db.connect() as conn:
-        found = conn.execute(
-            sa.text("SELECT count(*) FROM actions WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'completed'"),
-            {"ids": acknowledged},
-        ).scalar_one()
-        wrong = conn.execute(
-            sa.text("""
-                SELECT count(*) FROM users LEFT JOIN (
-                    SELECT user_id, sum(score) AS points FROM actions WHERE status = 'completed' GROUP BY 1
-                ) AS mine ON mine.user_id = users.id
-                LEFT JOIN standings ON standings.user_id = users.id
-                WHERE total_score <> coalesce(points, 0) OR coalesce(standings.score, 0) <> coalesce(points, 0)
-            """)
-        ).scalar_one()
-    assert found == len(acknowledged), f"{len(acknowledged) - found} acknowledged completions are not in the database"
-    assert wrong == 0, f"{wrong} players have another total or standing than what they completed"
-    return len(acknowledged)
