@@ -25,7 +25,7 @@ def curve(db: sa.Engine, turns: int, seconds: int, dry: bool) -> bool:
     """Measure everything, write plots and tables into docs; tell whether every must was met."""
     connections, flood = over_connections(db, turns, seconds)
     players = over_players(db, turns, seconds)
-    steps = behind(db, 2 * seconds)
+    steps = behind(db, max(5, 2 * seconds))
     text = "\n\n".join(
         (
             f"Medians of {turns} turns of {seconds} s.",

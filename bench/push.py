@@ -83,7 +83,8 @@ def run(plan: PushPlan) -> Pushed:
         if len(sent) < number and now >= due:
             due += 1 / plan.rate
             sent[send()] = now
-        for _, score in sockets.scores(max(0.0, min(0.05, due - time.perf_counter()))):
+        until_next = due - time.perf_counter() if len(sent) < number else 0.05
+        for _, score in sockets.scores(max(0.0, min(0.05, until_next))):
             if score in sent:
                 latencies.append(time.perf_counter() - sent[score])
     return Pushed(latencies, (cpu() - began_cpu) / (time.perf_counter() - began))
