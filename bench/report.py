@@ -42,4 +42,4 @@ def insert(path: Path, name: str, part: str) -> None:
     text = path.read_text()
     begin, end = markers(name)
     before, after = text[: text.index(begin)], text[text.index(end) :]
-    path.write_text(f"{before}{begin}\n{part}\n{after}")
+    path.write_text(f"{before}{begin}\n\n{part}\n\n{after}")
