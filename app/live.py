@@ -47,18 +47,21 @@ class LiveBoard:
         self._relay = relay
         self._relayed = Broadcast(backend=relay)
         self._threads = threads
-        self._changed = asyncio.Event()
+        self._waiting: set[asyncio.Future[None]] = set()
         self._checked = self._in_vain = -CHECK_EVERY * 10
         self._looking: SingleFlight[None] = SingleFlight()
 
-    async def newer_than(self, seen: Update | None) -> Update:
-        """Wait until there is an update that isn't `seen`, and give the newest.
+    def newer_than(self, seen: Update | None) -> Update | None:
+        """Give the newest update if it isn't `seen`; while broadcasting is off, only to those who have seen none."""
+        return self.update if self.update is not seen and (self.broadcasting or seen is None) else None
 
-        While broadcasting is switched off only those get one who have seen none.
-        """
-        while self.update is None or self.update is seen or not (self.broadcasting or seen is None):
-            await self._changed.wait()
-        return self.update
+    async def change(self, waiting: "asyncio.Future[None]") -> None:
+        """Wait until there may be something new, or until somebody else sets what is waited for."""
+        self._waiting.add(waiting)
+        try:
+            await waiting
+        finally:
+            self._waiting.discard(waiting)
 
     async def now(self) -> Update:
         """Give the board as it is now: from memory, or while nothing feeds it from Redis, or PostgreSQL.
@@ -121,8 +124,10 @@ class LiveBoard:
         self._wake()
 
     def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        waiting, self._waiting = self._waiting, set()
+        for it in waiting:
+            if not it.done():
+                it.set_result(None)
 
     async def _look(self) -> None:
         """Read Redis, then, if it has nothing, PostgreSQL."""

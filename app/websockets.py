@@ -5,12 +5,13 @@ ever. When the application has finished with a socket, or pings got no answer, t
 """
 
 import asyncio
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.datastructures import Headers
-from websockets.frames import CloseCode, Frame
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
@@ -24,6 +25,9 @@ CUT_AFTER = 2.0
 
 MOST_PIECES = 60
 """Frames that one message may be made of."""
+
+READY = "scoreboard.ready"
+"""The extension of ASGI's scope by which a text that many sockets are sent is framed once: `send_ready`."""
 
 SILENT = 1006
 """What the application is told when pings got no answer: a code that no peer can send."""
@@ -46,6 +50,8 @@ class Protocol(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Request) -> None:
         if self.conn.accept(event).status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             super().handle_connect(event)
+            extensions: dict[str, Any] = self.scope["extensions"]
+            extensions[READY] = self.send_ready
         else:
             self._refuse(Malformed("This is not the handshake of a WebSocket, version 13."))
 
@@ -118,6 +124,13 @@ class Protocol(WebSocketsSansIOProtocol):
         self.handshake_complete = self.close_sent = self.disconnected = True
         self.transport.close()
 
+    def send_ready(self, text: str) -> bool:
+        """Send a text at once; False, and nothing is sent, when that would have to wait, or the socket is closing."""
+        if not self.writable.is_set() or self.conn.state is not State.OPEN or self.close_sent or self.disconnected:
+            return False
+        self.transport.write(_frame(text))
+        return True
+
     async def send(self, message: Any) -> None:
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
@@ -134,6 +147,12 @@ class Protocol(WebSocketsSansIOProtocol):
     def _cut(self) -> None:
         if not self.disconnected:
             self.transport.abort()
+
+
+@lru_cache(maxsize=4)
+def _frame(text: str) -> bytes:
+    # A server's frames are not masked, and nothing is compressed: they are the same for every socket.
+    return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from app.domain.ids import ALL_TIME
 from app.http import problem
 from app.live import LiveBoard
 from app.web import Web, bearer, web_of
-from app.websockets import SILENT
+from app.websockets import READY, SILENT
 from config import logs, metrics
 
 log = logging.getLogger("scoreboard.live")
@@ -124,7 +125,7 @@ async def _serve(web: Web, websocket: WebSocket, connection: Connection, claims:
     """Push and listen until the socket is to end, and give its close code."""
     loop = asyncio.get_running_loop()
     expiry = loop.call_later(max(0.0, claims.exp - time.time()), connection.close, TOKEN_OVER)
-    pusher = asyncio.create_task(_push(websocket, web.board, web.settings.push_interval))
+    pusher = asyncio.create_task(_Pusher(websocket, web.board, web.settings.push_interval).run())
     listener = asyncio.create_task(_listen(websocket))
     try:
         ends: set[asyncio.Future[Any]] = {pusher, listener, connection.closing}
@@ -147,34 +148,75 @@ async def _serve(web: Web, websocket: WebSocket, connection: Connection, claims:
     return code
 
 
-async def _push(websocket: WebSocket, board: LiveBoard, interval: float) -> int:
-    """Send each new board, at most one an `interval`, and heartbeats; give the close code when that fails."""
-    loop = asyncio.get_running_loop()
-    seen: messages.Update | None = None
-    next_push = loop.time()
-    next_heartbeat = next_push + HEARTBEAT_EVERY
-    while True:
+class _Pusher:
+    """Sends each new board to one socket, at most one in an interval, and heartbeats.
+
+    There may be thousands: one timer is set for a heartbeat, not one for each board.
+    """
+
+    def __init__(self, websocket: WebSocket, board: LiveBoard, interval: float) -> None:
+        self._websocket = websocket
+        self._send_ready: Callable[[str], bool] = websocket.scope["extensions"][READY]
+        self._board = board
+        self._interval = interval
+        self._loop = asyncio.get_running_loop()
+        self._waiting: asyncio.Future[None] | None = None
+        self._heartbeat_due = False
+
+    async def run(self) -> int:
+        """Push until that fails, and give the close code."""
+        heartbeat = self._loop.call_later(HEARTBEAT_EVERY, self._ring)
+        seen: messages.Update | None = None
+        next_push = 0.0
         try:
-            async with asyncio.timeout_at(next_heartbeat):
-                await asyncio.sleep(next_push - loop.time())
-                update = await board.newer_than(seen)
-            text = update.text
-        except TimeoutError:
-            next_heartbeat = loop.time() + HEARTBEAT_EVERY
-            if seen is None:
-                continue
-            update, text = seen, board.heartbeat(seen)
+            while True:
+                if self._heartbeat_due:
+                    self._heartbeat_due = False
+                    heartbeat = self._loop.call_later(HEARTBEAT_EVERY, self._ring)
+                    if seen is not None and (code := await self._send(self._board.heartbeat(seen))):
+                        return code
+                update = self._board.newer_than(seen)
+                if update is None:
+                    self._waiting = self._loop.create_future()
+                    await self._board.change(self._waiting)
+                elif (early := next_push - self._loop.time()) > 0:
+                    await self._pause(early)  # the newest of then is sent
+                else:
+                    if code := await self._send(update.text):
+                        return code
+                    self._board.push_latency.sent(update, first=seen is None)
+                    seen, next_push = update, self._loop.time() + self._interval
+        finally:
+            heartbeat.cancel()
+
+    async def _pause(self, seconds: float) -> None:
+        self._waiting = self._loop.create_future()
+        end = self._loop.call_later(seconds, self._wake)
         try:
-            async with asyncio.timeout(SEND_WITHIN):
-                await websocket.send_text(text)
-        except TimeoutError:
-            return SLOW
-        except (WebSocketDisconnect, RuntimeError):  # it is gone; the listener is told with which code
-            return GONE
+            await self._waiting
+        finally:
+            end.cancel()
+
+    def _ring(self) -> None:
+        self._heartbeat_due = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def _send(self, text: str) -> int:
+        """Hand a message over, and give the code to close with, or 0."""
+        if not self._send_ready(text):
+            try:
+                async with asyncio.timeout(SEND_WITHIN):
+                    await self._websocket.send({"type": "websocket.send", "text": text})
+            except TimeoutError:
+                return SLOW
+            except (WebSocketDisconnect, RuntimeError):  # it is gone; the listener is told with which code
+                return GONE
         metrics.ws_messages.inc()
-        if update is not seen:
-            board.push_latency.sent(update, first=seen is None)
-            seen, next_push = update, loop.time() + interval
+        return 0
 
 
 async def _listen(websocket: WebSocket) -> tuple[int, int]:
