@@ -84,8 +84,8 @@ class Admission:
             return
         decision = await self._checks.submit(tuple(buckets))
         told = scope["answer_headers"]
-        if told:  # what an earlier, wider check of this request has told
-            told[:] = [header for header in told if not header[0].startswith(b"ratelimit")]
+        # Instead of what an earlier, wider check of this request has told.
+        told[:] = [header for header in told if not header[0].startswith(b"ratelimit")]
         told += decision.headers()
         if not decision.allowed:
             logs.event(

@@ -21,7 +21,7 @@ GATHER = 0.025
 """Seconds between two messages at least: the first goes at once, and the next one carries all that came meanwhile."""
 
 MANY, GATHER_MANY = 10, 0.1
-"""After a message with so many, so many seconds: under load a board a blink later costs half as many messages."""
+"""After a message with so many, so many seconds: under load a board a blink later costs far fewer messages."""
 
 LONGEST_QUEUE = 2000
 """Messages that may wait: without a worker, who alone clears void ones, they would come to fill Redis."""
