@@ -8,7 +8,7 @@ import psycopg2
 import psycopg2.extensions
 import sqlalchemy as sa
 
-from db import transaction
+from db import arrays, transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ def connect(database_url: str, bounds: Bounds, *, pool_size: int, name: str) -> 
         name: what PostgreSQL shows as application_name.
     """
     wait_at_most(bounds.answer)
+    arrays.send_as_literals()
     options = {
         "timezone": "UTC",
         "lock_timeout": f"{bounds.lock * 1000:.0f}",
