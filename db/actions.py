@@ -152,7 +152,7 @@ def lock_with_users(conn: sa.Connection, ends: Sequence[End], *, skip_locked: bo
 
 _COMPLETED_SINCE = sa.text("""
     SELECT user_id::text, type, count(*) FROM actions
-    WHERE user_id = ANY(CAST(:users AS uuid[])) AND end_at >= :since AND status = 'completed' AND type = ANY(:types)
+    WHERE user_id = ANY(CAST(:users AS uuid[])) AND end_at >= :since AND score IS NOT NULL AND type = ANY(:types)
     GROUP BY 1, 2
 """)
 

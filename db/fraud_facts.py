@@ -15,11 +15,15 @@ _CLAIMED = """
     unnest(CAST(:ids AS uuid[]), CAST(:users AS uuid[]), CAST(:ends AS timestamptz[])) AS claimed(id, user_id, end_at)
 """
 
+# Laterally, and without the status (only what is completed has a score): or else the planner comes to read the whole
+# table, or all that a user has ever done.
 _WINDOWS = sa.text(f"""
-    SELECT claimed.id::text, count(*), coalesce(sum(actions.score), 0) FROM {_CLAIMED}
-    JOIN actions ON actions.user_id = claimed.user_id AND actions.status = 'completed'
-        AND actions.end_at > claimed.end_at - make_interval(secs => :window) AND actions.end_at <= claimed.end_at
-    GROUP BY claimed.id
+    SELECT claimed.id::text, own.completions, own.points FROM {_CLAIMED}
+    CROSS JOIN LATERAL (
+        SELECT count(score) AS completions, coalesce(sum(score), 0) AS points FROM actions
+        WHERE actions.user_id = claimed.user_id
+            AND actions.end_at > claimed.end_at - make_interval(secs => :window) AND actions.end_at <= claimed.end_at
+    ) AS own
 """)
 
 
@@ -34,7 +38,7 @@ _MINUTES = sa.text(f"""
     CROSS JOIN LATERAL (
         SELECT sum(score)::bigint AS points FROM (
             SELECT score, end_at FROM actions
-            WHERE actions.user_id = claimed.user_id AND actions.status = 'completed'
+            WHERE actions.user_id = claimed.user_id AND score IS NOT NULL
                 AND actions.end_at <= claimed.end_at - make_interval(secs => :window)
             ORDER BY end_at DESC LIMIT :history
         ) AS last GROUP BY date_trunc('minute', end_at) HAVING sum(score) > 0
