@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.domain.ids import BoardId
-from app.domain.ranking import Standing
+from app.domain.ranking import TOP, Standing
 from db.transaction import later
 
 _ENSURE = sa.text("INSERT INTO boards (id, epoch) VALUES (:id, :epoch) ON CONFLICT DO NOTHING")
@@ -27,18 +27,20 @@ def lock(conn: sa.Connection, board_id: BoardId) -> None:
     later(conn, _LOCK, {"id": board_id})
 
 
-# The ids first: with an OR over both sources every user would be read.
+# The ids first: with an OR over both sources every user would be read. Of the touched those who might be among the ten.
 _PRESENT = sa.text("""
-    WITH looked_at AS (
-        SELECT unnest(CAST(:touched AS uuid[])) AS id
-        UNION SELECT user_id FROM top_scores WHERE board_id = :board
+    WITH top AS MATERIALIZED (SELECT * FROM top_scores WHERE board_id = :board),
+    looked_at AS (
+        SELECT user_id FROM top
+        UNION SELECT user_id FROM standings WHERE board_id = :board AND user_id = ANY(CAST(:touched AS uuid[]))
+            AND score >= (SELECT CASE count(*) WHEN :ten THEN min(score) ELSE 1 END FROM top)
     )
     SELECT boards.version, top.rank, users.id::text, coalesce(users.username, ''), coalesce(standings.score, 0),
         coalesce(standings.reached_at, top.updated_at), users.status = 'active',
         top.username, top.score
-    FROM boards LEFT JOIN looked_at ON true LEFT JOIN users ON users.id = looked_at.id
+    FROM boards LEFT JOIN looked_at ON true LEFT JOIN users ON users.id = looked_at.user_id
     LEFT JOIN standings ON standings.user_id = users.id AND standings.board_id = boards.id
-    LEFT JOIN top_scores AS top ON top.user_id = users.id AND top.board_id = boards.id
+    LEFT JOIN top ON top.user_id = users.id
     WHERE boards.id = :board
 """)
 
@@ -52,8 +54,11 @@ class Present:
 
 
 def present(conn: sa.Connection, board_id: BoardId, touched: Iterable[str]) -> tuple[int, list[Present]]:
-    """Read a board's version, the touched users' standings and those of the users who are on it, in one statement."""
-    rows = conn.execute(_PRESENT, {"board": board_id, "touched": list(touched)}).all()
+    """Read in one statement a board's version and the standings of those who are on it, or may come to be on it.
+
+    Left out are touched users who have fewer points than the last of a full ten.
+    """
+    rows = conn.execute(_PRESENT, {"board": board_id, "touched": list(touched), "ten": TOP}).all()
     result = []
     for _, rank, user_id, username, score, reached_at, active, row_name, row_score in rows:
         if user_id is not None:
