@@ -49,7 +49,7 @@ def serve() -> None:
         host="0.0.0.0",
         port=config.port,
         workers=config.web_concurrency,
-        loop="uvloop",
+        loop="app.event_loop:Loop",
         http=http_protocol.ProductionProtocol if config.production else http_protocol.Protocol,
         ws=websockets.Protocol,
         ws_max_size=4096,
