@@ -76,6 +76,11 @@ class Admission:
         """Admit a WebSocket handshake."""
         await self._admit(scope, self._by_address("ws", scope))
 
+    @property
+    def unanswered(self) -> int:
+        """Requests that wait to be admitted."""
+        return self._checks.unanswered
+
     def close(self) -> None:
         self._checks.close()
 

@@ -46,7 +46,7 @@ class Batcher(Generic[Item, Result]):
         run: Callable[[Sequence[Item]], Sequence[Result | BaseException]],
         *,
         lanes: int = 2,
-        limit: int = 256,
+        limit: int = 1000,
         depth: int = 5000,
         patience: float = 2.7,
     ) -> None:
@@ -61,6 +61,11 @@ class Batcher(Generic[Item, Result]):
         self._threads = ThreadPoolExecutor(lanes, thread_name_prefix=name)
         self._watch: asyncio.TimerHandle | None = None
         self._closed = False
+
+    @property
+    def unanswered(self) -> int:
+        """Items that wait or run."""
+        return len(self._queue) + sum(map(len, self._running))
 
     async def submit(self, item: Item) -> Result:
         """Give the result of `item`.

@@ -3,10 +3,10 @@
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -178,8 +178,19 @@ EXCEPTION_HANDLERS = {
 
 
 Header = tuple[bytes, bytes]
-Quick = Callable[[Scope, Mapping[bytes, bytes]], tuple[list[Header], bytes] | None]
-"""Headers and body of an answer that needs nothing else, None for a request that does."""
+
+
+class Plain(NamedTuple):
+    """An answer that is ready, and the route it is counted for."""
+
+    route: str
+    status: int
+    headers: list[Header]
+    body: bytes
+
+
+Quick = Callable[[Scope, Mapping[bytes, bytes]], Plain | None]
+"""The answer to a request that needs no more than its head, None for one that does."""
 Direct = Callable[[Scope, Mapping[bytes, bytes]], Callable[[Request], Awaitable[Response]] | None]
 """The endpoint of a request that is taken past the router, None for one that isn't."""
 
@@ -193,7 +204,7 @@ class Edge:
 
     def __init__(self, app: ASGIApp, *, production: bool) -> None:
         self.app = app
-        self.quick: Quick = lambda scope, known: None
+        self.quick: Sequence[Quick] = ()
         self.direct: Direct = lambda scope, known: None
         self.denial_headers = [*common_headers(production=production), API_POLICY]
 
@@ -220,12 +231,13 @@ class Edge:
             await answer(scope, receive, send)
             return
         request_header = (b"x-request-id", scope["request_id"].encode())
-        if plain := self.quick(scope, known):
-            headers, body = plain
-            await send({"type": "http.response.start", "status": 200, "headers": [*headers, request_header]})
-            await send({"type": "http.response.body", "body": body})
-            _histogram(scope["path"], "GET", 200).observe(time.perf_counter() - began)
-            return
+        for quick in self.quick:
+            if plain := quick(scope, known):
+                route, status, headers, body = plain
+                await send({"type": "http.response.start", "status": status, "headers": [*headers, request_header]})
+                await send({"type": "http.response.body", "body": body})
+                _histogram(route, scope["method"], status).observe(time.perf_counter() - began)
+                return
         status = 0
         answer_headers: list[Header] = [request_header]
         scope["answer_headers"] = answer_headers

@@ -22,7 +22,7 @@ from app.domain import scoring
 from app.domain.ids import ALL_TIME
 from app.draining import Draining
 from app.enqueue import Enqueuer
-from app.http import EXCEPTION_HANDLERS, Edge
+from app.http import EXCEPTION_HANDLERS, Edge, Plain, problem
 from app.limits import TokenBucketRateLimiter
 from app.live import LiveBoard
 from app.relay import SupervisedRedis
@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         web = app.state.web = wire(settings, scoring_rules)
-        edge.quick = scores.QuickTopScores(web)
+        edge.quick = (scores.QuickTopScores(web), partial(shed, web))
         edge.direct = partial(past_router, app)
         web.draining.watch()
         tasks = [
@@ -214,3 +214,17 @@ def past_router(app: Starlette, scope: Scope, known: Mapping[bytes, bytes]) -> E
         return None
     scope.update(app=app, route=route, path_params=match.groupdict())
     return endpoint
+
+
+def shed(web: Web, scope: Scope, known: Mapping[bytes, bytes]) -> Plain | None:
+    """Turn those endpoints' requests away while too many are under way, before anything else is done for them.
+
+    All who are turned away come again: what that costs is what the others wait for.
+    """
+    route, _ = HOT.get(scope["method"], (None, None))
+    if route is None or not actions.too_many(web, scope["method"]) or b"origin" in known:
+        return None
+    if not route.path_regex.match(scope["path"]):
+        return None
+    answer = problem(actions.TOO_MANY, scope["request_id"])
+    return Plain(route.path, answer.status_code, answer.raw_headers, bytes(answer.body))

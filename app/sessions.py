@@ -123,6 +123,11 @@ class Sessions:
         found = in_statement(self._engine, lambda conn: users.states(conn, user_ids))
         return [found.get(user_id, GONE) for user_id in user_ids]
 
+    @property
+    def unanswered(self) -> int:
+        """Requests that wait for a look at the database."""
+        return self._lookups.unanswered
+
     def close(self) -> None:
         self._lookups.close()
 

@@ -59,6 +59,11 @@ class Web:
     readiness: SingleFlight[dict[str, bool]]
     lag: SingleFlight[float | None]
 
+    @property
+    def under_way(self) -> int:
+        """Requests that wait for their token to be looked at, to be admitted, or to start or end an action."""
+        return sum(it.unanswered for it in (self.sessions, self.admission, self.starts, self.ends))
+
 
 def web_of(connection: HTTPConnection) -> Web:
     """Give the resources of the process that serves this request or socket."""

@@ -10,7 +10,7 @@ from bench.plot import plot
 from bench.population import add_standings, callers_among, check_history, empty, make_players
 from bench.reference import Reference
 from bench.report import PERFORMANCE, ROOT, insert
-from bench.row import Must, number, say
+from bench.row import number, say
 from bench.rows import Bench, Pairs
 from bench.stack import stack
 
@@ -23,7 +23,7 @@ Curve = Mapping[int, Pairs]
 
 def curve(db: sa.Engine, turns: int, seconds: int, dry: bool) -> bool:
     """Measure everything, write plots and tables into docs; tell whether every must was met."""
-    connections, flood = over_connections(db, turns, seconds)
+    connections, floods = over_connections(db, turns, seconds)
     players = over_players(db, turns, seconds)
     steps = behind(db, max(5, 2 * seconds))
     text = "\n\n".join(
@@ -31,7 +31,7 @@ def curve(db: sa.Engine, turns: int, seconds: int, dry: bool) -> bool:
             f"Medians of {turns} turns of {seconds} s.",
             table("connections", connections, lambda step: f"{step:,}"),
             table("players, 64 connections", players, lambda step: f"{step:,}"),
-            flood_table(flood),
+            flood_table(floods),
             behind_table(steps),
         )
     )
@@ -40,10 +40,10 @@ def curve(db: sa.Engine, turns: int, seconds: int, dry: bool) -> bool:
         draw("connections", "Start and complete, 10,000 players", "connections", connections, str)
         draw("players", "Start and complete, 64 connections", "players", players, PLAYERS.__getitem__)
         insert(PERFORMANCE, "curve", text)
-    return all(must.met for must in flood.musts)
+    return all(must.met for flood in floods for must in flood.musts)
 
 
-def over_connections(db: sa.Engine, turns: int, seconds: int) -> tuple[Curve, Overload]:
+def over_connections(db: sa.Engine, turns: int, seconds: int) -> tuple[Curve, list[Overload]]:
     """Take every number of connections in turns, then far too many."""
     say(f"start and complete over {', '.join(map(str, STEPS))} connections")
     empty(db)
@@ -53,9 +53,9 @@ def over_connections(db: sa.Engine, turns: int, seconds: int) -> tuple[Curve, Ov
         taken = {step: Pairs() for step in STEPS}
         for _ in range(turns):
             say("    " + ", ".join(number(bench.pairs(step, taken[step])) for step in STEPS))
-        flood = overload(bench)
+        floods = [overload(bench, patient=patient) for patient in (True, False)]
         check_history(db, bench.results)
-    return taken, flood
+    return taken, floods
 
 
 def over_players(db: sa.Engine, turns: int, seconds: int) -> Curve:
@@ -93,20 +93,22 @@ def table(name: str, taken: Curve, label: Callable[[int], str]) -> str:
     return "\n".join(lines)
 
 
-def flood_table(flood: Overload) -> str:
-    """Write what happened past saturation as Markdown."""
-    musts: Sequence[Must] = flood.musts
-    return "\n".join(
-        (
-            f"| {CONNECTIONS:,} connections | |",
-            "| --- | --- |",
-            f"| pairs/s before, during, right after | {flood.before:,.0f}, {flood.during:,.0f}, {flood.after:,.0f} |",
-            f"| requests taken, and how long they took | {flood.taken:,}; "
-            f"p50 {flood.taken_p50:.2f} s, p99 {flood.taken_p99:.2f} s |",
-            f"| requests shed with 503, all with Retry-After | {flood.shed:,}; p99 {flood.shed_p99:.2f} s |",
-            f"| must | {'; '.join(map(str, musts))} |",
-        )
-    )
+def flood_table(floods: Sequence[Overload]) -> str:
+    """Write what happened past saturation as Markdown, a column for each kind of client."""
+    again = {True: "ask again when Retry-After says", False: "ask again at once"}
+    rows: dict[str, list[str]] = {
+        f"{CONNECTIONS:,} connections": [again[it.patient] for it in floods],
+        "---": ["---"] * len(floods),
+        "pairs/s before, during, right after": [
+            f"{it.before:,.0f}, {it.during:,.0f}, {it.after:,.0f}" for it in floods
+        ],
+        "requests taken, and how long they took": [
+            f"{it.taken:,}; p50 {it.taken_p50:.2f} s, p99 {it.taken_p99:.2f} s" for it in floods
+        ],
+        "requests shed with 503 and Retry-After": [f"{it.shed:,}; p99 {it.shed_p99:.2f} s" for it in floods],
+        "must": ["; ".join(map(str, it.musts)) for it in floods],
+    }
+    return "\n".join(f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items())
 
 
 def behind_table(steps: Sequence[Step]) -> str:

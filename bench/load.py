@@ -14,6 +14,9 @@ import msgspec
 LATE = 30.0
 """Seconds that open requests are waited for at the end."""
 
+RETRY_AFTER = 1.0
+"""Seconds: what every 503 must say."""
+
 
 class Caller(msgspec.Struct, frozen=True):
     """A player who plays: the id, a token, and the address that a trusted proxy would tell."""
@@ -26,8 +29,9 @@ class Caller(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """What to send: `kind` is "pairs", "puts" (of `actions`, ids by caller) or "get" (of `path`).
 
-    A run ends after `seconds`, or when `actions` have run out. `shed` lets 503 pass; anything else that is not
-    expected ends the run with an error.
+    A run ends after `seconds`, or when `actions` have run out. `shed` lets 503 pass, after which a connection asks
+    again at once or, if it is `patient`, when Retry-After says. Anything else that is not expected ends the run with an
+    error.
     """
 
     kind: str
@@ -38,6 +42,7 @@ class Plan(msgspec.Struct, frozen=True):
     actions: list[tuple[int, str]] = []
     path: str = "/top-scores"
     shed: bool = False
+    patient: bool = False
 
 
 class Result(msgspec.Struct):
@@ -102,7 +107,9 @@ class _Run:
         self.done = 0
         self.without_retry_after = 0
         self.over = False
+        self.open_requests = 0
         self.last_answer = b""
+        self.resting: deque[tuple[float, _Connection]] = deque()
         self.idle_callers = deque(range(len(plan.callers)))
 
     def steps(self) -> _Steps:
@@ -145,10 +152,17 @@ class _Run:
         if status not in (b"200", b"201"):
             if not (self.plan.shed and shed):
                 raise RuntimeError(f"unexpected: {answer.decode(errors='replace')}")
-            self.without_retry_after += b"\r\nretry-after: " not in answer.lower()
-        self.last_answer = answer
+            self.without_retry_after += b"\r\nretry-after: 1\r\n" not in answer.lower()
+        if shed and self.plan.patient:
+            self.resting.append((time.perf_counter() + RETRY_AFTER, connection))
+        else:
+            self.go_on(connection)
+
+    def go_on(self, connection: _Connection) -> None:
+        self.last_answer = connection.received
         if next_step := next(connection.steps, None):
             connection.send(*next_step)
+            self.open_requests += 1
 
     def run(self) -> Result:
         self.prepared = [requests_of(caller) for caller in self.plan.callers]
@@ -161,22 +175,20 @@ class _Run:
         began_cpu = cpu()
         began = time.perf_counter()
         for connection in connections:
-            if first := next(connection.steps, None):
-                connection.send(*first)
-        open_requests = len(connections)
+            self.go_on(connection)
         end = began + self.plan.seconds
-        while open_requests:
+        while self.open_requests or (self.resting and not self.over):
             now = time.perf_counter()
             self.over = now >= end
             if now > end + LATE:
-                raise TimeoutError(f"{open_requests} requests were never answered")
-            for fd, _ in poll.poll(1.0):
+                raise TimeoutError(f"{self.open_requests} requests were never answered")
+            while self.resting and self.resting[0][0] <= now and not self.over:
+                self.go_on(self.resting.popleft()[1])
+            for fd, _ in poll.poll(0.01 if self.resting else 1.0):
                 connection = by_fd[fd]
                 if (answer := connection.answer()) is not None:
-                    connection.method, sent = connection.method, connection.sent_at
+                    self.open_requests -= 1
                     self.take(connection, answer)
-                    if connection.sent_at == sent:
-                        open_requests -= 1
         seconds = time.perf_counter() - began
         cpu_seconds = cpu() - began_cpu
         for connection in connections:

@@ -1,4 +1,4 @@
-"""What happens past saturation: far more connections than the batchers' queues hold, and then as many as before."""
+"""What happens past saturation: far more connections than are taken on at once, and then as many as before."""
 
 import statistics
 from dataclasses import dataclass
@@ -9,15 +9,19 @@ from bench.row import Must, say, under
 from bench.rows import Bench
 
 CONNECTIONS = 8000
-"""More than wait in one batcher's queue at most, each with a request, and again at once when it was shed."""
+"""Eight times as many as a process takes on at most, all of them at the same moment."""
 
 NORMAL = 64
 
 
 @dataclass(frozen=True)
 class Overload:
-    """Pairs a second before, during and after; requests taken and shed, and how long they took (seconds)."""
+    """Pairs a second before, during and after; requests taken and shed, and how long they took (seconds).
 
+    Those who were shed asked again when Retry-After said, if they were `patient`, or else at once.
+    """
+
+    patient: bool
     before: float
     during: float
     after: float
@@ -30,6 +34,8 @@ class Overload:
 
     @property
     def musts(self) -> tuple[Must, ...]:
+        if not self.patient:
+            return ()
         return (
             Must("sheds", self.shed > 0),
             Must("says when to come again", not self.without_retry_after),
@@ -38,18 +44,21 @@ class Overload:
         )
 
 
-def overload(bench: Bench) -> Overload:
+def overload(bench: Bench, *, patient: bool) -> Overload:
     """Measure as usual, then far beyond saturation, and right after it as usual."""
-    say(f"{CONNECTIONS:,} connections between two measurements with {NORMAL}")
+    again = "when they are told" if patient else "at once"
+    say(f"{CONNECTIONS:,} connections that ask again {again}, between two measurements with {NORMAL}")
     before = statistics.median(_normal(bench) for _ in range(bench.turns))
     settled_within(bench.db)
-    flood = Plan("pairs", bench.stack.port, CONNECTIONS, bench.seconds + 2, bench.callers, shed=True)
-    during = bench.run(flood)
+    seconds = bench.seconds + 2
+    plan = Plan("pairs", bench.stack.port, CONNECTIONS, seconds, bench.callers, shed=True, patient=patient)
+    during = bench.run(plan)
     after = _normal(bench)  # at once: what the flood left to settle goes on meanwhile
     settled_within(bench.db, 120)
     taken = [*during.latencies["POST"], *during.latencies["PUT"]]
     shed = during.latencies["shed"]
     found = Overload(
+        patient,
         before,
         during.per_second,
         after,

@@ -1,6 +1,6 @@
 """Lists as PostgreSQL takes them fastest: as one array literal.
 
-psycopg2 writes ARRAY['…', '…'], which costs both sides a word for each element: with a thousand elements twice the time.
+psycopg2 writes ARRAY['…', '…'], which costs both sides a word for each element: with a thousand of them twice the time.
 """
 
 from collections.abc import Sequence

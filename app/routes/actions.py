@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.actions import STATUSES, Action, CompletedAction, End, Start
-from app.domain.errors import Forbidden, FraudRule, Malformed, NotFound, UnknownType
+from app.domain.errors import Forbidden, FraudRule, Malformed, NotFound, Overloaded, UnknownType
 from app.domain.ids import ActionId, is_id, new_id
 from app.domain.scoring import DEFAULT_TYPE
 from app.http import JSON, read_json
@@ -22,6 +22,13 @@ log = logging.getLogger("scoreboard.actions")
 LARGEST_METADATA = 4096
 PAGE = 20
 LONGEST_PAGE = 100
+
+MOST_UNDER_WAY = {"POST": 500, "PUT": 1000}
+"""Requests under way in a process, up to which it takes on another: with more of them all would only wait longer.
+
+What was begun goes before what is new."""
+
+TOO_MANY = Overloaded("Too many requests are under way.")
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
@@ -49,9 +56,17 @@ class EndBody(msgspec.Struct, forbid_unknown_fields=True):
         raise Malformed('The body must be {"status": "completed"} or {"status": "cancelled"}.')
 
 
+def too_many(web: Web, method: str) -> bool:
+    """Tell whether a start (POST) or an end (PUT) has to be turned away."""
+    return web.under_way >= MOST_UNDER_WAY[method]
+
+
 async def create(request: Request) -> Response:
     """POST /users/:userId/actions"""
-    web, claims = web_of(request), await writer(request)
+    web = web_of(request)
+    if too_many(web, request.method):
+        raise TOO_MANY
+    claims = await writer(request)
     user_id = path_user(request, claims)
     await web.admission.create(request.scope, claims)
     body = await read_json(request, StartBody)
@@ -123,7 +138,10 @@ async def show(request: Request) -> Response:
 
 async def end(request: Request) -> Response:
     """PUT /users/:userId/actions/:actionId"""
-    web, claims = web_of(request), await writer(request)
+    web = web_of(request)
+    if too_many(web, request.method):
+        raise TOO_MANY
+    claims = await writer(request)
     user_id = path_user(request, claims)
     await web.admission.complete(request.scope, claims)
     wanted = (await read_json(request, EndBody)).wanted()

@@ -9,7 +9,7 @@ from starlette.types import Scope
 from app.domain.errors import NotFound, Unauthorized
 from app.domain.ids import ALL_TIME
 from app.domain.messages import Update
-from app.http import JSON
+from app.http import JSON, Plain
 from app.web import Web, bearer, web_of
 
 
@@ -45,8 +45,8 @@ class QuickTopScores:
         self._update: Update | None = None
         self._headers: list[tuple[bytes, bytes]] = []
 
-    def __call__(self, scope: Scope, known: Mapping[bytes, bytes]) -> tuple[list[tuple[bytes, bytes]], bytes] | None:
-        """Give headers and body, or None when it isn't that plain."""
+    def __call__(self, scope: Scope, known: Mapping[bytes, bytes]) -> Plain | None:
+        """Give the board, or None when the request isn't that plain."""
         if scope["path"] != "/top-scores" or scope["method"] != "GET" or scope["query_string"] or not self._open:
             return None
         if not self._SPECIAL.isdisjoint(known):
@@ -57,7 +57,7 @@ class QuickTopScores:
         if update is not self._update:
             answer = _answer(update)
             self._update, self._headers = update, answer.raw_headers
-        return self._headers, update.payload
+        return Plain("/top-scores", 200, self._headers, update.payload)
 
 
 def _answer(update: Update) -> Response:

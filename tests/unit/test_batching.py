@@ -259,7 +259,9 @@ def test_a_full_queue_answers_overloaded_at_once_and_takes_more_once_it_has_room
         target = batcher(work, lanes=1, depth=2)
         tasks = await submit_all(target, plain(0))
         await until(lambda: work.batches)
+        assert target.unanswered == 1
         tasks += await submit_all(target, plain(1, 2))
+        assert target.unanswered == 3
         one_too_many = target.submit(Wish(3))
         with pytest.raises(Overloaded) as refused:
             one_too_many.send(None)  # in its first step: it never waits
@@ -268,6 +270,7 @@ def test_a_full_queue_answers_overloaded_at_once_and_takes_more_once_it_has_room
         work.gate.open()
         assert await asyncio.gather(*tasks) == ["result 0", "result 1", "result 2"]
         assert await target.submit(Wish(5)) == "result 5"
+        assert target.unanswered == 0
         assert work.ran == {0, 1, 2, 5}
         target.close()
 
