@@ -1,6 +1,7 @@
 """Serving the application with uvicorn."""
 
 import gc
+import resource
 import signal
 import socket
 import sys
@@ -20,6 +21,10 @@ SWITCH_INTERVAL = 0.0005
 
 GC_THRESHOLDS = (10_000, 20, 50)
 """Objects made, and younger collections done, before a generation is looked through for cycles: we make few."""
+
+
+OPEN_FILES = 65_536
+"""What a process may have open, where it is allowed to: shells and platforms give it 1,024, and each socket is one."""
 
 
 def application() -> ASGIApp:
@@ -43,6 +48,7 @@ def serve() -> None:
     logs.set_up(config.log_level, json=config.production)
     rules.load_or_exit("SCORING_FILE", config.scoring_file, scoring.parse)
     rules.load_or_exit("FRAUD_FILE", config.fraud_file, fraud.parse)  # the worker's, but a mistake should show here too
+    _raise_open_files()
     server_config = uvicorn.Config(
         "app.server:application",
         factory=True,
@@ -72,6 +78,13 @@ def serve() -> None:
 
 def _leave(number: int, frame: FrameType | None) -> None:
     raise SystemExit(0)
+
+
+def _raise_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _listen(port: int) -> socket.socket:

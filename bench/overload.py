@@ -8,8 +8,8 @@ from bench.population import settled_within
 from bench.row import Must, say, under
 from bench.rows import Bench
 
-CONNECTIONS = 8000
-"""Eight times as many as a process takes on at most, all of them at the same moment."""
+CONNECTIONS = 4000
+"""Four times as many starts as a process has under way at most, all of them at the same moment."""
 
 NORMAL = 64
 

@@ -23,7 +23,7 @@ LARGEST_METADATA = 4096
 PAGE = 20
 LONGEST_PAGE = 100
 
-MOST_UNDER_WAY = {"POST": 500, "PUT": 1000}
+MOST_UNDER_WAY = {"POST": 1000, "PUT": 1500}
 """Requests under way in a process, up to which it takes on another: with more of them all would only wait longer.
 
 What was begun goes before what is new."""

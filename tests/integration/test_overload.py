@@ -1,5 +1,6 @@
 """A process that has all hands full turns requests away at once, new ones first, and forgets none that it has taken."""
 
+import resource
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +16,21 @@ PAGE = "https://game.example"
 
 @pytest.fixture(scope="module")
 def web(service: Service) -> Process:
-    return service.web(ALLOWED_ORIGINS=PAGE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (256, hard)
+    )  # as few as a process is ever given; it helps itself to more
+    try:
+        return service.web(ALLOWED_ORIGINS=PAGE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture
 def crowd(web: Process) -> Iterator[list[socket.socket]]:
     """Connections that are being served, one for each request that is taken on, and some more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * MOST_UNDER_WAY["POST"]), hard))
     peers = [socket.create_connection(("127.0.0.1", web.port), timeout=10) for _ in range(MOST_UNDER_WAY["POST"] + 100)]
     for peer in peers:
         peer.sendall(b"GET /top-scores HTTP/1.1\r\nHost: here\r\n\r\n")
@@ -29,6 +39,7 @@ def crowd(web: Process) -> Iterator[list[socket.socket]]:
     yield peers
     for peer in peers:
         peer.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_too_many_at_once(web: Process, stores: Stores, alice: Player, crowd: list[socket.socket]) -> None:
