@@ -1,8 +1,10 @@
 """The newest board, in memory: what every socket and GET /top-scores of this process is served from."""
 
 import asyncio
+import contextlib
 import logging
 import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import redis
@@ -32,7 +34,7 @@ class LiveBoard:
     """Holds the newest update of one board.
 
     It is fed by one broadcaster subscription, and checked against PostgreSQL every few seconds, which also mends the
-    key. Sockets wait for what is newer than they have seen; nothing is queued for them.
+    key. Sockets listen for what is newer than they have seen; nothing is queued for them.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class LiveBoard:
         self._relay = relay
         self._relayed = Broadcast(backend=relay)
         self._threads = threads
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._listeners: set[Callable[[], None]] = set()
         self._checked = self._in_vain = -CHECK_EVERY * 10
         self._looking: SingleFlight[None] = SingleFlight()
 
@@ -55,13 +57,14 @@ class LiveBoard:
         """Give the newest update if it isn't `seen`; while broadcasting is off, only to those who have seen none."""
         return self.update if self.update is not seen and (self.broadcasting or seen is None) else None
 
-    async def change(self, waiting: "asyncio.Future[None]") -> None:
-        """Wait until there may be something new, or until somebody else sets what is waited for."""
-        self._waiting.add(waiting)
+    @contextlib.contextmanager
+    def listening(self, listener: Callable[[], None]) -> Iterator[None]:
+        """Have a function called, in the event loop, whenever there may be something new."""
+        self._listeners.add(listener)
         try:
-            await waiting
+            yield
         finally:
-            self._waiting.discard(waiting)
+            self._listeners.discard(listener)
 
     async def now(self) -> Update:
         """Give the board as it is now: from memory, or while nothing feeds it from Redis, or PostgreSQL.
@@ -113,7 +116,7 @@ class LiveBoard:
         if enabled != self.broadcasting:
             log.warning("broadcasting is switched %s", "on" if enabled else "off")
             self.broadcasting = enabled
-            self._wake()
+            self._tell()
 
     def heartbeat(self, seen: Update) -> str:
         """Give the heartbeat for a socket that was last sent `seen`."""
@@ -121,13 +124,11 @@ class LiveBoard:
 
     def _take(self, update: Update) -> None:
         self.update = update
-        self._wake()
+        self._tell()
 
-    def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, set()
-        for it in waiting:
-            if not it.done():
-                it.set_result(None)
+    def _tell(self) -> None:
+        for listener in tuple(self._listeners):
+            listener()
 
     async def _look(self) -> None:
         """Read Redis, then, if it has nothing, PostgreSQL."""

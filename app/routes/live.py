@@ -151,7 +151,8 @@ async def _serve(web: Web, websocket: WebSocket, connection: Connection, claims:
 class _Pusher:
     """Sends each new board to one socket, at most one in an interval, and heartbeats.
 
-    There may be thousands: one timer is set for a heartbeat, not one for each board.
+    There may be thousands: most boards are sent right where they become known, without waking this one's task; and one
+    timer is set for a heartbeat, not one for each board.
     """
 
     def __init__(self, websocket: WebSocket, board: LiveBoard, interval: float) -> None:
@@ -160,50 +161,68 @@ class _Pusher:
         self._board = board
         self._interval = interval
         self._loop = asyncio.get_running_loop()
-        self._waiting: asyncio.Future[None] | None = None
+        self._seen: messages.Update | None = None
+        self._next_push = 0.0
+        self._idle: asyncio.Future[None] | None = None
+        self._later: asyncio.TimerHandle | None = None
         self._heartbeat_due = False
 
     async def run(self) -> int:
         """Push until that fails, and give the close code."""
         heartbeat = self._loop.call_later(HEARTBEAT_EVERY, self._ring)
-        seen: messages.Update | None = None
-        next_push = 0.0
         try:
-            while True:
-                if self._heartbeat_due:
-                    self._heartbeat_due = False
-                    heartbeat = self._loop.call_later(HEARTBEAT_EVERY, self._ring)
-                    if seen is not None and (code := await self._send(self._board.heartbeat(seen))):
-                        return code
-                update = self._board.newer_than(seen)
-                if update is None:
-                    self._waiting = self._loop.create_future()
-                    await self._board.change(self._waiting)
-                elif (early := next_push - self._loop.time()) > 0:
-                    await self._pause(early)  # the newest of then is sent
-                else:
-                    if code := await self._send(update.text):
-                        return code
-                    self._board.push_latency.sent(update, first=seen is None)
-                    seen, next_push = update, self._loop.time() + self._interval
+            with self._board.listening(self._changed):
+                while True:
+                    if self._heartbeat_due:
+                        self._heartbeat_due = False
+                        heartbeat = self._loop.call_later(HEARTBEAT_EVERY, self._ring)
+                        if self._seen is not None and (code := await self._send(self._board.heartbeat(self._seen))):
+                            return code
+                    update = self._board.newer_than(self._seen)
+                    if update is not None and self._next_push <= self._loop.time():
+                        if code := await self._send(update.text):
+                            return code
+                        self._sent(update)
+                    else:
+                        self._idle = self._loop.create_future()
+                        self._changed()
+                        await self._idle
         finally:
             heartbeat.cancel()
+            if self._later is not None:
+                self._later.cancel()
 
-    async def _pause(self, seconds: float) -> None:
-        self._waiting = self._loop.create_future()
-        end = self._loop.call_later(seconds, self._wake)
-        try:
-            await self._waiting
-        finally:
-            end.cancel()
+    def _changed(self) -> None:
+        """Send what is new, once it may be; have the task do it where the peer has to be waited for."""
+        if self._idle is None or self._idle.done():
+            return  # the task is at something, and will look for itself
+        update = self._board.newer_than(self._seen)
+        if update is None:
+            return
+        early = self._next_push - self._loop.time()
+        if early > 0:
+            self._later = self._later or self._loop.call_later(early, self._due)  # the newest of then is sent
+        elif self._send_ready(update.text):
+            metrics.ws_messages.inc()
+            self._sent(update)
+        else:
+            self._wake()
+
+    def _due(self) -> None:
+        self._later = None
+        self._changed()
+
+    def _sent(self, update: messages.Update) -> None:
+        self._board.push_latency.sent(update, first=self._seen is None)
+        self._seen, self._next_push = update, self._loop.time() + self._interval
 
     def _ring(self) -> None:
         self._heartbeat_due = True
         self._wake()
 
     def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
 
     async def _send(self, text: str) -> int:
         """Hand a message over, and give the code to close with, or 0."""
