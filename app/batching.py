@@ -12,6 +12,9 @@ from app.domain.errors import Overloaded, ScoreboardError
 
 log = logging.getLogger("scoreboard.batching")
 
+LIMIT = 1000
+"""Items in one batch: so many that a crowd that comes at the same moment is gone in one or two."""
+
 _STOPPING = "The process is stopping."
 
 Item = TypeVar("Item")
@@ -46,7 +49,7 @@ class Batcher(Generic[Item, Result]):
         run: Callable[[Sequence[Item]], Sequence[Result | BaseException]],
         *,
         lanes: int = 2,
-        limit: int = 1000,
+        limit: int = LIMIT,
         depth: int = 5000,
         patience: float = 2.7,
     ) -> None:

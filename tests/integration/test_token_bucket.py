@@ -16,6 +16,7 @@ from limits import RateLimitItem
 from limits.storage import RedisStorage
 
 from app import limits as module
+from app.batching import LIMIT
 from app.limits import Bucket, Check, Decision, Policy, TokenBucketRateLimiter
 from db import redis as connections
 from db.embedded import Redis
@@ -201,6 +202,20 @@ def test_many_requests_are_decided_in_their_order(either: TokenBucketRateLimiter
     ]
     assert [it.allowed for it in either.hit_many(checks)] == [True, False, True, False, True, True, False]
     assert either.hit_many([]) == []
+
+
+def test_as_many_requests_as_a_batch_takes_each_with_buckets_of_its_own(
+    either: TokenBucketRateLimiter, owner: str
+) -> None:
+    """Lua gives a function no more than 8,000 arguments: the keys of a batch must be fewer."""
+    policies = ("create", "actions", "user", "ip")
+    checks = [tuple(bucket(f"{owner}{n}", policy=policy) for policy in policies) for n in range(LIMIT)]
+
+    first, second = either.hit_many(checks), either.hit_many(checks)
+
+    assert {it.remaining for it in first} == {2}
+    assert {it.remaining for it in second} == {1}
+    assert all(it.allowed for it in (*first, *second))
 
 
 def test_a_bucket_that_takes_nothing_is_only_looked_at(
