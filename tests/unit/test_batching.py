@@ -513,7 +513,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(lanes=st.integers(1, 3), limit=st.integers(1, 6), depth=st.integers(1, 12), steps=STEPS)
 def test_everybody_gets_their_own_whatever_the_interleaving(
     lanes: int, limit: int, depth: int, steps: list[tuple[str, Any]]
