@@ -64,11 +64,8 @@ class Batcher(Generic[Item, Result]):
         self._threads = ThreadPoolExecutor(lanes, thread_name_prefix=name)
         self._watch: asyncio.TimerHandle | None = None
         self._closed = False
-
-    @property
-    def unanswered(self) -> int:
-        """Items that wait or run."""
-        return len(self._queue) + sum(map(len, self._running))
+        self.unanswered = 0
+        """Items that wait or run; asked for each request, so it is counted along."""
 
     async def submit(self, item: Item) -> Result:
         """Give the result of `item`.
@@ -96,6 +93,7 @@ class Batcher(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Result] = loop.create_future()
         self._queue.append(_Waiting(item, answer, loop.time()))
+        self.unanswered += 1
         if self._free:
             self._free -= 1
             # Not at once: the requests that are ready in this turn of the loop go along.
@@ -109,6 +107,7 @@ class Batcher(Generic[Item, Result]):
         self._closed = True
         while self._queue:
             _answer(self._queue.popleft(), Overloaded(_STOPPING))
+            self.unanswered -= 1
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
@@ -117,6 +116,8 @@ class Batcher(Generic[Item, Result]):
             waiting = self._queue.popleft()
             if not waiting.answer.done():  # its caller has gone, or was told to come again
                 batch.append(waiting)
+            else:
+                self.unanswered -= 1
         if not batch:
             self._free += 1
             return
@@ -151,6 +152,7 @@ class Batcher(Generic[Item, Result]):
         work: "asyncio.Future[Sequence[Result | BaseException]]",
     ) -> None:
         self._running.discard(batch)
+        self.unanswered -= len(batch)
         if self._queue:
             asyncio.get_running_loop().call_soon(self._start)
         else:
