@@ -108,7 +108,6 @@ class Bench:
         return into.add(result, settled_within(self.db))
 
     def _start(self, number: int) -> list[tuple[int, str]]:
-        players = self.callers[:1000]
         with self.db.begin() as conn:
             rows = conn.execute(
                 sa.text("""
@@ -116,9 +115,9 @@ class Bench:
                     SELECT uuidv7(), (CAST(:users AS uuid[]))[1 + mod(n, :players)], 'default'
                     FROM generate_series(0, :number - 1) AS n RETURNING id::text, user_id::text
                 """),
-                {"users": [it.user_id for it in players], "players": len(players), "number": number},
+                {"users": [it.user_id for it in self.callers], "players": len(self.callers), "number": number},
             ).all()
-        places = {caller.user_id: place for place, caller in enumerate(players)}
+        places = {caller.user_id: place for place, caller in enumerate(self.callers)}
         return [(places[user_id], action_id) for action_id, user_id in rows]
 
     def unbatched(self) -> Row:
