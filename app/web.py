@@ -62,9 +62,7 @@ class Web:
     @property
     def under_way(self) -> int:
         """Requests that wait for their token to be looked at, to be admitted, or to start or end an action."""
-        return (
-            self.sessions.unanswered + self.admission.unanswered + self.starts.unanswered + self.ends.unanswered
-        )
+        return self.sessions.unanswered + self.admission.unanswered + self.starts.unanswered + self.ends.unanswered
 
 
 def web_of(connection: HTTPConnection) -> Web:
