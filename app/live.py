@@ -128,7 +128,10 @@ class LiveBoard:
 
     def _tell(self) -> None:
         for listener in tuple(self._listeners):
-            listener()
+            try:
+                listener()
+            except Exception:  # one socket's trouble is not the others'
+                log.exception("a board was not sent")
 
     async def _look(self) -> None:
         """Read Redis, then, if it has nothing, PostgreSQL."""

@@ -222,9 +222,10 @@ def shed(web: Web, scope: Scope, known: Mapping[bytes, bytes]) -> Plain | None:
     All who are turned away come again: what that costs is what the others wait for.
     """
     route, _ = HOT.get(scope["method"], (None, None))
-    if route is None or not actions.too_many(web, scope["method"]) or b"origin" in known:
+    if route is None or b"origin" in known:
         return None
-    if not route.path_regex.match(scope["path"]):
+    refusal = actions.too_many(web, scope["method"])
+    if refusal is None or not route.path_regex.match(scope["path"]):
         return None
-    answer = problem(actions.TOO_MANY, scope["request_id"])
+    answer = problem(refusal, scope["request_id"])
     return Plain(route.path, answer.status_code, answer.raw_headers, bytes(answer.body))

@@ -28,8 +28,6 @@ MOST_UNDER_WAY = {"POST": 1000, "PUT": 1500}
 
 What was begun goes before what is new."""
 
-TOO_MANY = Overloaded("Too many requests are under way.")
-
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
@@ -56,16 +54,16 @@ class EndBody(msgspec.Struct, forbid_unknown_fields=True):
         raise Malformed('The body must be {"status": "completed"} or {"status": "cancelled"}.')
 
 
-def too_many(web: Web, method: str) -> bool:
-    """Tell whether a start (POST) or an end (PUT) has to be turned away."""
-    return web.under_way >= MOST_UNDER_WAY[method]
+def too_many(web: Web, method: str) -> Overloaded | None:
+    """Give why a start (POST) or an end (PUT) has to be turned away, if it has."""
+    return Overloaded("Too many requests are under way.") if web.under_way >= MOST_UNDER_WAY[method] else None
 
 
 async def create(request: Request) -> Response:
     """POST /users/:userId/actions"""
     web = web_of(request)
-    if too_many(web, request.method):
-        raise TOO_MANY
+    if refusal := too_many(web, request.method):
+        raise refusal
     claims = await writer(request)
     user_id = path_user(request, claims)
     await web.admission.create(request.scope, claims)
@@ -139,8 +137,8 @@ async def show(request: Request) -> Response:
 async def end(request: Request) -> Response:
     """PUT /users/:userId/actions/:actionId"""
     web = web_of(request)
-    if too_many(web, request.method):
-        raise TOO_MANY
+    if refusal := too_many(web, request.method):
+        raise refusal
     claims = await writer(request)
     user_id = path_user(request, claims)
     await web.admission.complete(request.scope, claims)
