@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from db import engine as engines
 from db.migrate import migrate
-from tests.service import Player, Process, Service, Stores, unique
+from tests.service import Player, Process, Service, Stores, account, unique
 
 # The same examples in every run: what fails in CI fails here.
 hypothesis.settings.register_profile("scoreboard", deadline=None, derandomize=True, database=None, print_blob=True)
@@ -79,15 +79,15 @@ def web(service: Service) -> Process:
 
 
 @pytest.fixture
-def alice(web: Process) -> Iterator[Player]:
-    player = Player(web.url, unique("alice"))
+def alice(web: Process, stores: Stores) -> Iterator[Player]:
+    player = Player(web.url, account(stores, unique("alice")), register=False)
     yield player
     player.close()
 
 
 @pytest.fixture
-def bob(web: Process) -> Iterator[Player]:
-    player = Player(web.url, unique("bob"))
+def bob(web: Process, stores: Stores) -> Iterator[Player]:
+    player = Player(web.url, account(stores, unique("bob")), register=False)
     yield player
     player.close()
 
