@@ -21,8 +21,9 @@ from app.connections import Connections
 from app.domain import scoring
 from app.domain.ids import ALL_TIME
 from app.draining import Draining
+from app.edge import Edge, Plain
 from app.enqueue import Enqueuer
-from app.http import EXCEPTION_HANDLERS, Edge, Plain, problem
+from app.http import EXCEPTION_HANDLERS, problem
 from app.limits import TokenBucketRateLimiter
 from app.live import LiveBoard
 from app.relay import SupervisedRedis

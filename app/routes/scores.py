@@ -9,7 +9,8 @@ from starlette.types import Scope
 from app.domain.errors import NotFound, Unauthorized
 from app.domain.ids import ALL_TIME
 from app.domain.messages import Update
-from app.http import JSON, Plain
+from app.edge import Plain
+from app.http import JSON
 from app.web import Web, bearer, web_of
 
 
