@@ -43,22 +43,24 @@ class Locked:
     actions: dict[ActionId, Action] = field(default_factory=dict)
 
 
+# The users once, by their ids: for a join the planner would read them all.
 _INSERT_STARTED = sa.text("""
     WITH new AS (
         SELECT * FROM unnest(
             CAST(:ids AS uuid[]), CAST(:users AS uuid[]), CAST(:versions AS int[]), CAST(:types AS text[]),
             CAST(:ips AS inet[]), CAST(CAST(:metadata AS text[]) AS jsonb[])
         ) AS new(id, user_id, token_version, type, client_ip, metadata)
+    ), owners AS MATERIALIZED (
+        SELECT id, token_version, status = 'active' AS active FROM users WHERE id = ANY(CAST(:users AS uuid[]))
     ), inserted AS (
         INSERT INTO actions (id, user_id, type, client_ip, metadata)
         SELECT new.id, new.user_id, new.type, new.client_ip, new.metadata
-        FROM new JOIN users ON users.id = new.user_id
-            AND users.token_version = new.token_version AND users.status = 'active'
+        FROM new JOIN owners ON owners.id = new.user_id AND owners.token_version = new.token_version AND owners.active
         ON CONFLICT (id) DO NOTHING
         RETURNING id, start_at, metadata::text AS metadata
     )
-    SELECT new.id::text, users.token_version, users.status = 'active', inserted.start_at, inserted.metadata
-    FROM new LEFT JOIN users ON users.id = new.user_id LEFT JOIN inserted ON inserted.id = new.id
+    SELECT new.id::text, owners.token_version, owners.active, inserted.start_at, inserted.metadata
+    FROM new LEFT JOIN owners ON owners.id = new.user_id LEFT JOIN inserted ON inserted.id = new.id
 """)
 
 
@@ -150,10 +152,14 @@ def lock_with_users(conn: sa.Connection, ends: Sequence[End], *, skip_locked: bo
     return locked
 
 
+# For each user alone, or else the planner may come to read what everybody has completed since.
 _COMPLETED_SINCE = sa.text("""
-    SELECT user_id::text, type, count(*) FROM actions
-    WHERE user_id = ANY(CAST(:users AS uuid[])) AND end_at >= :since AND score IS NOT NULL AND type = ANY(:types)
-    GROUP BY 1, 2
+    SELECT own.user_id::text, own.type, own.completions FROM unnest(CAST(:users AS uuid[])) AS wanted(user_id)
+    CROSS JOIN LATERAL (
+        SELECT user_id, type, count(*) AS completions FROM actions
+        WHERE user_id = wanted.user_id AND end_at >= :since AND score IS NOT NULL AND type = ANY(:types)
+        GROUP BY user_id, type
+    ) AS own
 """)
 
 
@@ -205,18 +211,18 @@ def set_settlement(conn: sa.Connection, action_id: ActionId, settlement: str) ->
     conn.execute(_SET_SETTLEMENT, {"id": action_id, "settlement": settlement})
 
 
-# now(), not clock_timestamp(): only what stays the same throughout a statement bounds the scan of an index.
+# now(), not clock_timestamp(): only what stays the same throughout a statement bounds the scan of an index. The oldest
+# first, which is the order of that index; nobody is waited for, so it needs no order of ids.
 _CANCEL_EXPIRED = sa.text("""
-    WITH due AS (
+    UPDATE actions SET status = 'cancelled', end_at = clock_timestamp() WHERE id = ANY(ARRAY(
         SELECT actions.id FROM actions
         JOIN unnest(CAST(:types AS text[]), CAST(:seconds AS int[])) AS rule(type, max_seconds)
             ON rule.type = actions.type
         WHERE status = 'started' AND start_at < now() - make_interval(secs => :least)
             AND start_at < now() - make_interval(secs => rule.max_seconds)
-        ORDER BY actions.id LIMIT :most FOR NO KEY UPDATE OF actions SKIP LOCKED
-    )
-    UPDATE actions SET status = 'cancelled', end_at = clock_timestamp() FROM due WHERE actions.id = due.id
-    RETURNING actions.id::text
+        ORDER BY start_at LIMIT :most FOR NO KEY UPDATE OF actions SKIP LOCKED
+    ))
+    RETURNING id::text
 """)
 
 

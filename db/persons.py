@@ -151,12 +151,13 @@ def finish_erasures(conn: sa.Connection, *, age: float, most: int) -> bool:
     return True
 
 
-# now(), not clock_timestamp(): the index serves only what stays the same throughout a statement. And an array of ids,
-# not a join: there are mostly few, which the planner can't know, and it would read the whole table for many.
+# In the words of the index, which serves nothing else; now(), not clock_timestamp(), since an index serves only what
+# stays the same throughout a statement. And an array of ids, not a join: there are mostly few, which the planner can't
+# know, and it would read the whole table for many.
 _FORGET_ADDRESSES = sa.text("""
     UPDATE actions SET client_ip = NULL WHERE id = ANY(ARRAY(
         SELECT id FROM actions
-        WHERE client_ip IS NOT NULL AND coalesce(end_at, start_at) < now() - make_interval(days => :days)
+        WHERE (client_ip IS NULL) IS FALSE AND coalesce(end_at, start_at) < now() - make_interval(days => :days)
         ORDER BY coalesce(end_at, start_at) LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
     ))
 """)

@@ -84,11 +84,12 @@ sa.Index("actions_user_idx", actions.c.user_id, actions.c.end_at, postgresql_whe
 sa.Index("actions_ip_idx", actions.c.client_ip, actions.c.end_at, postgresql_where=sa.text("end_at IS NOT NULL"))
 # A player's own actions, newest first, of all states or of one.
 sa.Index("actions_list_idx", actions.c.user_id, actions.c.status, actions.c.id)
-# Addresses that are to be forgotten, the oldest first.
+# Addresses that are to be forgotten, the oldest first. "IS NOT NULL" would follow from what the fraud rules ask for,
+# and with statistics that know of no address, all of them forgotten, they would read this index from end to end.
 sa.Index(
     "actions_address_age_idx",
     sa.func.coalesce(actions.c.end_at, actions.c.start_at),
-    postgresql_where=sa.text("client_ip IS NOT NULL"),
+    postgresql_where=sa.text("(client_ip IS NULL) IS FALSE"),
 )
 # What operators look through.
 sa.Index(

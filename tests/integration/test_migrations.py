@@ -122,7 +122,7 @@ def test_partial_indexes_and_their_conditions_are_those_that_the_design_names(mi
         "actions_ip_idx": r"\(client_ip, end_at\)",
         "actions_open_idx": r"\(start_at\) WHERE .*status = 'started'",
         "actions_list_idx": r"\(user_id, status, id\)$",
-        "actions_address_age_idx": r"\(COALESCE\(end_at, start_at\)\) WHERE .*client_ip IS NOT NULL",
+        "actions_address_age_idx": r"\(COALESCE\(end_at, start_at\)\) WHERE .*client_ip IS NULL\) IS FALSE",
         "standings_rank_idx": r"\(board_id, score DESC, reached_at, user_id\)$",
     }
     for name, condition in conditions.items():

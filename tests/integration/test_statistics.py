@@ -1,0 +1,108 @@
+"""PostgreSQL plans by statistics, which may be from a time when all was different: few rows are read all the same."""
+
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+
+from app import actions
+from app.board import settle
+from app.board.vetting import Vetting
+from app.domain import fraud, scoring
+from app.domain.actions import CompletedAction, End, Start
+from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
+from config import rules
+from config.settings import HERE
+from db import actions as rows
+from db import boards, outbox, persons
+from db.transaction import in_transaction
+from tests.service import Stores
+
+PLAYERS, EACH = 10_000, 3
+RULES = scoring.parse({"types": {"default": {"points": 10}, "daily": {"points": 10, "per_day": 1000}}})
+VETTING = Vetting(fraud.parse(rules.read(HERE / "fraud.toml")), default_award=10)
+
+Work = Callable[[sa.Connection], object]
+
+PLAYERS_COME = f"""
+    INSERT INTO users (id, username, username_key, email, password_hash)
+    SELECT CAST(lpad(CAST(n AS text), 8, '0') || '-0000-7000-8000-000000000000' AS uuid), n, n, n, '-'
+    FROM generate_series(1, {PLAYERS}) AS n
+"""
+ENDED = """
+    UPDATE actions SET status = 'completed', score = 10, settlement = 'cleared', settled_at = start_at,
+        end_at = start_at, client_ip = CAST('10.0.0.0' AS inet) + CAST(substr(user_id::text, 1, 8) AS int)
+"""
+STARTED = f"""
+    INSERT INTO actions (id, user_id, type, start_at)
+    SELECT CAST(lpad(CAST(n AS text), 8, '0') || '-0000-7000-8000-000000000001' AS uuid),
+        CAST(lpad(CAST(1 + n % {PLAYERS} AS text), 8, '0') || '-0000-7000-8000-000000000000' AS uuid),
+        'daily', now() - interval '2 hours' + make_interval(secs => n / 10.0)
+    FROM generate_series(1, {PLAYERS * EACH}) AS n
+"""
+SETTLED = """
+    INSERT INTO standings (board_id, user_id, score, reached_at)
+    SELECT 'all-time', user_id, sum(score), max(end_at) FROM actions GROUP BY user_id
+"""
+FORGET = "UPDATE actions SET client_ip = NULL"
+# What was done until, and after, the statistics were made.
+STALE = {
+    "an empty database": ["ANALYZE", PLAYERS_COME, STARTED, ENDED, SETTLED],
+    "nothing was started": [PLAYERS_COME, "ANALYZE", STARTED, ENDED, SETTLED],
+    "nothing was completed": [PLAYERS_COME, STARTED, "ANALYZE", ENDED, SETTLED],
+    "each address was forgotten": [PLAYERS_COME, STARTED, ENDED, SETTLED, FORGET, "ANALYZE", ENDED],
+    "each address is forgotten": [PLAYERS_COME, STARTED, ENDED, SETTLED, FORGET, "ANALYZE"],
+    "all as it is": [PLAYERS_COME, STARTED, ENDED, SETTLED, "ANALYZE"],
+}
+
+READ = sa.text("""
+    SELECT sum(pg_stat_get_xact_tuples_returned(oid)) FROM pg_class
+    WHERE relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace
+""")
+"""Rows of tables, and entries of their indexes, that this connection has read lately."""
+
+
+@pytest.fixture(params=STALE)
+def engine(stores: Stores, request: pytest.FixtureRequest) -> sa.Engine:
+    """Many actions of the last two hours, and statistics from before."""
+    stores.execute("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE")
+    for table in ("users", "actions", "standings"):
+        stores.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+    with stores.engine.begin() as conn:
+        boards.ensure(conn, ALL_TIME, new_id())
+    for statement in STALE[request.param]:
+        stores.execute(statement)
+    with stores.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.execute(sa.text("VACUUM"))  # dead rows are not what this is about
+    return stores.engine
+
+
+def read(engine: sa.Engine, work: Work) -> int:
+    """Give the rows that PostgreSQL reads for some work."""
+
+    def counted(conn: sa.Connection) -> int:
+        before = int(conn.execute(READ).scalar_one())
+        work(conn)
+        return int(conn.execute(READ).scalar_one()) - before
+
+    return in_transaction(engine, counted)
+
+
+def test_few_rows_are_read_for_an_action(engine: sa.Engine) -> None:
+    users = [UserId(f"{n:08}-0000-7000-8000-000000000000") for n in range(1, 101)]
+    starts = [Start(ActionId(new_id()), user_id, 0, "daily", f"10.0.0.{n}", "{}") for n, user_id in enumerate(users, 1)]
+    ends = [End(it.action_id, it.user_id, 0, "completed", it.client_ip) for it in starts]
+    done: list[object] = []
+    count = {
+        "start": read(engine, lambda conn: actions.start(conn, starts)),
+        "end": read(engine, lambda conn: done.extend(actions.end(conn, ends, RULES))),
+        "settle": read(engine, lambda conn: settle.settle(conn, [it.action_id for it in starts], VETTING)),
+        "lag": read(engine, outbox.settle_lag),
+        "list": read(engine, lambda conn: rows.of_user(conn, users[0], statuses=["started"], before=None, most=20)),
+        "expired": read(engine, lambda conn: rows.cancel_expired(conn, {"daily": 3600}, most=500)),
+        "forget": read(engine, lambda conn: persons.forget_addresses(conn, days=30, most=500)),
+    }
+    assert all(isinstance(it, CompletedAction) for it in done), done
+    # The day's completions of each of them are counted, which reads them.
+    most = dict.fromkeys(count, 15 * len(users)) | {"end": (15 + 2 * EACH) * len(users)}
+    assert {name: n for name, n in count.items() if n > most[name]} == {}
