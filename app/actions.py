@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
+import msgspec
 import sqlalchemy as sa
 
 from app.domain import scoring
@@ -93,7 +94,7 @@ class _Batch:
 
     def __init__(self, rules: ScoringRules, now: datetime | None, totals: dict[UserId, int]) -> None:
         self.rules = rules
-        self.now = now or _NEVER
+        self.now = now.astimezone(UTC) if now else _NEVER
         self.totals = totals
         self.completed_today: Counter[tuple[UserId, str]] = Counter()
         self.finished: dict[str, actions.Finish] = {}
@@ -123,7 +124,7 @@ class _Batch:
         self.totals[action.user_id] += decision.points
         done = self._finish(wish, action, "completed", decision.points)
         return CompletedAction(
-            **{field: getattr(done, field) for field in Action.__struct_fields__},
+            **msgspec.structs.asdict(done),
             awarded_points=decision.points,
             total_score=self.totals[action.user_id],
         )
@@ -132,16 +133,12 @@ class _Batch:
         self, wish: End, action: Action, status: Literal["completed", "cancelled"], score: int | None = None
     ) -> Action:
         self.finished[action.action_id] = actions.Finish(action.action_id, status, score, wish.client_ip)
-        ended = Action.of(
-            action.action_id,
-            action.user_id,
-            action.type,
-            status,
-            action.start_at,
-            self.now,
-            score,
-            bytes(action.metadata).decode(),
-            "pending" if status == "completed" else None,
+        ended = msgspec.structs.replace(
+            action,
+            status=status,
+            end_at=self.now,
+            score=score,
+            settlement="pending" if status == "completed" else msgspec.UNSET,
         )
         self.ended[action.action_id] = ended
         return ended

@@ -74,7 +74,7 @@ def insert_started(conn: sa.Connection, starts: Sequence[Start]) -> dict[ActionI
         "ips": [start.client_ip for start in starts],
         "metadata": [start.metadata for start in starts],
     }
-    rows = conn.execute(_INSERT_STARTED, values)
+    rows = conn.execute(_INSERT_STARTED, values).all()
     return {action_id: Started(version, bool(active), at, text) for action_id, version, active, at, text in rows}
 
 
@@ -127,7 +127,8 @@ _LOCK_WITH_USERS = f"""
         WHERE id = ANY(CAST(:actions AS uuid[])) AND (SELECT count(*) FROM locked_users) >= 0
         ORDER BY actions.id FOR NO KEY UPDATE {{how}}
     )
-    SELECT pg_current_xact_id()::text, wish.user_id::text, token_version, active, total_score, locked_actions.*
+    SELECT pg_current_xact_id()::text, wish.user_id::text, token_version, active, total_score, now,
+        locked_actions.id, locked_actions.user_id, type, status, start_at, end_at, score, metadata, settlement
     FROM unnest(CAST(:users AS uuid[]), CAST(:actions AS uuid[])) AS wish(user_id, action_id)
     LEFT JOIN locked_users ON locked_users.id = wish.user_id
     LEFT JOIN locked_actions ON locked_actions.action_id = wish.action_id
@@ -140,9 +141,8 @@ def lock_with_users(conn: sa.Connection, ends: Sequence[End], *, skip_locked: bo
     """Lock users, then actions, each in the order of their ids; with `skip_locked`, those that nobody else holds."""
     values = {"users": [end.user_id for end in ends], "actions": [end.action_id for end in ends]}
     locked = Locked()
-    for xid, user_id, version, active, total, _, now, *action in conn.execute(
-        _LOCK_SKIPPING if skip_locked else _LOCK_WAITING, values
-    ):
+    rows = conn.execute(_LOCK_SKIPPING if skip_locked else _LOCK_WAITING, values).all()
+    for xid, user_id, version, active, total, now, *action in rows:
         note_transaction_id(conn, xid)
         if version is not None:
             locked.users[user_id] = LockedUser(version, active, total)

@@ -29,7 +29,7 @@ _WINDOWS = sa.text(f"""
 
 def windows(conn: sa.Connection, claimed: Sequence[Facts]) -> dict[ActionId, tuple[int, int]]:
     """Count each action's user's completions, and their points, in the window that ends with the action."""
-    rows = conn.execute(_WINDOWS, {**_values(claimed), "window": WINDOW})
+    rows = conn.execute(_WINDOWS, {**_values(claimed), "window": WINDOW}).all()
     return {action_id: (completions, int(points)) for action_id, completions, points in rows}
 
 
@@ -93,7 +93,7 @@ def addresses(conn: sa.Connection, asked: Collection[Asked], *, limit: int) -> d
     keys = list(asked)
     firsts, lasts, ends = (list(column) for column in zip(*keys, strict=True))
     values = {"firsts": firsts, "lasts": lasts, "ends": ends, "window": WINDOW, "beyond": limit + 1}
-    rows = conn.execute(_ADDRESSES, values)
+    rows = conn.execute(_ADDRESSES, values).all()
     return {keys[n - 1]: (completions, accounts) for n, completions, accounts in rows}
 
 

@@ -18,7 +18,7 @@ _CLAIM = sa.text("""
 def claim(conn: sa.Connection, action_ids: Iterable[ActionId]) -> list[Facts]:
     """Lock those of the actions that are completed, not settled, and in nobody else's hands."""
     claimed = []
-    for xid, *facts in conn.execute(_CLAIM, {"ids": list(action_ids)}):
+    for xid, *facts in conn.execute(_CLAIM, {"ids": list(action_ids)}).all():
         note_transaction_id(conn, xid)
         claimed.append(Facts(*facts))
     return claimed

@@ -3,18 +3,21 @@
 import ipaddress
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 
+import msgspec
 import sqlalchemy as sa
 
 from app.board import correct
 from app.domain import fraud
 from app.domain.errors import Conflict
 from app.domain.fraud import Facts, FraudRules, Verdict
-from app.domain.ids import UserId
+from app.domain.ids import ActionId, UserId
 from config import logs
 from config.values import Network
 from db import fraud_facts
+from db.fraud_facts import Asked
 from db.transaction import in_statement, in_transaction
 
 
@@ -57,36 +60,49 @@ def _suspend(engine: sa.Engine, user_id: UserId, held: int) -> bool:
 
 def _gather(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> list[Facts]:
     rules = vetting.rules
-    known = list(claimed)
+    windows: dict[ActionId, tuple[int, int]] = {}
+    minutes: dict[ActionId, list[int]] = {}
+    addresses: dict[Asked, tuple[int, int]] = {}
     if rules.velocity or rules.burst:
-        windows = fraud_facts.windows(conn, known)
-        known = [
-            replace(facts, completions=windows[facts.action_id][0], window_points=windows[facts.action_id][1])
-            for facts in known
-        ]
+        windows = fraud_facts.windows(conn, claimed)
     if rules.burst:
         # No minute under this many points can be far out, since the scale is one default award at least.
         suspicious = rules.burst.robust_z * max(1, vetting.default_award)
-        minutes = fraud_facts.minutes(conn, [facts for facts in known if facts.window_points > suspicious])
-        known = [replace(facts, minutes=minutes.get(facts.action_id, ())) for facts in known]
+        minutes = fraud_facts.minutes(conn, [facts for facts in claimed if windows[facts.action_id][1] > suspicious])
     if rules.shared_ip:
-        networks = {facts.action_id: _network(facts.client_ip, vetting) for facts in known}
         # Actions that were completed in one batch have one end, and often few addresses: ask once for each.
-        asked = {(*network, facts.end_at) for facts in known if (network := networks[facts.action_id])}
-        found = fraud_facts.addresses(conn, asked, limit=rules.shared_ip.completions_per_minute)
-        for i, facts in enumerate(known):
-            if network := networks[facts.action_id]:
-                completions, accounts = found[(*network, facts.end_at)]
-                known[i] = replace(facts, ip_completions=completions, ip_accounts=accounts)
+        asked = {key for facts in claimed if (key := _asked(facts, vetting))}
+        addresses = fraud_facts.addresses(conn, asked, limit=rules.shared_ip.completions_per_minute)
+    known = []
+    for facts in claimed:
+        completions, points = windows.get(facts.action_id, (facts.completions, facts.window_points))
+        key = _asked(facts, vetting) if addresses else None
+        ip_completions, ip_accounts = addresses[key] if key else (None, None)
+        known.append(
+            msgspec.structs.replace(
+                facts,
+                completions=completions,
+                window_points=points,
+                minutes=minutes.get(facts.action_id, ()),
+                ip_accounts=ip_accounts,
+                ip_completions=ip_completions,
+            )
+        )
     return known
 
 
-def _network(client_ip: str | None, vetting: Vetting) -> tuple[str, str] | None:
+def _asked(facts: Facts, vetting: Vetting) -> Asked | None:
+    network = _network(facts.client_ip, vetting.trusted_networks)
+    return (*network, facts.end_at) if network else None
+
+
+@lru_cache(maxsize=10_000)
+def _network(client_ip: str | None, trusted_networks: tuple[Network, ...]) -> tuple[str, str] | None:
     """Give the first and last address that count as this one: itself, or the /64 of IPv6; None if it is trusted."""
     if client_ip is None:
         return None
     address = ipaddress.ip_address(client_ip)
-    if any(address in network for network in vetting.trusted_networks):
+    if any(address in network for network in trusted_networks):
         return None
     if address.version == 4:
         return client_ip, client_ip

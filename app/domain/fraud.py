@@ -56,8 +56,7 @@ class FraudRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     suspend: Suspend | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What is known of a completed action when it is judged.
 
     The numbers are those of the window that ends with the action, itself included: of its user, and of its address
