@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from app.auth import Claims
 from app.batching import Batcher
-from app.client_address import client_address, limited_as
+from app.client_address import ClientAddresses, limited_as
 from app.domain.errors import RateLimited
 from app.limits import Bucket, Check, Decision, Policy
 from config import logs, metrics
@@ -31,12 +31,13 @@ class Admission:
         self._policies = {name: Policy.of(name, rate) for name, rate in rates.items()}
         self._checks = checks
         self._key = settings.secret_key.encode()[:64]
+        self._addresses = ClientAddresses(settings.trusted_proxies)
         self._owners = lru_cache(maxsize=10_000)(self._owner)
 
     def address(self, scope: Scope) -> str | None:
         """Give the address of the client who asks; it is worked out once for each request."""
         if "client_address" not in scope:
-            scope["client_address"] = client_address(scope, self._settings.trusted_proxies)
+            scope["client_address"] = self._addresses.of(scope)
         address: str | None = scope["client_address"]
         return address
 

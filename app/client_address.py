@@ -18,36 +18,36 @@ LONGEST_REMEMBERED = 500
 _warned = False
 
 
-def client_address(scope: Scope, trusted_proxies: tuple[Network, ...]) -> str | None:
-    """Give the client's address: the right-most of X-Forwarded-For that is no trusted proxy.
+class ClientAddresses:
+    """Finds clients' addresses behind trusted proxies; what an untrusted peer says of others is not believed."""
 
-    What an untrusted peer says of others is not believed. None when the peer has no address.
-    """
-    peer = scope["client"][0] if scope.get("client") else None
-    if peer is None:
-        return None
-    forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
-    # A long header is not remembered: anybody can send ten thousand of them.
-    resolve = _remembered if len(forwarded) <= LONGEST_REMEMBERED else _resolve
-    return resolve(peer, forwarded.decode("latin-1"), trusted_proxies)
+    def __init__(self, trusted_proxies: tuple[Network, ...]) -> None:
+        self._trusted_proxies = trusted_proxies
+        self._remembered = lru_cache(maxsize=10_000)(self._resolve)
 
+    def of(self, scope: Scope) -> str | None:
+        """Give the right-most of X-Forwarded-For that is no trusted proxy; None when the peer has no address."""
+        peer = scope["client"][0] if scope.get("client") else None
+        if peer is None:
+            return None
+        forwarded = b",".join([value for name, value in scope["headers"] if name == b"x-forwarded-for"])
+        # A long header is not remembered: anybody can send ten thousand of them.
+        resolve = self._remembered if len(forwarded) <= LONGEST_REMEMBERED else self._resolve
+        return resolve(peer, forwarded.decode("latin-1"))
 
-def _resolve(peer: str, forwarded: str, trusted_proxies: tuple[Network, ...]) -> str | None:
-    address = _parse(peer)
-    if address is None:
-        return None
-    if forwarded and not within(address, trusted_proxies):
-        _warn_once(address)
-    hops = [hop.strip() for hop in forwarded.split(",")] if forwarded else []
-    while hops and within(address, trusted_proxies):
-        before = _parse(hops.pop())
-        if before is None:
-            break
-        address = before
-    return str(address)
-
-
-_remembered = lru_cache(maxsize=10_000)(_resolve)
+    def _resolve(self, peer: str, forwarded: str) -> str | None:
+        address = _parse(peer)
+        if address is None:
+            return None
+        if forwarded and not within(address, self._trusted_proxies):
+            _warn_once(address)
+        hops = [hop.strip() for hop in forwarded.split(",")] if forwarded else []
+        while hops and within(address, self._trusted_proxies):
+            before = _parse(hops.pop())
+            if before is None:
+                break
+            address = before
+        return str(address)
 
 
 def _parse(text: str) -> Address | None:

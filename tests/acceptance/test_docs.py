@@ -154,7 +154,7 @@ def test_the_warning_that_is_quoted_is_the_one_that_is_logged(
 ) -> None:
     monkeypatch.setattr(client_address, "_warned", False)
     scope = {"client": ("10.1.47.12", 5), "headers": [(b"x-forwarded-for", b"203.0.113.9")]}
-    client_address.client_address(scope, ())
+    client_address.ClientAddresses(()).of(scope)
     (line,) = caplog.messages
     assert f"\n{line}\n" in (ROOT / "docs" / "deploy.md").read_text()
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import client_address as module
-from app.client_address import client_address, limited_as
+from app.client_address import ClientAddresses, limited_as
 from config.values import Network
 
 PROXIES: tuple[Network, ...] = (
@@ -22,7 +22,7 @@ def address(peer: str | None, *forwarded: str | bytes, proxies: tuple[Network, .
     """Give the address of a request of `peer` with these X-Forwarded-For headers."""
     headers = [(b"host", b"example.org"), (b"x-real-ip", b"6.6.6.6")]
     headers += [(b"x-forwarded-for", it if isinstance(it, bytes) else it.encode("latin-1")) for it in forwarded]
-    return client_address({"client": (peer, 12345) if peer is not None else None, "headers": headers}, proxies)
+    return ClientAddresses(proxies).of({"client": (peer, 12345) if peer is not None else None, "headers": headers})
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,17 @@ def test_without_trusted_proxies_nobody_is_believed() -> None:
 
 
 def test_a_long_header_is_read_to_its_end_and_not_remembered() -> None:
-    module._remembered.cache_clear()
+    addresses = ClientAddresses(PROXIES)
     chain = ", ".join(["198.51.100.1"] * 100)
-    assert address("10.0.0.1", chain + ", 203.0.113.5, 10.2.2.2") == "203.0.113.5"
-    assert address("203.0.113.9", chain) == "203.0.113.9"
-    assert module._remembered.cache_info().currsize == 0
-    assert address("10.0.0.1", "203.0.113.5") == "203.0.113.5"
-    assert module._remembered.cache_info().currsize == 1
+
+    def of(peer: str, forwarded: str) -> str | None:
+        return addresses.of({"client": (peer, 12345), "headers": [(b"x-forwarded-for", forwarded.encode())]})
+
+    assert of("10.0.0.1", chain + ", 203.0.113.5, 10.2.2.2") == "203.0.113.5"
+    assert of("203.0.113.9", chain) == "203.0.113.9"
+    assert addresses._remembered.cache_info().currsize == 0
+    assert of("10.0.0.1", "203.0.113.5") == "203.0.113.5"
+    assert addresses._remembered.cache_info().currsize == 1
 
 
 @given(st.binary(max_size=200), st.sampled_from(["10.0.0.1", "203.0.113.5", "::1", "fd00::2"]))
