@@ -1,14 +1,10 @@
 """Connections to PostgreSQL on which every wait has a bound."""
 
-import select
-import time
 from dataclasses import dataclass
 
-import psycopg2
-import psycopg2.extensions
 import sqlalchemy as sa
 
-from db import arrays, transaction
+from db import arrays, transaction, waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +35,7 @@ def connect(database_url: str, bounds: Bounds, *, pool_size: int, name: str) -> 
         pool_size: connections at most.
         name: what PostgreSQL shows as application_name.
     """
-    wait_at_most(bounds.answer)
+    waiting.wait_at_most(bounds.answer)
     arrays.send_as_literals()
     options = {
         "timezone": "UTC",
@@ -54,6 +50,8 @@ def connect(database_url: str, bounds: Bounds, *, pool_size: int, name: str) -> 
         pool_timeout=bounds.checkout,
         # The newest connection first: an idle service keeps one warm instead of all lukewarm.
         pool_use_lifo=True,
+        # It would ask each new connection for a type that we don't have.
+        use_native_hstore=False,
         # An error's text may end up in a log, and parameters hold e-mail addresses and password hashes.
         hide_parameters=True,
         connect_args={
@@ -66,22 +64,5 @@ def connect(database_url: str, bounds: Bounds, *, pool_size: int, name: str) -> 
         },
     )
     transaction.prepare(engine)
+    waiting.connect_in_threads(engine)
     return engine
-
-
-def wait_at_most(seconds: float) -> None:
-    """Bound every wait of psycopg2 in this process, connecting included, by `seconds`."""
-
-    def wait(connection: psycopg2.extensions.connection) -> None:
-        deadline = time.monotonic() + seconds
-        while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
-            # poll, not select: with thousands of sockets open the descriptor is beyond what select takes.
-            poller = select.poll()
-            event = select.POLLIN if state == psycopg2.extensions.POLL_READ else select.POLLOUT
-            poller.register(connection.fileno(), event)
-            remaining = deadline - time.monotonic()
-            if remaining <= 0 or not poller.poll(remaining * 1000):
-                # psycopg2 closes the connection when this is raised.
-                raise psycopg2.OperationalError(f"PostgreSQL did not answer within {seconds:g} s")
-
-    psycopg2.extensions.set_wait_callback(wait)

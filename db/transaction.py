@@ -1,5 +1,6 @@
 """Runs work in a transaction, repeats it where that is safe, and says "unavailable" where it can't be done now."""
 
+import asyncio
 import contextlib
 import logging
 import random
@@ -14,8 +15,10 @@ import sqlalchemy as sa
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from sqlalchemy import exc
 from sqlalchemy.dialects.postgresql.psycopg2 import dialect as psycopg2_dialect
+from sqlalchemy.util import greenlet_spawn
 
 from app.domain.errors import DatabaseUnavailable
+from db.waiting import pause
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -60,6 +63,20 @@ def in_statement(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
     return _repeating(lambda: _once_in_statement(engine, work), PATIENCE)
 
 
+async def on_loop(engine: sa.Engine, work: Callable[..., T], *args: Any) -> T:
+    """Run `work(engine, *args)`, which makes transactions, on the running event loop (see db/waiting.py).
+
+    No more at once than the pool has connections for, or the loop itself would wait for one.
+
+    Raises:
+        DatabaseUnavailable: when the database was away from the beginning; or whatever work raises.
+    """
+    if engine.dialect.server_version_info is None:
+        # Not here: SQLAlchemy gets to know the server over its first connection, and holds a lock the while.
+        await asyncio.to_thread(in_statement, engine, lambda conn: None)
+    return await greenlet_spawn(work, engine, *args)
+
+
 def _repeating(once: Callable[[], T], patience: float) -> T:
     give_up = time.monotonic() + patience
     attempt = 0
@@ -83,7 +100,7 @@ def _repeating(once: Callable[[], T], patience: float) -> T:
         # One stale connection of the pool is no reason to wait; but the other side of a deadlock needs a moment to take
         # what was given up, or both meet again.
         if attempt > 1 or code in _REPEATABLE:
-            time.sleep(random.uniform(0.02, 0.1) * attempt)
+            pause(random.uniform(0.02, 0.1) * attempt)
 
 
 def _once(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
@@ -219,7 +236,7 @@ def committed(engine: sa.Engine, xid: str, *, began: float, patience: float = PA
             log.warning("asking for the outcome of a lost commit failed: %s", type(error).__name__)
         if time.monotonic() > give_up:
             raise OutcomeUnknown("The database was lost during the commit; ask again what became of it.")
-        time.sleep(random.uniform(0.02, 0.1))
+        pause(random.uniform(0.02, 0.1))
 
 
 def pgcode(error: exc.DBAPIError) -> str | None:

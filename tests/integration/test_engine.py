@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from app.domain.errors import DatabaseUnavailable
 from db import engine as engines
+from db import waiting
 from db.embedded import Postgres
 from db.engine import Bounds
 from db.transaction import (
@@ -37,7 +38,7 @@ QUICK = Bounds(lock=0.25, statement=0.5, answer=0.7, checkout=0.25, idle_in_tran
 def usual_patience() -> Iterator[None]:
     """The bound of psycopg2's waits is the whole process's: give it back to the other tests."""
     yield
-    engines.wait_at_most(engines.OPERATOR.answer)
+    waiting.wait_at_most(engines.OPERATOR.answer)
 
 
 @pytest.fixture(scope="module")

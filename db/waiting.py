@@ -1,0 +1,79 @@
+"""Waiting for PostgreSQL: with a bound always, and on an event loop without holding it up.
+
+SQLAlchemy and psycopg2 block, so one calls them in threads. But threads that run Python hand the interpreter to each
+other at each round trip, mostly from core to core, which costs a busy process a sixth of its CPU. What it does most
+runs on its event loop instead, in a greenlet, as with SQLAlchemy's own asyncio drivers: psycopg2 asks here how to wait,
+and there the loop goes on meanwhile. Source: docs/decisions/0009-batches-on-the-event-loop.md.
+"""
+
+import asyncio
+import select
+import time
+from typing import Any
+
+import psycopg2
+import psycopg2.extensions
+import sqlalchemy as sa
+from sqlalchemy.util.concurrency import await_, in_greenlet
+
+
+def pause(seconds: float) -> None:
+    """Sleep."""
+    if in_greenlet():
+        await_(asyncio.sleep(seconds))
+    else:
+        time.sleep(seconds)
+
+
+def wait_at_most(seconds: float) -> None:
+    """Bound every wait of psycopg2 in this process, connecting included, by `seconds`."""
+
+    def wait(connection: psycopg2.extensions.connection) -> None:
+        deadline = time.monotonic() + seconds
+        ready = _ready_on_loop if in_greenlet() else _ready
+        while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
+            remaining = deadline - time.monotonic()
+            reading = state == psycopg2.extensions.POLL_READ
+            if remaining <= 0 or not ready(connection.fileno(), reading, remaining):
+                # psycopg2 closes the connection when this is raised.
+                raise psycopg2.OperationalError(f"PostgreSQL did not answer within {seconds:g} s")
+
+    psycopg2.extensions.set_wait_callback(wait)
+
+
+def _ready(fd: int, reading: bool, seconds: float) -> bool:
+    # poll, not select: with thousands of sockets open the descriptor is beyond what select takes.
+    poller = select.poll()
+    poller.register(fd, select.POLLIN if reading else select.POLLOUT)
+    return bool(poller.poll(seconds * 1000))
+
+
+def _ready_on_loop(fd: int, reading: bool, seconds: float) -> bool:
+    return await_(_becomes_ready(fd, reading, seconds))
+
+
+async def _becomes_ready(fd: int, reading: bool, seconds: float) -> bool:
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[bool] = loop.create_future()
+
+    def say(ready: bool) -> None:
+        if not answer.done():
+            answer.set_result(ready)
+
+    timer = loop.call_later(seconds, say, False)
+    (loop.add_reader if reading else loop.add_writer)(fd, say, True)
+    try:
+        return await answer
+    finally:
+        timer.cancel()
+        (loop.remove_reader if reading else loop.remove_writer)(fd)
+
+
+def connect_in_threads(engine: sa.Engine) -> None:
+    """Have connections that are made on an event loop made in a thread: to find a name's address may take its time."""
+
+    @sa.event.listens_for(engine, "do_connect")
+    def connect(dialect: sa.Dialect, _: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        if not in_greenlet():
+            return None  # as usual
+        return await_(asyncio.to_thread(dialect.connect, *args, **options))
