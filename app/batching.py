@@ -3,8 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -29,14 +28,14 @@ class _Waiting(Generic[Item, Result]):
 
 
 class Batcher(Generic[Item, Result]):
-    """Runs many callers' items together, in threads, and gives each caller its own result or its own error.
+    """Runs many callers' items together, and gives each caller its own result or its own error.
 
     There is no timer: an idle batcher runs a single item at once, a busy one grows its batches.
 
     Args:
         run: takes a list of items and gives a list of results in the same order, where an exception stands for that
-            item's failure. It runs in a thread. When it raises a ScoreboardError that is the answer to all of its
-            items; when it raises anything else its items are run one by one, so that the culprit alone fails.
+            item's failure. When it raises a ScoreboardError that is the answer to all of its items; when it raises
+            anything else its items are run one by one, so that the culprit alone fails.
         lanes: batches that run at the same time.
         limit: items in one batch at most.
         depth: items that wait at most; one more is answered with Overloaded at once.
@@ -46,7 +45,7 @@ class Batcher(Generic[Item, Result]):
     def __init__(
         self,
         name: str,
-        run: Callable[[Sequence[Item]], Sequence[Result | BaseException]],
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Result | BaseException]]],
         *,
         lanes: int = 2,
         limit: int = LIMIT,
@@ -60,8 +59,7 @@ class Batcher(Generic[Item, Result]):
         self._patience = patience
         self._free = lanes
         self._queue: deque[_Waiting[Item, Result]] = deque()
-        self._running: set[tuple[_Waiting[Item, Result], ...]] = set()
-        self._threads = ThreadPoolExecutor(lanes, thread_name_prefix=name)
+        self._running: dict[asyncio.Task[Sequence[Result | BaseException]], list[_Waiting[Item, Result]]] = {}
         self._watch: asyncio.TimerHandle | None = None
         self._closed = False
         self.unanswered = 0
@@ -108,7 +106,6 @@ class Batcher(Generic[Item, Result]):
         while self._queue:
             _answer(self._queue.popleft(), Overloaded(_STOPPING))
             self.unanswered -= 1
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
         batch: list[_Waiting[Item, Result]] = []
@@ -121,15 +118,14 @@ class Batcher(Generic[Item, Result]):
         if not batch:
             self._free += 1
             return
-        key = tuple(batch)
-        self._running.add(key)
-        work = asyncio.get_running_loop().run_in_executor(self._threads, self._answers, [it.item for it in batch])
-        work.add_done_callback(lambda done: self._finish(key, done))
+        work = asyncio.get_running_loop().create_task(self._answers([it.item for it in batch]))
+        self._running[work] = batch
+        work.add_done_callback(self._finish)
 
-    def _answers(self, items: Sequence[Item]) -> Sequence[Result | BaseException]:
-        """Run items together or, when one of them spoils it, one by one. In a thread."""
+    async def _answers(self, items: Sequence[Item]) -> Sequence[Result | BaseException]:
+        """Run items together or, when one of them spoils it, one by one."""
         try:
-            results = self._run(items)
+            results = await self._run(items)
             if len(results) != len(items):
                 raise RuntimeError(f"{self.name}: {len(results)} results for {len(items)} items")
             return results
@@ -144,14 +140,10 @@ class Batcher(Generic[Item, Result]):
                 len(items),
                 type(error).__name__,
             )
-            return [answer for item in items for answer in self._answers([item])]
+            return [answer for item in items for answer in await self._answers([item])]
 
-    def _finish(
-        self,
-        batch: tuple[_Waiting[Item, Result], ...],
-        work: "asyncio.Future[Sequence[Result | BaseException]]",
-    ) -> None:
-        self._running.discard(batch)
+    def _finish(self, work: "asyncio.Task[Sequence[Result | BaseException]]") -> None:
+        batch = self._running.pop(work)
         self.unanswered -= len(batch)
         if self._queue:
             asyncio.get_running_loop().call_soon(self._start)
@@ -170,7 +162,7 @@ class Batcher(Generic[Item, Result]):
         self._watch = None
         latest = loop.time() - self._patience
         oldest: float | None = None
-        for waiting in (*self._queue, *(it for batch in self._running for it in batch)):
+        for waiting in (*self._queue, *(it for batch in self._running.values() for it in batch)):
             if waiting.answer.done():
                 continue
             if waiting.since <= latest:

@@ -3,9 +3,10 @@
 Losing one costs seconds, never a score: the sweep settles what no message reached.
 """
 
+import asyncio
 import logging
-import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from celery import Celery
@@ -51,14 +52,21 @@ class Enqueuer:
         )
         self._broker = redis.connect(broker_url, timeout=1)
         self._reachable = True
-        self._batcher: Batcher[Completed, None] = Batcher("enqueue", self._send, lanes=1, limit=queues.BATCH)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="enqueue")
+        self._batcher: Batcher[Completed, None] = Batcher("enqueue", self._gather, lanes=1, limit=queues.BATCH)
 
     def completed(self, action_id: ActionId, request_id: str) -> None:
         """Have an action settled soon. Never waits, never fails."""
         if not self._batcher.offer(Completed(action_id, request_id, tracing.carried())):
             log.warning("the queue's queue is full, action %s is left to the sweep", action_id)
 
-    def _send(self, batch: Sequence[Completed]) -> list[None]:
+    async def _gather(self, batch: Sequence[Completed]) -> list[None]:
+        """Send a batch, and have the next one gather for a while."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._send, batch)
+        await asyncio.sleep(GATHER if len(batch) < MANY else GATHER_MANY)
+        return [None] * len(batch)
+
+    def _send(self, batch: Sequence[Completed]) -> None:
         try:
             if self._broker.llen(queues.SETTLE_QUEUE) > LONGEST_QUEUE:
                 raise OverflowError("the queue is full")
@@ -80,10 +88,9 @@ class Enqueuer:
             self._reachable = False
         else:
             self._reachable = True
-        time.sleep(GATHER if len(batch) < MANY else GATHER_MANY)
-        return [None] * len(batch)
 
     def close(self) -> None:
         self._batcher.close()
+        self._thread.shutdown(wait=False, cancel_futures=True)
         self._celery.close()
         self._broker.close()

@@ -8,15 +8,17 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import redis
 from cachetools import LRUCache
 from limits import RateLimitItem
-from limits.storage import RedisStorage
-from limits.strategies import RateLimiter
+from limits.aio.storage import RedisStorage
+from limits.aio.strategies import RateLimiter
 from limits.util import WindowStats
+
+from db.redis import AsyncRedis
 
 log = logging.getLogger("scoreboard.limits")
 
@@ -128,6 +130,12 @@ Check = tuple[Bucket, ...]
 """All buckets of one request."""
 
 
+def storage_on(client: AsyncRedis) -> RedisStorage:
+    """Make the library's storage out of a client of ours."""
+    options: dict[str, Any] = {"connection_pool": client.connection_pool}
+    return RedisStorage("redis://", implementation="redispy", **options)
+
+
 class TokenBucketRateLimiter(RateLimiter):
     """A token bucket strategy for `limits`: capacity is the rate's number, a bucket starts full.
 
@@ -138,36 +146,37 @@ class TokenBucketRateLimiter(RateLimiter):
     def __init__(self, storage: RedisStorage, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(storage)
         self._clock = clock
-        self._redis: redis.Redis = storage.storage
+        bridge: Any = storage.bridge
+        self._redis: AsyncRedis = bridge.storage
         self._prefix = "scoreboard:"
         self._sha = "0" * 40
         self._local: LRUCache[str, tuple[float, float]] = LRUCache(LOCAL_BUCKETS)
         self._local_until = -math.inf
 
-    def hit_many(self, checks: Sequence[Check]) -> list[Decision]:
+    async def hit_many(self, checks: Sequence[Check]) -> list[Decision]:
         """Decide many requests in their order, in one round trip."""
         if self._clock() >= self._local_until:
             try:
-                return self._hit_in_redis(checks)
+                return await self._hit_in_redis(checks)
             except redis.RedisError as error:
                 self._redis_is_away(error)
         return [self._hit_here(check) for check in checks]
 
-    def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        return self.hit_many([(_bucket(item, identifiers, cost, cost),)])[0].allowed
+    async def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
+        return (await self.hit_many([(_bucket(item, identifiers, cost, cost),)]))[0].allowed
 
-    def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        return self.hit_many([(_bucket(item, identifiers, 0, cost),)])[0].allowed
+    async def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
+        return (await self.hit_many([(_bucket(item, identifiers, 0, cost),)]))[0].allowed
 
-    def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
-        decision = self.hit_many([(_bucket(item, identifiers, 0, 0),)])[0]
+    async def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
+        (decision,) = await self.hit_many([(_bucket(item, identifiers, 0, 0),)])
         return WindowStats(time.time() + decision.reset, decision.remaining)
 
-    def clear(self, item: RateLimitItem, *identifiers: str) -> None:
+    async def clear(self, item: RateLimitItem, *identifiers: str) -> None:
         key = _bucket(item, identifiers, 0, 0).key
         self._local.pop(key, None)
         try:
-            self._redis.delete(self._prefix + key)
+            await self._redis.delete(self._prefix + key)
         except redis.RedisError as error:
             self._redis_is_away(error)
 
@@ -175,16 +184,16 @@ class TokenBucketRateLimiter(RateLimiter):
         self._local_until = self._clock() + LOCAL_FOR
         log.warning("Redis is away, rate limits are kept in this process: %s", error)
 
-    def _hit_in_redis(self, checks: Sequence[Check]) -> list[Decision]:
+    async def _hit_in_redis(self, checks: Sequence[Check]) -> list[Decision]:
         if not checks:
             return []
         places: dict[str, int] = {}
         packed = msgspec.msgpack.encode([self._packed(check, places) for check in checks])
         try:
-            answers = self._redis.evalsha(self._sha, len(places), *places, packed)
+            answers = await self._redis.evalsha(self._sha, len(places), *places, packed)
         except redis.exceptions.NoScriptError:  # the first time, and after Redis was restarted
-            self._sha = self._redis.script_load(_SCRIPT)
-            answers = self._redis.evalsha(self._sha, len(places), *places, packed)
+            self._sha = await self._redis.script_load(_SCRIPT)
+            answers = await self._redis.evalsha(self._sha, len(places), *places, packed)
         decisions = []
         for check, (allowed, *missing) in zip(checks, answers, strict=True):
             tokens = [

@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 
-from limits.storage import RedisStorage
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -24,7 +23,7 @@ from app.draining import Draining
 from app.edge import Edge, Plain
 from app.enqueue import Enqueuer
 from app.http import EXCEPTION_HANDLERS, problem
-from app.limits import TokenBucketRateLimiter
+from app.limits import TokenBucketRateLimiter, storage_on
 from app.live import LiveBoard
 from app.relay import SupervisedRedis
 from app.routes import actions, admin, auth, control, description, live, metrics, ops, person, scores, users
@@ -36,6 +35,7 @@ from config import rules, tracing
 from config.settings import Settings
 from db import engine, redis
 from db.redis import Publisher
+from db.transaction import on_loop
 
 
 def create_app(settings: Settings) -> ASGIApp:
@@ -62,7 +62,7 @@ def create_app(settings: Settings) -> ASGIApp:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            close(web)
+            await close(web)
             await asyncio.to_thread(tracing.shut_down)
 
     app = Starlette(routes=ROUTES, exception_handlers=EXCEPTION_HANDLERS, lifespan=lifespan)
@@ -87,12 +87,13 @@ def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
 
 def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
     """Make a web process's resources. Needs a running event loop; connects to nothing yet."""
+    # More connections than lanes and threads: nobody waits for one, the event loop above all.
     database = engine.connect(settings.database_url, engine.WEB, pool_size=12, name="web")
     cache = redis.connect(settings.redis_url, timeout=0.5)
     threads = Threads("database", 4, depth=200)
     # Of its own: what keeps sessions and board fresh must not wait behind requests.
     upkeep = Threads("upkeep", 2, depth=20)
-    limiter = TokenBucketRateLimiter(RedisStorage(settings.redis_url, connection_pool=cache.connection_pool))
+    buckets = redis.connect_on_loop(settings.redis_url, timeout=0.5)
     relay = SupervisedRedis(settings.redis_url)
     publisher = Publisher.on(cache, signer_of(settings))
     connections = Connections(settings)
@@ -101,13 +102,14 @@ def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
         rules=scoring_rules,
         engine=database,
         redis=cache,
+        buckets=buckets,
         publisher=publisher,
         relay=relay,
         tokens=Tokens(settings.secret_key, settings.secret_keys_retired, settings.access_token_ttl),
         sessions=Sessions(database, upkeep, connections.user_changed),
-        admission=Admission(settings, Batcher("limits", limiter.hit_many, lanes=1)),
-        starts=Batcher("starts", partial(run_starts, database), lanes=1),
-        ends=Batcher("ends", partial(run_ends, database, scoring_rules)),
+        admission=Admission(settings, Batcher("limits", TokenBucketRateLimiter(storage_on(buckets)).hit_many, lanes=1)),
+        starts=Batcher("starts", partial(on_loop, database, run_starts), lanes=1),
+        ends=Batcher("ends", partial(on_loop, database, run_ends, scoring_rules)),
         enqueuer=Enqueuer(settings.broker_url),
         board=LiveBoard(ALL_TIME, database, publisher, relay, upkeep),
         connections=connections,
@@ -120,7 +122,7 @@ def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
     )
 
 
-def close(web: Web) -> None:
+async def close(web: Web) -> None:
     """Let go of a web process's resources."""
     for part in (
         web.admission,
@@ -135,6 +137,7 @@ def close(web: Web) -> None:
         part.close()
     web.engine.dispose()
     web.redis.close()
+    await web.buckets.aclose()
 
 
 Endpoint = Callable[[Request], Awaitable[Response]]

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 
 import sqlalchemy as sa
 from cachetools import LRUCache
@@ -18,7 +19,7 @@ from app.domain.errors import ScoreboardError, Unauthorized, Unavailable
 from app.domain.ids import UserId
 from app.threads import Threads
 from db import audit_events, users
-from db.transaction import in_statement
+from db.transaction import in_statement, on_loop
 from db.users import UserState
 
 log = logging.getLogger("scoreboard.sessions")
@@ -44,7 +45,9 @@ class Sessions:
         self._threads = threads
         self._on_change = on_change
         self._known: LRUCache[UserId, UserState] = LRUCache(REMEMBERED)
-        self._lookups: Batcher[UserId, UserState] = Batcher("sessions", self._look_up, lanes=1, patience=2.5)
+        self._lookups: Batcher[UserId, UserState] = Batcher(
+            "sessions", partial(on_loop, engine, _look_up), lanes=1, patience=2.5
+        )
         self._since: datetime | None = None
         self.behind = False
         """Whether a poll has failed, so that more may have happened than events tell."""
@@ -86,7 +89,7 @@ class Sessions:
         wanted = list(user_ids)
         for first in range(0, len(wanted), CHUNK):
             chunk = wanted[first : first + CHUNK]
-            for user_id, state in zip(chunk, await self._threads.run(self._look_up, chunk), strict=True):
+            for user_id, state in zip(chunk, await self._threads.run(_look_up, self._engine, chunk), strict=True):
                 self._known[user_id] = state
                 self._on_change(user_id, state)
 
@@ -119,10 +122,6 @@ class Sessions:
         await self.refresh(concerned)
         self._since = now
 
-    def _look_up(self, user_ids: Sequence[UserId]) -> list[UserState]:
-        found = in_statement(self._engine, lambda conn: users.states(conn, user_ids))
-        return [found.get(user_id, GONE) for user_id in user_ids]
-
     @property
     def unanswered(self) -> int:
         """Requests that wait for a look at the database."""
@@ -130,6 +129,11 @@ class Sessions:
 
     def close(self) -> None:
         self._lookups.close()
+
+
+def _look_up(engine: sa.Engine, user_ids: Sequence[UserId]) -> list[UserState]:
+    found = in_statement(engine, lambda conn: users.states(conn, user_ids))
+    return [found.get(user_id, GONE) for user_id in user_ids]
 
 
 def _valid(state: UserState, claims: Claims) -> UserState:

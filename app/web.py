@@ -24,7 +24,7 @@ from app.sessions import Sessions
 from app.single_flight import SingleFlight
 from app.threads import Threads
 from config.settings import Settings
-from db.redis import Publisher, Redis
+from db.redis import AsyncRedis, Publisher, Redis
 from db.transaction import TimedOut, in_statement, in_transaction
 from db.users import UserState
 
@@ -42,6 +42,7 @@ class Web:
     rules: ScoringRules
     engine: sa.Engine
     redis: Redis
+    buckets: AsyncRedis
     publisher: Publisher
     relay: SupervisedRedis
     tokens: Tokens

@@ -5,6 +5,7 @@ from typing import Any
 
 import redis
 import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
@@ -19,6 +20,7 @@ WORKER_SEEN_TTL = 15
 """Seconds after the last sweep for which a worker counts as alive."""
 
 Redis = redis.Redis
+AsyncRedis = redis.asyncio.Redis
 
 
 def top_scores_key(board_id: str) -> str:
@@ -34,18 +36,20 @@ def connect(url: str, *, timeout: float, retries: int = 1) -> Redis:
         retries: further attempts after a connection error, without which the first command after a restart of Redis
             fails on a stale connection. A time-out is never tried again.
     """
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        socket_keepalive=True,
-        retry=Retry(
-            ExponentialWithJitterBackoff(base=0.01, cap=0.1),
-            retries,
-            supported_errors=(redis.exceptions.ConnectionError,),
-        ),
-        decode_responses=False,
-    )
+    return redis.Redis.from_url(url, **_bounds(timeout), retry=Retry(*_repeat(retries)), decode_responses=False)
+
+
+def connect_on_loop(url: str, *, timeout: float, retries: int = 1) -> AsyncRedis:
+    """Make a client like `connect` does, for an event loop."""
+    return AsyncRedis.from_url(url, **_bounds(timeout), retry=AsyncRetry(*_repeat(retries)))
+
+
+def _bounds(timeout: float) -> dict[str, Any]:
+    return {"socket_timeout": timeout, "socket_connect_timeout": timeout, "socket_keepalive": True}
+
+
+def _repeat(retries: int) -> tuple[Any, int, Any]:
+    return ExponentialWithJitterBackoff(base=0.01, cap=0.1), retries, (redis.exceptions.ConnectionError,)
 
 
 # KEYS[1] the board's key. ARGV: message, epoch, version, channel, and what the key must hold to be overwritten by

@@ -1,11 +1,14 @@
 """The token bucket on a real Redis, the one in the process beside it, and the way from one to the other."""
 
+import asyncio
 import itertools
 import logging
 import struct
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from typing import Any
 
 import limits
 import pytest
@@ -13,7 +16,6 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from limits import RateLimitItem
-from limits.storage import RedisStorage
 
 from app import limits as module
 from app.batching import LIMIT
@@ -36,29 +38,54 @@ class Clock:
         return self.now
 
 
-def limiter_on(url: str, clock: Clock | None = None) -> TokenBucketRateLimiter:
-    """Make a limiter as the web process does."""
-    pool = connections.connect(url, timeout=0.5).connection_pool
-    storage = RedisStorage(url, connection_pool=pool)
-    return TokenBucketRateLimiter(storage, clock=clock) if clock else TokenBucketRateLimiter(storage)
+class Limiter:
+    """A limiter as the web process has it, whose answers are waited for."""
+
+    def __init__(self, url: str, clock: Clock | None = None) -> None:
+        self.client = connections.connect_on_loop(url, timeout=0.5)
+        storage = module.storage_on(self.client)
+        self.limiter = TokenBucketRateLimiter(storage, clock=clock) if clock else TokenBucketRateLimiter(storage)
+        self.runner = asyncio.Runner()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self.limiter, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return await method(*args, **kwargs)
+
+        return lambda *args, **kwargs: self.runner.run(call(*args, **kwargs))
+
+    def close(self) -> None:
+        self.runner.run(self.client.aclose())
+        self.runner.close()
 
 
 @pytest.fixture(scope="module")
-def limiter(stores: Stores) -> TokenBucketRateLimiter:
+def limiter(stores: Stores) -> Iterator[Limiter]:
     """A limiter whose Redis is there."""
-    return limiter_on(stores.redis_url)
+    with closing(Limiter(stores.redis_url)) as limiter:
+        yield limiter
+
+
+Make = Callable[[str, Clock], Limiter]
+AWAY = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture(scope="module")
+def limiter_on() -> Iterator[Make]:
+    """Makes limiters."""
+    with ExitStack() as stack:
+        yield lambda url, clock: stack.enter_context(closing(Limiter(url, clock)))
 
 
 @pytest.fixture
-def local() -> TokenBucketRateLimiter:
+def local(limiter_on: Make) -> Limiter:
     """A limiter whose Redis is away."""
-    return limiter_on("redis://127.0.0.1:1/0", Clock())
+    return limiter_on(AWAY, Clock())
 
 
 @pytest.fixture(params=["in Redis", "in the process"])
-def either(
-    request: pytest.FixtureRequest, limiter: TokenBucketRateLimiter, local: TokenBucketRateLimiter
-) -> TokenBucketRateLimiter:
+def either(request: pytest.FixtureRequest, limiter: Limiter, local: Limiter) -> Limiter:
     """A limiter whose buckets are in Redis, and one whose buckets are in the process."""
     return limiter if request.param == "in Redis" else local
 
@@ -75,11 +102,13 @@ def bucket(
     return Bucket(Policy.of(policy, rate), owner, takes, needs)
 
 
-def hit(limiter: TokenBucketRateLimiter, *buckets: Bucket) -> Decision:
-    return limiter.hit_many([buckets])[0]
+def hit(limiter: Limiter, *buckets: Bucket) -> Decision:
+    (decision,) = limiter.hit_many([buckets])
+    assert isinstance(decision, Decision)
+    return decision
 
 
-def left(limiter: TokenBucketRateLimiter, of: Bucket) -> int:
+def left(limiter: Limiter, of: Bucket) -> int:
     """Give the whole tokens in a bucket, without taking one."""
     return hit(limiter, Bucket(of.policy, of.owner, 0, 0)).remaining
 
@@ -99,9 +128,7 @@ def pass_in_redis(client: "redis.Redis", seconds: float, *buckets: Bucket) -> No
 
 
 @pytest.mark.parametrize("text", ["1/minute", "3/hour", "10/2 minutes", "1000/day"])
-def test_a_bucket_starts_full_with_the_rates_number_of_tokens(
-    text: str, either: TokenBucketRateLimiter, owner: str
-) -> None:
+def test_a_bucket_starts_full_with_the_rates_number_of_tokens(text: str, either: Limiter, owner: str) -> None:
     rate = limits.parse(text)
     passed = [hit(either, bucket(owner, rate)) for _ in range(rate.amount + 2)]
     assert [it.allowed for it in passed] == [True] * rate.amount + [False] * 2
@@ -109,7 +136,7 @@ def test_a_bucket_starts_full_with_the_rates_number_of_tokens(
     assert {(it.policy, it.quota, it.window) for it in passed} == {("test", rate.amount, rate.get_expiry())}
 
 
-def test_a_refusal_tells_when_the_next_token_comes(either: TokenBucketRateLimiter, owner: str) -> None:
+def test_a_refusal_tells_when_the_next_token_comes(either: Limiter, owner: str) -> None:
     first, _, third, refused = (hit(either, bucket(owner)) for _ in range(4))
     assert 1199 <= first.reset <= 1200
     assert 3598 <= third.reset <= 3600
@@ -121,9 +148,7 @@ def test_a_refusal_tells_when_the_next_token_comes(either: TokenBucketRateLimite
     assert refused.headers()[1][1].startswith(b'"test";r=0;t=3')
 
 
-def test_a_bucket_in_redis_fills_at_its_rate_up_to_its_capacity(
-    limiter: TokenBucketRateLimiter, stores: Stores, owner: str
-) -> None:
+def test_a_bucket_in_redis_fills_at_its_rate_up_to_its_capacity(limiter: Limiter, stores: Stores, owner: str) -> None:
     mine = bucket(owner)
     for _ in range(3):
         assert hit(limiter, mine).allowed
@@ -133,9 +158,9 @@ def test_a_bucket_in_redis_fills_at_its_rate_up_to_its_capacity(
     assert hit(limiter, mine).remaining == 2
 
 
-def test_a_bucket_in_the_process_fills_at_its_rate_up_to_its_capacity(owner: str) -> None:
+def test_a_bucket_in_the_process_fills_at_its_rate_up_to_its_capacity(limiter_on: Make, owner: str) -> None:
     clock = Clock()
-    away = limiter_on("redis://127.0.0.1:1/0", clock)
+    away = limiter_on(AWAY, clock)
     mine = bucket(owner)
     for _ in range(3):
         assert hit(away, mine).allowed
@@ -145,7 +170,7 @@ def test_a_bucket_in_the_process_fills_at_its_rate_up_to_its_capacity(owner: str
     assert hit(away, mine).remaining == 2
 
 
-def test_redis_fills_a_bucket_by_its_own_clock(limiter: TokenBucketRateLimiter, owner: str) -> None:
+def test_redis_fills_a_bucket_by_its_own_clock(limiter: Limiter, owner: str) -> None:
     fast = bucket(owner, limits.parse("20/second"))
     spent = next(it for it in (hit(limiter, fast) for _ in range(1000)) if not it.allowed)
     assert spent.retry_after == 1
@@ -154,14 +179,14 @@ def test_redis_fills_a_bucket_by_its_own_clock(limiter: TokenBucketRateLimiter, 
         assert time.monotonic() < deadline
 
 
-def test_a_clock_that_was_set_back_takes_nothing(limiter: TokenBucketRateLimiter, stores: Stores, owner: str) -> None:
+def test_a_clock_that_was_set_back_takes_nothing(limiter: Limiter, stores: Stores, owner: str) -> None:
     mine = bucket(owner)
     hit(limiter, mine)
     pass_in_redis(stores.redis, -10_000, mine)
     assert left(limiter, mine) == 2
 
 
-def test_all_buckets_give_a_token_or_none_does(either: TokenBucketRateLimiter, owner: str) -> None:
+def test_all_buckets_give_a_token_or_none_does(either: Limiter, owner: str) -> None:
     wide, narrow = (
         bucket(owner, limits.parse("9/hour"), policy="wide"),
         bucket(owner, limits.parse("2/hour"), policy="narrow"),
@@ -174,7 +199,7 @@ def test_all_buckets_give_a_token_or_none_does(either: TokenBucketRateLimiter, o
     assert (left(either, wide), left(either, other)) == (6, 1)
 
 
-def test_the_tightest_bucket_is_the_one_that_is_told(either: TokenBucketRateLimiter, owner: str) -> None:
+def test_the_tightest_bucket_is_the_one_that_is_told(either: Limiter, owner: str) -> None:
     wide, narrow = (
         bucket(owner, limits.parse("100/hour"), policy="wide"),
         bucket(owner, limits.parse("2/hour"), policy="narrow"),
@@ -188,7 +213,7 @@ def test_the_tightest_bucket_is_the_one_that_is_told(either: TokenBucketRateLimi
     assert refused.retry_after > 1700
 
 
-def test_many_requests_are_decided_in_their_order(either: TokenBucketRateLimiter, owner: str) -> None:
+def test_many_requests_are_decided_in_their_order(either: Limiter, owner: str) -> None:
     shared = bucket(owner, limits.parse("3/hour"))
     own = [bucket(f"{owner}{number}", limits.parse("1/hour"), policy="own") for number in range(3)]
     checks: list[Check] = [
@@ -204,9 +229,7 @@ def test_many_requests_are_decided_in_their_order(either: TokenBucketRateLimiter
     assert either.hit_many([]) == []
 
 
-def test_as_many_requests_as_a_batch_takes_each_with_buckets_of_its_own(
-    either: TokenBucketRateLimiter, owner: str
-) -> None:
+def test_as_many_requests_as_a_batch_takes_each_with_buckets_of_its_own(either: Limiter, owner: str) -> None:
     """Lua gives a function no more than 8,000 arguments: the keys of a batch must be fewer."""
     policies = ("create", "actions", "user", "ip")
     checks = [tuple(bucket(f"{owner}{n}", policy=policy) for policy in policies) for n in range(LIMIT)]
@@ -218,9 +241,7 @@ def test_as_many_requests_as_a_batch_takes_each_with_buckets_of_its_own(
     assert all(it.allowed for it in (*first, *second))
 
 
-def test_a_bucket_that_takes_nothing_is_only_looked_at(
-    either: TokenBucketRateLimiter, stores: Stores, owner: str
-) -> None:
+def test_a_bucket_that_takes_nothing_is_only_looked_at(either: Limiter, stores: Stores, owner: str) -> None:
     look = bucket(owner, limits.parse("1/hour"), takes=0)
     taken = bucket(owner + "x", limits.parse("5/hour"))
     assert [hit(either, taken, look).allowed for _ in range(3)] == [True] * 3
@@ -230,7 +251,7 @@ def test_a_bucket_that_takes_nothing_is_only_looked_at(
     assert (left(either, taken), left(either, look)) == (2, 0)
 
 
-def test_a_cost_takes_several_tokens_or_none(either: TokenBucketRateLimiter, owner: str) -> None:
+def test_a_cost_takes_several_tokens_or_none(either: Limiter, owner: str) -> None:
     rate = limits.parse("5/hour")
     assert hit(either, bucket(owner, rate, takes=3, needs=3)).remaining == 2
     assert not hit(either, bucket(owner, rate, takes=3, needs=3)).allowed
@@ -238,9 +259,7 @@ def test_a_cost_takes_several_tokens_or_none(either: TokenBucketRateLimiter, own
     assert not hit(either, bucket(owner + "x", rate, takes=6, needs=6)).allowed
 
 
-def test_a_bucket_in_redis_is_forgotten_once_it_is_full_again(
-    limiter: TokenBucketRateLimiter, stores: Stores, owner: str
-) -> None:
+def test_a_bucket_in_redis_is_forgotten_once_it_is_full_again(limiter: Limiter, stores: Stores, owner: str) -> None:
     mine = bucket(owner)
     for taken in (1, 2, 3):
         hit(limiter, mine)
@@ -249,9 +268,7 @@ def test_a_bucket_in_redis_is_forgotten_once_it_is_full_again(
     assert hit(limiter, mine).allowed is False
 
 
-def test_a_value_that_is_no_number_is_a_full_bucket(
-    limiter: TokenBucketRateLimiter, stores: Stores, owner: str
-) -> None:
+def test_a_value_that_is_no_number_is_a_full_bucket(limiter: Limiter, stores: Stores, owner: str) -> None:
     mine = bucket(owner)
     stores.redis.set(key(mine), "never")
     assert hit(limiter, mine).remaining == 2
@@ -261,7 +278,7 @@ def test_a_value_that_is_no_number_is_a_full_bucket(
 
 
 def test_a_script_that_redis_has_forgotten_is_loaded_again(
-    limiter: TokenBucketRateLimiter, stores: Stores, owner: str, caplog: pytest.LogCaptureFixture
+    limiter: Limiter, stores: Stores, owner: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     mine = bucket(owner)
     assert hit(limiter, mine).allowed
@@ -284,11 +301,11 @@ NUMBERS = itertools.count()
 @settings(max_examples=100)
 @given(amounts=st.lists(st.integers(1, 5), min_size=4, max_size=4), steps=STEPS)
 def test_redis_and_the_process_decide_alike(
-    limiter: TokenBucketRateLimiter, stores: Stores, amounts: list[int], steps: list[tuple[str, list[int], int]]
+    limiter_on: Make, limiter: Limiter, stores: Stores, amounts: list[int], steps: list[tuple[str, list[int], int]]
 ) -> None:
     clock = Clock()
-    away = limiter_on("redis://127.0.0.1:1/0", clock)
-    away._local_until = float("inf")
+    away = limiter_on(AWAY, clock)
+    away.limiter._local_until = float("inf")
     owner = f"alike-{next(NUMBERS)}"
     buckets = [bucket(f"{owner}-{place}", limits.parse(f"{amount}/10 hours")) for place, amount in enumerate(amounts)]
     for what, places, number in steps:
@@ -305,7 +322,7 @@ def test_redis_and_the_process_decide_alike(
         assert [left(away, it) for it in buckets] == [left(limiter, it) for it in buckets]
 
 
-def test_the_interface_of_the_library(either: TokenBucketRateLimiter, owner: str) -> None:
+def test_the_interface_of_the_library(either: Limiter, owner: str) -> None:
     rate = limits.parse("4/hour")
     assert either.get_window_stats(rate, owner).remaining == 4
     assert either.hit(rate, owner)
@@ -324,7 +341,7 @@ def test_the_interface_of_the_library(either: TokenBucketRateLimiter, owner: str
     assert either.hit(rate, owner)
 
 
-def test_limits_and_those_whom_they_limit_are_told_apart(either: TokenBucketRateLimiter, owner: str) -> None:
+def test_limits_and_those_whom_they_limit_are_told_apart(either: Limiter, owner: str) -> None:
     once, twice = limits.parse("1/hour"), limits.parse("2/hour")
     assert either.hit(once, owner, "a")
     assert not either.hit(once, owner, "a")
@@ -346,7 +363,7 @@ def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 @pytest.mark.parametrize("how", ["killed", "hung"])
 def test_while_redis_is_away_the_buckets_are_in_the_process_and_after_two_seconds_it_is_asked_again(
-    how: str, own_redis: Redis, owner: str, caplog: pytest.LogCaptureFixture
+    how: str, own_redis: Redis, limiter_on: Make, owner: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
     limiter = limiter_on(own_redis.url, clock)
@@ -386,17 +403,17 @@ def test_while_redis_is_away_the_buckets_are_in_the_process_and_after_two_second
         assert client.exists(key(new))
 
 
-def test_the_buckets_in_the_process_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_buckets_in_the_process_are_bounded_in_number(limiter_on: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOCAL_BUCKETS", 100)
-    limiter = limiter_on("redis://127.0.0.1:1/0", Clock())
+    limiter = limiter_on(AWAY, Clock())
     first, *others = [bucket(str(number), limits.parse("1/hour")) for number in range(1000)]
     assert hit(limiter, first).allowed
     for other in others:
         assert hit(limiter, other).allowed
         assert not hit(limiter, first).allowed  # what is used stays, what is idle for longest goes
-    assert len(limiter._local) == 100
+    assert len(limiter.limiter._local) == 100
 
 
-def test_clearing_while_redis_is_away_raises_nothing(local: TokenBucketRateLimiter, owner: str) -> None:
+def test_clearing_while_redis_is_away_raises_nothing(local: Limiter, owner: str) -> None:
     local.clear(PER_HOUR, owner)
     assert local.hit(PER_HOUR, owner)

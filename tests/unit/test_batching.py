@@ -1,11 +1,11 @@
-"""The Batcher, with real threads on a real event loop: everybody gets what is theirs, whatever happens around them."""
+"""The Batcher on a real event loop, its work in threads: everybody gets what is theirs, whatever happens around."""
 
 import asyncio
 import gc
 import itertools
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,8 +74,28 @@ class Work:
         return set(itertools.chain.from_iterable(self.batches))
 
 
+def in_thread(work: Callable[[Sequence[Wish]], Any]) -> Callable[[Sequence[Wish]], Awaitable[Any]]:
+    """Have work done in a thread, where it may block."""
+
+    async def run(wishes: Sequence[Wish]) -> Any:
+        done: list[Any] = []
+
+        def call() -> None:
+            try:
+                done.append(work(wishes))
+            except Exception as error:
+                done.append(error)
+
+        await asyncio.to_thread(call)
+        if isinstance(done[0], Exception):
+            raise done[0]
+        return done[0]
+
+    return run
+
+
 def batcher(work: Callable[[Sequence[Wish]], Any], **options: Any) -> Batcher[Wish, str]:
-    return Batcher("test", work, **{"patience": 60.0, **options})
+    return Batcher("test", in_thread(work), **{"patience": 60.0, **options})
 
 
 def plain(*numbers: int) -> list[Wish]:
@@ -422,10 +442,10 @@ def test_an_offer_that_expired_leaves_no_error_behind() -> None:
 
 def test_an_offer_that_fails_in_the_loops_last_turn_leaves_no_error_behind() -> None:
     complaints: list[str] = []
-    loop = asyncio.new_event_loop()
-    loop.set_exception_handler(lambda loop, context: complaints.append(repr(context)))
 
     async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: complaints.append(repr(context)))
         work = Work(Gate())
         target = batcher(work, lanes=1)
         target.offer(Wish(0))
@@ -434,8 +454,7 @@ def test_an_offer_that_fails_in_the_loops_last_turn_leaves_no_error_behind() -> 
         loop.call_soon(target.close)  # in the turn in which the loop stops
         work.gate.open()
 
-    loop.run_until_complete(scenario())
-    loop.close()
+    asyncio.run(scenario())
     gc.collect()
     assert complaints == []
 
@@ -622,7 +641,11 @@ def test_a_crowd_of_thousands_with_poison_and_leavers_among_them(seed: int) -> N
 def test_an_error_is_told_from_a_result_by_being_an_exception() -> None:
     async def scenario() -> None:
         refusal = Conflict("already done", action={"id": 1})
-        target: Batcher[int, str] = Batcher("test", lambda items: [refusal for _ in items])
+
+        async def refuse(items: Sequence[int]) -> Sequence[str | BaseException]:
+            return [refusal for _ in items]
+
+        target: Batcher[int, str] = Batcher("test", refuse)
         with pytest.raises(ScoreboardError) as raised:
             await target.submit(1)
         assert raised.value is refusal
