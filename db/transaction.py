@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import psycopg2
 import sqlalchemy as sa
@@ -63,6 +64,10 @@ def in_statement(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
     return _repeating(lambda: _once_in_statement(engine, work), PATIENCE)
 
 
+_known: "WeakSet[sa.Engine]" = WeakSet()
+"""Engines that were connected once."""
+
+
 async def on_loop(engine: sa.Engine, work: Callable[..., T], *args: Any) -> T:
     """Run `work(engine, *args)`, which makes transactions, on the running event loop (see db/waiting.py).
 
@@ -71,9 +76,11 @@ async def on_loop(engine: sa.Engine, work: Callable[..., T], *args: Any) -> T:
     Raises:
         DatabaseUnavailable: when the database was away from the beginning; or whatever work raises.
     """
-    if engine.dialect.server_version_info is None:
-        # Not here: SQLAlchemy gets to know the server over its first connection, and holds a lock the while.
+    if engine not in _known:
+        # Not here: SQLAlchemy gets to know the server over its first connection, and holds a lock the while. A second
+        # greenlet that came to it would stop the loop for good.
         await asyncio.to_thread(in_statement, engine, lambda conn: None)
+        _known.add(engine)
     return await greenlet_spawn(work, engine, *args)
 
 

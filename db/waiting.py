@@ -16,6 +16,8 @@ import psycopg2.extensions
 import sqlalchemy as sa
 from sqlalchemy.util.concurrency import await_, in_greenlet
 
+in_greenlet()  # SQLAlchemy loads greenlet at the first call, for which two threads must not meet
+
 
 def pause(seconds: float) -> None:
     """Sleep."""

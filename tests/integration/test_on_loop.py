@@ -180,3 +180,36 @@ def test_a_connection_that_was_lost_is_made_again_beside_the_loop(database: sa.E
         WHERE application_name = 'scoreboard-test' AND datname = current_database() AND pid <> pg_backend_pid()
     """)
     assert outcomes(*[lambda: run(database, slowly)] * LANES) == [1] * LANES
+
+
+@pytest.mark.parametrize("how", ["breaks", "is slow"])
+def test_a_first_connection_that_breaks_or_is_slow_stops_nothing(
+    how: str, database: sa.Engine, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One of SQLAlchemy's questions by which it gets to know the server, after it has its version.
+    dialect: Any = database.dialect
+    ask = dialect._get_default_schema_name
+    asked: list[str] = []
+
+    def disturbed(conn: Any) -> Any:
+        asked.append(threading.current_thread().name)
+        if len(asked) == 1 and how == "breaks":
+            pid = conn.connection.dbapi_connection.info.backend_pid
+            assert stores.value("SELECT pg_terminate_backend(:pid, 2000)", pid=pid)
+        elif len(asked) == 1:
+            conn.exec_driver_sql("SELECT pg_sleep(0.4)")
+        return ask(conn)
+
+    monkeypatch.setattr(dialect, "_get_default_schema_name", disturbed)
+
+    async def in_thread_first() -> Any:
+        first = asyncio.create_task(asyncio.to_thread(in_statement, database, slowly))
+        await asyncio.sleep(0.1)
+        return await first
+
+    async def soon_after() -> Any:
+        await asyncio.sleep(0.1)
+        return await run(database, slowly)
+
+    assert outcomes(in_thread_first, *[soon_after] * (LANES - 1)) == [1] * LANES
+    assert len(asked) == (2 if how == "breaks" else 1)
