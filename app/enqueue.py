@@ -61,9 +61,10 @@ class Enqueuer:
             log.warning("the queue's queue is full, action %s is left to the sweep", action_id)
 
     async def _gather(self, batch: Sequence[Completed]) -> list[None]:
-        """Send a batch, and have the next one gather for a while."""
+        """Send a batch, and have the next one gather for a while, unless more wait than go into one."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._send, batch)
-        await asyncio.sleep(GATHER if len(batch) < MANY else GATHER_MANY)
+        if len(batch) < queues.BATCH:
+            await asyncio.sleep(GATHER if len(batch) < MANY else GATHER_MANY)
         return [None] * len(batch)
 
     def _send(self, batch: Sequence[Completed]) -> None:
