@@ -62,6 +62,7 @@ def _gather(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> 
     rules = vetting.rules
     windows: dict[ActionId, tuple[int, int]] = {}
     minutes: dict[ActionId, list[int]] = {}
+    asked: list[Asked | None] = [None] * len(claimed)
     addresses: dict[Asked, tuple[int, int]] = {}
     if rules.velocity or rules.burst:
         windows = fraud_facts.windows(conn, claimed)
@@ -71,12 +72,11 @@ def _gather(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> 
         minutes = fraud_facts.minutes(conn, [facts for facts in claimed if windows[facts.action_id][1] > suspicious])
     if rules.shared_ip:
         # Actions that were completed in one batch have one end, and often few addresses: ask once for each.
-        asked = {key for facts in claimed if (key := _asked(facts, vetting))}
-        addresses = fraud_facts.addresses(conn, asked, limit=rules.shared_ip.completions_per_minute)
+        asked = [_asked(facts, vetting) for facts in claimed]
+        addresses = fraud_facts.addresses(conn, {*filter(None, asked)}, limit=rules.shared_ip.completions_per_minute)
     known = []
-    for facts in claimed:
+    for facts, key in zip(claimed, asked, strict=True):
         completions, points = windows.get(facts.action_id, (facts.completions, facts.window_points))
-        key = _asked(facts, vetting) if addresses else None
         ip_completions, ip_accounts = addresses[key] if key else (None, None)
         known.append(
             msgspec.structs.replace(

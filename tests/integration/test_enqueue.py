@@ -1,4 +1,4 @@
-"""Messages to the workers: many actions in one, and none of them kept waiting by a pause that is meant to gather more."""
+"""Messages to the workers: many actions in one, and none waits for a pause that is meant to gather more."""
 
 import asyncio
 

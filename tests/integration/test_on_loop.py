@@ -53,7 +53,7 @@ def run(engine: sa.Engine, work: Work) -> Awaitable[Any]:
     return on_loop(engine, in_transaction, work)
 
 
-def outcomes(*awaited: Callable[[], Awaitable[Any]], longest_stop: float = 0.1) -> list[Any]:
+def outcomes(*awaited: Callable[[], Awaitable[Any]], longest_stop: float = 0.2) -> list[Any]:
     """Await all of them on a loop like the web's, which may stand still for so many seconds at most."""
 
     async def scenario() -> list[Any]:
@@ -105,7 +105,11 @@ def test_an_error_of_the_work_is_raised_as_it_is_and_rolled_back(database: sa.En
     assert stores.value("SELECT count(*) FROM notes") == 2
 
 
-def test_a_deadlock_means_once_more_and_the_pause_is_the_loops(database: sa.Engine, stores: Stores) -> None:
+def test_a_deadlock_means_once_more_and_the_pause_is_the_loops(
+    database: sa.Engine, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.transaction.random.uniform", lambda least, most: 0.4)
+
     def both(first: int, second: int) -> Work:
         def work(conn: sa.Connection) -> str:
             conn.execute(sa.text("SET LOCAL lock_timeout = '3s'"))
