@@ -14,7 +14,7 @@ from bench import pushes
 from bench.curve import curve
 from bench.population import check_history, empty, make_players
 from bench.reference import Reference
-from bench.report import README, RESULTS, insert, table
+from bench.report import PERFORMANCE, RESULTS, insert, table
 from bench.row import Row, say
 from bench.rows import Bench
 from bench.settling import settling
@@ -60,7 +60,7 @@ def main() -> int:
     print(text := f"{heading(args.turns, args.seconds)}\n{table(rows)}\n{history}")
     if len(args.rows) == len(ACTIONS) + len(ALONE) and not args.dry:
         RESULTS.write_text(text)
-        insert(README, "bench", table(rows))
+        insert(PERFORMANCE, "bench", table(rows))
     return 0 if all(row.met for row in rows) else 1
 
 

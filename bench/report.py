@@ -7,7 +7,6 @@ from bench.row import Row, number
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results.md"
-README = ROOT / "README.md"
 PERFORMANCE = ROOT / "docs" / "performance.md"
 
 

@@ -1,6 +1,6 @@
-"""The benchmark's table: the README shows what was measured last, and the exit code tells what it must be."""
+"""The benchmark's table: docs/performance.md shows what was measured last, and the exit code tells what it must be."""
 
-from bench.report import README, RESULTS, between, table
+from bench.report import PERFORMANCE, RESULTS, between, table
 from bench.row import Row, at_least, under
 
 
@@ -8,8 +8,8 @@ def rows_of(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("|")]
 
 
-def test_the_readme_has_the_table_of_the_last_results() -> None:
-    shown = rows_of(between(README.read_text(), "bench"))
+def test_performance_page_has_the_table_of_the_last_results() -> None:
+    shown = rows_of(between(PERFORMANCE.read_text(), "bench"))
     assert len(shown) > 10
     assert shown == rows_of(RESULTS.read_text())
 
