@@ -3,7 +3,7 @@
 SQLAlchemy and psycopg2 block, so one calls them in threads. But threads that run Python hand the interpreter to each
 other at each round trip, mostly from core to core, which costs a busy process a sixth of its CPU. What it does most
 runs on its event loop instead, in a greenlet, as with SQLAlchemy's own asyncio drivers: psycopg2 asks here how to wait,
-and there the loop goes on meanwhile. Source: docs/decisions/0009-batches-on-the-event-loop.md.
+and there the loop goes on meanwhile. Source: docs/decisions/0009-run-batches-on-the-event-loop.md.
 """
 
 import asyncio

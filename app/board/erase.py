@@ -1,6 +1,6 @@
 """Erasing a person: the name goes, the actions stay as nobody's; and forgetting, batch by batch, what is left in them.
 
-Lock order: users, actions, boards. Source: docs/decisions/0006-what-erasing-a-person-leaves.md.
+Lock order: users, actions, boards. Source: docs/decisions/0006-erase-the-person-and-keep-the-actions.md.
 """
 
 import time
