@@ -11,6 +11,7 @@ from alembic.config import Config
 from app.domain.ids import BoardId, new_id
 from config import logs, rules, settings
 from db import boards, engine
+from db.schema import differences
 from db.transaction import is_away, pgcode
 
 log = logging.getLogger("scoreboard.release")
@@ -25,21 +26,44 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _MIGRATION_LOCK = 7_201_811_964_225
 
 
+class SchemaError(Exception):
+    """The database can't be brought to this release's schema; the message is one line."""
+
+
 def migrate(database: sa.Engine, migrations: Path = MIGRATIONS) -> None:
-    """Run every migration that is missing, and make a row for each board of `boards.toml`."""
+    """Run every migration that is missing, and make a row for each board of `boards.toml`.
+
+    Raises:
+        SchemaError: when the schema is another than `db.tables` afterwards.
+    """
     with database.connect() as conn:
-        conn.execute(sa.text("SET LOCAL lock_timeout = '5min'"))
-        conn.execute(sa.text("SELECT pg_advisory_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        conn.commit()
+        _take_turns(conn)
         try:
             _upgrade(conn, migrations)
             for board_id in rules.boards():
                 boards.ensure(conn, BoardId(board_id), new_id())
             conn.commit()
+            if found := differences(conn):
+                raise SchemaError(f"the schema is not this release's: {'; '.join(found)} (docs/operations.md, Release)")
         finally:
             conn.rollback()
             conn.execute(sa.text("SELECT pg_advisory_unlock(:lock)"), {"lock": _MIGRATION_LOCK})
             conn.commit()
+
+
+def _take_turns(conn: sa.Connection) -> None:
+    """Wait until no other release is under way.
+
+    By asking again and again: a statement that waits for the lock would be an old transaction to an index that the
+    other release makes concurrently, and each would wait for the other.
+    """
+    give_up = time.monotonic() + PATIENCE
+    while not conn.execute(sa.text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _MIGRATION_LOCK}).scalar_one():
+        conn.rollback()
+        if time.monotonic() > give_up:
+            raise SchemaError("another release has been under way for too long")
+        time.sleep(0.2)
+    conn.commit()
 
 
 def _upgrade(conn: sa.Connection, migrations: Path) -> None:
@@ -68,9 +92,11 @@ def main() -> None:
     """Migrate the database that the environment names."""
     config = settings.load_or_exit()
     logs.set_up(config.log_level, json=config.production)
-    database = engine.connect(config.database_url, engine.OPERATOR, pool_size=1, name="release")
+    database = engine.connect(config.database_url, engine.RELEASE, pool_size=1, name="release")
     try:
         migrate(database)
+    except SchemaError as error:
+        settings.exit_with([f"DATABASE_URL: {error}"])
     except sa.exc.DBAPIError as error:
         if not is_away(error):
             raise

@@ -1,5 +1,6 @@
 """The migrations make what db/tables.py says, however often and by however many they are run."""
 
+import hashlib
 import re
 import threading
 import uuid
@@ -17,7 +18,7 @@ from alembic.script import ScriptDirectory
 
 from config import rules
 from db import engine as engines
-from db.migrate import MIGRATIONS, migrate
+from db.migrate import MIGRATIONS, SchemaError, migrate
 from db.tables import metadata
 from tests.conftest import _connect
 
@@ -120,7 +121,7 @@ def test_partial_indexes_and_their_conditions_are_those_that_the_design_names(mi
         "actions_outbox_idx": r"\(end_at\) WHERE .*status = 'completed'.* AND .*settled_at IS NULL",
         "actions_user_idx": r"\(user_id, end_at\)",
         "actions_ip_idx": r"\(client_ip, end_at\)",
-        "actions_open_idx": r"\(start_at\) WHERE .*status = 'started'",
+        "actions_expiry_idx": r"\(type, start_at\) WHERE .*status = 'started'",
         "actions_list_idx": r"\(user_id, status, id\)$",
         "actions_address_age_idx": r"\(COALESCE\(end_at, start_at\)\) WHERE .*client_ip IS NULL\) IS FALSE",
         "standings_rank_idx": r"\(board_id, score DESC, reached_at, user_id\)$",
@@ -218,3 +219,82 @@ def test_a_migration_that_fails_leaves_the_lock_to_the_next(empty: Make, monkeyp
 
 def test_migrations_live_beside_the_database_code() -> None:
     assert Path(engines.__file__).parent / "migrations" == MIGRATIONS
+
+
+HISTORY = sorted((Path(__file__).parent / "schemas").glob("0001-*.sql"))
+"""What 0001 was before it was frozen."""
+
+
+def test_migration_0001_is_frozen() -> None:
+    text = (MIGRATIONS / "versions" / "0001_begin.py").read_bytes()
+    assert hashlib.sha256(text).hexdigest() == "d761be49aed260fcf8f01c521b160eee7a1359a25a8c29982073614b1d53afb8", (
+        "databases were made by it: add a new migration instead"
+    )
+
+
+@pytest.mark.parametrize("old", HISTORY, ids=lambda path: path.stem)
+def test_migrate_brings_an_older_0001_to_the_schema_of_today(old: Path, empty: Make, migrated: sa.Engine) -> None:
+    engine = empty()
+    with engine.begin() as conn:
+        conn.exec_driver_sql(old.read_text())
+        conn.exec_driver_sql("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
+        conn.exec_driver_sql("INSERT INTO alembic_version VALUES ('0001')")
+        conn.exec_driver_sql(
+            "INSERT INTO users (id, username, username_key, email, password_hash) "
+            "VALUES ('019a8f1e-0c5a-7c3e-9a57-5ad8a3f4c1b2', 'Old', 'old', 'old@example.org', '-')"
+        )
+    migrate(engine)
+    assert facts(engine) == facts(migrated)
+    with engine.connect() as conn, pytest.raises(sa.exc.IntegrityError, match="users_username_key_idx"):
+        conn.exec_driver_sql(
+            "INSERT INTO users (id, username, username_key, email, password_hash) "
+            "VALUES ('019a8f1e-0c5a-7c3e-9a57-5ad8a3f4c1b3', 'OLD', 'old', 'other@example.org', '-')"
+        )
+
+
+def test_migrate_makes_an_index_again_that_an_interrupted_release_left_invalid(
+    empty: Make, migrated: sa.Engine
+) -> None:
+    engine = empty()
+    with alembic(engine) as config:
+        command.upgrade(config, "0001")
+    with engine.begin() as conn:
+        conn.exec_driver_sql("DROP INDEX users_admins_idx")
+        conn.exec_driver_sql("CREATE INDEX users_admins_idx ON users (id) WHERE role = 'admin'")
+        conn.exec_driver_sql("CREATE INDEX users_admins_idx_new ON users (id) WHERE role = 'player'")
+        conn.exec_driver_sql(
+            "UPDATE pg_index SET indisvalid = false FROM pg_class "
+            "WHERE pg_class.oid = indexrelid AND relname IN ('users_admins_idx', 'users_admins_idx_new')"
+        )
+    migrate(engine)
+    assert facts(engine) == facts(migrated)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("DROP INDEX actions_list_idx", "index actions_list_idx of actions is missing"),
+        ("ALTER TABLE boards DROP COLUMN updated_at", "column updated_at of boards is missing"),
+        ("ALTER TABLE users ALTER COLUMN email SET NOT NULL", "column email of users is another"),
+        (
+            "ALTER TABLE actions DROP CONSTRAINT actions_score_check",
+            "constraint actions_score_check of actions is missing",
+        ),
+        ("ALTER TABLE actions ADD CONSTRAINT odd CHECK (score < 7)", "constraint odd of actions is unknown"),
+        ("DROP TABLE feature_flags", "table feature_flags is missing"),
+    ],
+)
+def test_migrate_stops_where_the_schema_is_another(migrated: sa.Engine, damage: str, told: str) -> None:
+    with migrated.begin() as conn:
+        conn.exec_driver_sql(damage)
+    with pytest.raises(SchemaError, match="not this release's") as error:
+        migrate(migrated)
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_migrate_lets_an_operator_have_indexes_and_columns_of_their_own(migrated: sa.Engine) -> None:
+    with migrated.begin() as conn:
+        conn.exec_driver_sql("CREATE INDEX mine ON actions (score)")
+        conn.exec_driver_sql("ALTER TABLE users ADD COLUMN team text")
+    migrate(migrated)
