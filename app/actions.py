@@ -23,6 +23,7 @@ from app.domain.errors import (
     NotFound,
     ScoreboardError,
     Suspended,
+    TooManyOpenActions,
     Unauthorized,
 )
 from app.domain.ids import UserId
@@ -32,9 +33,9 @@ from db import actions
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def start(conn: sa.Connection, starts: Sequence[Start]) -> list[Action | ScoreboardError]:
+def start(conn: sa.Connection, starts: Sequence[Start], *, max_open: int) -> list[Action | ScoreboardError]:
     """Insert started actions; each gets its action, or the reason why not."""
-    inserted = actions.insert_started(conn, starts)
+    inserted = actions.insert_started(conn, starts, max_open=max_open)
     results: list[Action | ScoreboardError] = []
     for wish in starts:
         made = inserted[wish.action_id]
@@ -43,8 +44,13 @@ def start(conn: sa.Connection, starts: Sequence[Start]) -> list[Action | Scorebo
         elif not made.active:
             results.append(Suspended("This account is suspended."))
         elif made.start_at is None or made.metadata is None:
-            # It was there already: the answer to a first try was lost in its commit.
-            results.append(actions.get(conn, wish.action_id) or DatabaseUnavailable("The action was not added."))
+            # It may be there already: the answer to a first try was lost in its commit.
+            refusal = (
+                TooManyOpenActions(f"You have {max_open} open actions: complete or cancel some first.")
+                if made.full
+                else DatabaseUnavailable("The action was not added.")
+            )
+            results.append(actions.get(conn, wish.action_id) or refusal)
         else:
             results.append(
                 Action.of(

@@ -108,7 +108,7 @@ def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
         tokens=Tokens(settings.secret_key, settings.secret_keys_retired, settings.access_token_ttl),
         sessions=Sessions(database, upkeep, connections.user_changed),
         admission=Admission(settings, Batcher("limits", TokenBucketRateLimiter(storage_on(buckets)).hit_many, lanes=1)),
-        starts=Batcher("starts", partial(on_loop, database, run_starts), lanes=1),
+        starts=Batcher("starts", partial(on_loop, database, run_starts, scoring_rules), lanes=1),
         ends=Batcher("ends", partial(on_loop, database, run_ends, scoring_rules)),
         enqueuer=Enqueuer(settings.broker_url),
         board=LiveBoard(ALL_TIME, database, publisher, relay, upkeep),

@@ -131,9 +131,9 @@ def path_user(connection: HTTPConnection, claims: Claims) -> UserId:
     return UserId(user_id)
 
 
-def run_starts(engine: sa.Engine, wishes: Sequence[Start]) -> Sequence[Action | BaseException]:
+def run_starts(engine: sa.Engine, rules: ScoringRules, wishes: Sequence[Start]) -> Sequence[Action | BaseException]:
     """Start many actions in one statement: what the batcher of starts runs."""
-    return in_statement(engine, lambda conn: actions.start(conn, wishes))
+    return in_statement(engine, lambda conn: actions.start(conn, wishes, max_open=rules.max_open_actions))
 
 
 def run_ends(engine: sa.Engine, rules: ScoringRules, wishes: Sequence[End]) -> Sequence[Action | BaseException]:

@@ -16,10 +16,14 @@ _COLUMNS = "id::text, user_id::text, type, status, start_at, end_at, score, meta
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What became of one insert: the user as the statement saw it, and the action's start, if it was inserted."""
+    """What became of one insert: the user as the statement saw it, and the action's start, if it was inserted.
+
+    `full` means that the user had too many open actions for this one.
+    """
 
     token_version: int | None
     active: bool
+    full: bool
     start_at: datetime | None
     metadata: str | None
 
@@ -46,26 +50,37 @@ class Locked:
 # The users once, by their ids: for a join the planner would read them all.
 _INSERT_STARTED = sa.text("""
     WITH new AS (
-        SELECT * FROM unnest(
+        SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY id) AS place FROM unnest(
             CAST(:ids AS uuid[]), CAST(:users AS uuid[]), CAST(:versions AS int[]), CAST(:types AS text[]),
             CAST(:ips AS inet[]), CAST(CAST(:metadata AS text[]) AS jsonb[])
         ) AS new(id, user_id, token_version, type, client_ip, metadata)
     ), owners AS MATERIALIZED (
-        SELECT id, token_version, status = 'active' AS active FROM users WHERE id = ANY(CAST(:users AS uuid[]))
+        SELECT id, token_version, status = 'active' AS active, (
+            SELECT count(*) FROM (
+                SELECT 1 FROM actions WHERE user_id = users.id AND status = 'started' LIMIT :max_open
+            ) AS counted
+        ) AS open
+        FROM users WHERE id = ANY(CAST(:users AS uuid[]))
     ), inserted AS (
         INSERT INTO actions (id, user_id, type, client_ip, metadata)
         SELECT new.id, new.user_id, new.type, new.client_ip, new.metadata
         FROM new JOIN owners ON owners.id = new.user_id AND owners.token_version = new.token_version AND owners.active
+            AND owners.open + new.place <= :max_open
         ON CONFLICT (id) DO NOTHING
         RETURNING id, start_at, metadata::text AS metadata
     )
-    SELECT new.id::text, owners.token_version, owners.active, inserted.start_at, inserted.metadata
+    SELECT new.id::text, owners.token_version, owners.active, owners.open + new.place > :max_open, inserted.start_at,
+        inserted.metadata
     FROM new LEFT JOIN owners ON owners.id = new.user_id LEFT JOIN inserted ON inserted.id = new.id
 """)
 
 
-def insert_started(conn: sa.Connection, starts: Sequence[Start]) -> dict[ActionId, Started]:
-    """Add many actions; those whose user is missing, suspended or has newer tokens are not added."""
+def insert_started(conn: sa.Connection, starts: Sequence[Start], *, max_open: int) -> dict[ActionId, Started]:
+    """Add many actions; those whose user is missing, suspended or has newer tokens are not added.
+
+    Nor are those that would give their user more than `max_open` open ones. What other processes are adding at the same
+    moment is not counted: a user may exceed the limit by what reaches them within a few milliseconds.
+    """
     values = {
         "ids": [start.action_id for start in starts],
         "users": [start.user_id for start in starts],
@@ -73,9 +88,12 @@ def insert_started(conn: sa.Connection, starts: Sequence[Start]) -> dict[ActionI
         "types": [start.type for start in starts],
         "ips": [start.client_ip for start in starts],
         "metadata": [start.metadata for start in starts],
+        "max_open": max_open,
     }
     rows = conn.execute(_INSERT_STARTED, values).all()
-    return {action_id: Started(version, bool(active), at, text) for action_id, version, active, at, text in rows}
+    return {
+        action_id: Started(version, bool(active), bool(full), *new) for action_id, version, active, full, *new in rows
+    }
 
 
 _GET = sa.text(f"SELECT {_COLUMNS} FROM actions WHERE id = :id")
@@ -211,29 +229,27 @@ def set_settlement(conn: sa.Connection, action_id: ActionId, settlement: str) ->
     conn.execute(_SET_SETTLEMENT, {"id": action_id, "settlement": settlement})
 
 
-# now(), not clock_timestamp(): only what stays the same throughout a statement bounds the scan of an index. The oldest
-# first, which is the order of that index; nobody is waited for, so it needs no order of ids.
+# Each type by itself, by the index on type and start: open actions of types that never expire are never read, however
+# many there are. now(), not clock_timestamp(): only what stays the same throughout a statement bounds the scan of an
+# index. Nobody is waited for, so it needs no order of ids.
 _CANCEL_EXPIRED = sa.text("""
     UPDATE actions SET status = 'cancelled', end_at = clock_timestamp() WHERE id = ANY(ARRAY(
-        SELECT actions.id FROM actions
-        JOIN unnest(CAST(:types AS text[]), CAST(:seconds AS int[])) AS rule(type, max_seconds)
-            ON rule.type = actions.type
-        WHERE status = 'started' AND start_at < now() - make_interval(secs => :least)
-            AND start_at < now() - make_interval(secs => rule.max_seconds)
-        ORDER BY start_at LIMIT :most FOR NO KEY UPDATE OF actions SKIP LOCKED
+        SELECT expired.id FROM unnest(CAST(:types AS text[]), CAST(:seconds AS int[])) AS rule(type, max_seconds)
+        CROSS JOIN LATERAL (
+            SELECT id FROM actions
+            WHERE status = 'started' AND type = rule.type
+                AND start_at < now() - make_interval(secs => rule.max_seconds)
+            ORDER BY start_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+        ) AS expired
+        LIMIT :limit
     ))
     RETURNING id::text
 """)
 
 
-def cancel_expired(conn: sa.Connection, max_seconds: dict[str, int], *, most: int) -> list[ActionId]:
+def cancel_expired(conn: sa.Connection, max_seconds: dict[str, int], *, limit: int) -> list[ActionId]:
     """Cancel actions that are open for longer than their type's `max_seconds`."""
     if not max_seconds:
         return []
-    values = {
-        "types": list(max_seconds),
-        "seconds": list(max_seconds.values()),
-        "least": min(max_seconds.values()),
-        "most": most,
-    }
+    values = {"types": list(max_seconds), "seconds": list(max_seconds.values()), "limit": limit}
     return list(conn.execute(_CANCEL_EXPIRED, values).scalars())

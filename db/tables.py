@@ -98,7 +98,8 @@ sa.Index(
     actions.c.id,
     postgresql_where=sa.text("settlement IN ('held', 'reversed')"),
 )
-sa.Index("actions_open_idx", actions.c.start_at, postgresql_where=sa.text("status = 'started'"))
+# What may expire, type by type.
+sa.Index("actions_expiry_idx", actions.c.type, actions.c.start_at, postgresql_where=sa.text("status = 'started'"))
 
 boards = sa.Table(
     "boards",

@@ -29,7 +29,7 @@ def completed(engine: sa.Engine, *user_ids: UserId) -> list[ActionId]:
     """Complete an action of the default type for each of the users."""
     starts = [Start(ActionId(new_id()), user_id, 0, "default", "192.0.2.1", "{}") for user_id in user_ids]
     ends = [End(start.action_id, start.user_id, 0, "completed", "192.0.2.1") for start in starts]
-    in_transaction(engine, lambda conn: actions.start(conn, starts))
+    in_transaction(engine, lambda conn: actions.start(conn, starts, max_open=1000))
     done = in_transaction(engine, lambda conn: actions.end(conn, ends, RULES))
     assert all(isinstance(action, CompletedAction) for action in done), done
     return [start.action_id for start in starts]

@@ -5,8 +5,9 @@ is left to do.
 """
 
 import logging
+import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import redis
@@ -33,6 +34,10 @@ SWEEP_FOR = 1.5
 
 LOCK_NOT_AVAILABLE = "55P03"
 """The SQLSTATE of a lock that was not given in time."""
+
+BEGIN_WITHIN = 2.5
+"""Seconds in which a sweep begins its duties. One more may take the worker's statement timeout, and a task that takes
+longer than its limit is killed."""
 
 FEW = 20
 """Forgotten actions that are settled one at a time from the start: one that hangs then holds up no others."""
@@ -68,24 +73,34 @@ def settle_now(desk: Desk, action_ids: Sequence[ActionId]) -> None:
 
 
 def sweep(desk: Desk) -> None:
-    """Cancel what expired, settle what is overdue, publish every board that is behind, and forget what is too old."""
+    """Settle what is overdue, publish the board, suspend who is due, cancel what expired and forget what is too old.
+
+    Each duty fails by itself. After the first two they come in random order: one that takes all the time, each time,
+    must not keep the same others from ever running.
+    """
     try:
         desk.publisher.client.set(WORKER_SEEN_KEY, b"1", ex=WORKER_SEEN_TTL)
     except redis.RedisError as error:
         log.warning("Redis is away: %s", error)
-    try:
-        _cancel_expired(desk)
-        _settle_overdue(desk)
-        suspend_whom_due(desk.engine, desk.vetting)
-        publish(desk.engine, desk.publisher, ALL_TIME)
-        erase.forget(desk.engine, client_ip_days=desk.client_ip_days)
-    except DatabaseUnavailable as error:
-        log.warning("PostgreSQL is away, the next sweep tries again: %s", error)
+    deadline = time.monotonic() + BEGIN_WITHIN
+    for name, duty in [*_FIRST_DUTIES.items(), *random.sample(list(_OTHER_DUTIES.items()), len(_OTHER_DUTIES))]:
+        if time.monotonic() > deadline:
+            log.warning("sweep: no time was left for: %s", name)
+            continue
+        try:
+            duty(desk)
+        except TimedOut as error:
+            log.warning("sweep: %s took too long, the next sweep tries again: %s", name, error)
+        except DatabaseUnavailable as error:
+            log.warning("PostgreSQL is away, the next sweep tries again: %s", error)
+            return
+        except Exception:
+            log.exception("sweep: %s failed", name)
 
 
 def _cancel_expired(desk: Desk) -> None:
     limits = {name: rule.max_seconds for name, rule in desk.rules.items() if rule.max_seconds is not None}
-    for action_id in in_transaction(desk.engine, lambda conn: actions.cancel_expired(conn, limits, most=queues.BATCH)):
+    for action_id in in_transaction(desk.engine, lambda conn: actions.cancel_expired(conn, limits, limit=queues.BATCH)):
         logs.event(log, logs.ACTION_EXPIRED, actionId=action_id)
 
 
@@ -176,3 +191,14 @@ def _count(settled: settle.Settled) -> None:
         metrics.fraud_verdicts.labels("held", rule).inc()
     if settled.version is not None:
         metrics.top10_changed.inc()
+
+
+_FIRST_DUTIES: dict[str, Callable[[Desk], object]] = {
+    "settling what is overdue": _settle_overdue,
+    "publishing the board": lambda desk: publish(desk.engine, desk.publisher, ALL_TIME),
+}
+_OTHER_DUTIES: dict[str, Callable[[Desk], object]] = {
+    "suspending who is due": lambda desk: suspend_whom_due(desk.engine, desk.vetting),
+    "cancelling what expired": _cancel_expired,
+    "forgetting what is too old": lambda desk: erase.forget(desk.engine, client_ip_days=desk.client_ip_days),
+}

@@ -87,6 +87,10 @@ class ActionExpired(Conflict):
     code, title = "action-expired", "Action expired"
 
 
+class TooManyOpenActions(Conflict):
+    code, title = "too-many-open-actions", "Too many open actions"
+
+
 class TooLarge(ScoreboardError):
     status, code, title = 413, "body-too-large", "Body too large"
 

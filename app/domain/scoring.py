@@ -19,7 +19,16 @@ class ActionType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     per_day: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
-ScoringRules = Mapping[str, ActionType]
+MAX_OPEN_ACTIONS = 1000
+"""Actions that one user may have open, unless the rules say otherwise."""
+
+
+class ScoringRules(dict[str, ActionType]):
+    """The action types by name, and the number of actions that one user may have open."""
+
+    def __init__(self, types: Mapping[str, ActionType], max_open_actions: int = MAX_OPEN_ACTIONS) -> None:
+        super().__init__(types)
+        self.max_open_actions = max_open_actions
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +57,15 @@ def parse(table: Mapping[str, Any]) -> ScoringRules:
         ValueError: one line that names the key.
     """
     for key in table:
-        if key != "types":
-            raise ValueError(f"{key}: unknown key, only [types.<name>] is known")
+        if key not in ("types", "max_open_actions"):
+            raise ValueError(f"{key}: unknown key, only max_open_actions and [types.<name>] are known")
+    max_open = table.get("max_open_actions", MAX_OPEN_ACTIONS)
+    if type(max_open) is not int or not 1 <= max_open <= 100_000:
+        raise ValueError("max_open_actions: must be a whole number from 1 to 100000")
     types = table.get("types")
     if not isinstance(types, dict) or DEFAULT_TYPE not in types:
         raise ValueError(f"types.{DEFAULT_TYPE}: is missing")
-    return {name: _parse_type(name, rule) for name, rule in types.items()}
+    return ScoringRules({name: _parse_type(name, rule) for name, rule in types.items()}, max_open)
 
 
 def _parse_type(name: str, rule: object) -> ActionType:

@@ -1,13 +1,19 @@
 """POST /users/:userId/actions."""
 
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.service import Player, Process, Stores, problem
+from app.actions import start
+from app.domain.actions import Action, Start
+from app.domain.errors import TooManyOpenActions
+from app.domain.ids import ActionId, UserId, new_id
+from db.transaction import in_transaction
+from tests.service import Player, Process, Service, Stores, problem, unique
 
 
 def actions(stores: Stores, player: Player) -> list[Any]:
@@ -149,3 +155,52 @@ def test_nobody_starts_an_action_for_somebody_else(alice: Player, bob: Player, s
 def test_it_needs_a_token(web: Process, alice: Player, stores: Stores) -> None:
     problem(httpx2.post(f"{web.url}/users/{alice.user_id}/actions", json={"status": "started"}), 401, "unauthorized")
     assert actions(stores, alice) == []
+
+
+@pytest.fixture(scope="module")
+def narrow(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Process:
+    """A web process whose players may have three open actions."""
+    rules = tmp_path_factory.mktemp("rules") / "scoring.toml"
+    rules.write_text("max_open_actions = 3\n[types.default]\npoints = 10\n")
+    return service.web(SCORING_FILE=str(rules))
+
+
+@pytest.fixture
+def players(narrow: Process) -> Iterator[list[Player]]:
+    """Two players of that process."""
+    made = [Player(narrow.url, unique("player")) for _ in range(2)]
+    yield made
+    for player in made:
+        player.close()
+
+
+def test_start_refuses_one_open_action_too_many_until_one_has_ended(players: list[Player], stores: Stores) -> None:
+    player, other = players
+    first, *_ = [player.start().json() for _ in range(3)]
+    refused = player.start()
+    assert problem(refused, 409)["code"] == "too-many-open-actions"
+    assert len(actions(stores, player)) == 3
+    assert other.start().status_code == 201
+    assert player.end(first["actionId"]).status_code == 200
+    assert player.start().status_code == 201
+    assert player.start().status_code == 409
+
+
+def test_start_counts_the_open_actions_within_a_batch_too(stores: Stores, players: list[Player]) -> None:
+    alice, bob = players
+    starts = [
+        Start(ActionId(new_id()), UserId(user_id), 0, "default", None, "{}")
+        for user_id in [alice.user_id] * 5 + [bob.user_id]
+    ]
+    results = in_transaction(stores.engine, lambda conn: start(conn, starts, max_open=3))
+    assert [isinstance(it, Action) for it in results] == [True, True, True, False, False, True]
+    assert {type(it) for it in results} == {Action, TooManyOpenActions}
+
+
+def test_start_that_is_repeated_after_a_lost_answer_is_no_further_action(stores: Stores, players: list[Player]) -> None:
+    alice, _ = players
+    only = [Start(ActionId(new_id()), UserId(alice.user_id), 0, "default", None, "{}")]
+    for _ in range(2):
+        (result,) = in_transaction(stores.engine, lambda conn: start(conn, only, max_open=1))
+        assert isinstance(result, Action)
+        assert result.action_id == only[0].action_id

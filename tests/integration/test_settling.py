@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
@@ -17,9 +17,10 @@ from app.board.top import refresh
 from app.domain import messages
 from app.domain.actions import End, Start
 from app.domain.ids import ALL_TIME, ActionId, BoardId, UserId, new_id
+from db import actions as rows
 from db import boards
 from db.redis import Publisher
-from db.transaction import in_transaction
+from db.transaction import TimedOut, in_transaction
 from tests.board import RULES, VETTING, add_user, completed, first_ten, top
 from tests.service import Stores
 
@@ -103,7 +104,7 @@ def test_what_no_message_reached_is_swept_up(engine: sa.Engine, stores: Stores, 
 def test_what_expired_is_cancelled_by_the_sweep(engine: sa.Engine, stores: Stores, publisher: Publisher) -> None:
     alice = add_user(engine)
     starts = [Start(ActionId(new_id()), alice, 0, kind, None, "{}") for kind in ("quest", "quest", "default")]
-    in_transaction(engine, lambda conn: actions.start(conn, starts))
+    in_transaction(engine, lambda conn: actions.start(conn, starts, max_open=1000))
     with engine.begin() as conn:
         aged = "UPDATE actions SET start_at = start_at - interval '2 hours' WHERE id = ANY(CAST(:ids AS uuid[]))"
         conn.execute(sa.text(aged), {"ids": [starts[0].action_id, starts[2].action_id]})
@@ -112,6 +113,66 @@ def test_what_expired_is_cancelled_by_the_sweep(engine: sa.Engine, stores: Store
 
     statuses = dict(stores.rows("SELECT id::text, status FROM actions"))
     assert [statuses[start.action_id] for start in starts] == ["cancelled", "started", "started"]
+
+
+def test_cancel_expired_goes_by_the_limit_of_each_type(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    starts = [Start(ActionId(new_id()), alice, 0, kind, None, "{}") for kind in ("short", "long", "endless")]
+    in_transaction(engine, lambda conn: actions.start(conn, starts, max_open=1000))
+    stores.execute("UPDATE actions SET start_at = start_at - interval '2 hours'")
+    limits = {"short": 3600, "long": 3 * 3600}
+    cancelled = in_transaction(engine, lambda conn: rows.cancel_expired(conn, limits, limit=500))
+    assert cancelled == [starts[0].action_id]
+
+
+def test_cancel_expired_leaves_out_an_action_that_is_held(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    starts = [Start(ActionId(new_id()), alice, 0, "short", None, "{}") for _ in range(2)]
+    in_transaction(engine, lambda conn: actions.start(conn, starts, max_open=1000))
+    stores.execute("UPDATE actions SET start_at = start_at - interval '2 hours'")
+    with engine.begin() as held:
+        held.execute(sa.text("SELECT 1 FROM actions WHERE id = :id FOR UPDATE"), {"id": starts[0].action_id})
+        cancelled = in_transaction(engine, lambda conn: rows.cancel_expired(conn, {"short": 3600}, limit=500))
+    assert cancelled == [starts[1].action_id]
+
+
+DUTIES = ["settling what is overdue", "publishing the board", "suspending who is due", "cancelling what expired"]
+
+
+@pytest.mark.parametrize("broken", DUTIES)
+@pytest.mark.parametrize(
+    "error", [TimedOut("The database is busy."), ValueError("unforeseen")], ids=["time-out", "bug"]
+)
+def test_sweep_duty_that_fails_keeps_no_other_from_running(
+    broken: str,
+    error: Exception,
+    engine: sa.Engine,
+    publisher: Publisher,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ran: list[str] = []
+
+    def watched(name: str, duty: Callable[[Desk], object]) -> Callable[[Desk], object]:
+        def run(desk: Desk) -> None:
+            ran.append(name)
+            if name == broken:
+                raise error
+            duty(desk)
+
+        return run
+
+    for duties in (settling._FIRST_DUTIES, settling._OTHER_DUTIES):
+        for name, duty in duties.items():
+            monkeypatch.setitem(duties, name, watched(name, duty))
+
+    settling.sweep(Desk(engine, publisher, RULES, VETTING))
+
+    assert ran[:2] == DUTIES[:2]
+    assert sorted(ran) == sorted([*DUTIES, "forgetting what is too old"])
+    (line,) = [record.getMessage() for record in caplog.records if broken in record.getMessage()]
+    assert ("took too long" in line) == isinstance(error, TimedOut)
+    assert "PostgreSQL is away" not in caplog.text
 
 
 def test_an_action_that_can_never_be_settled_is_set_aside_and_holds_up_nobody(
@@ -230,7 +291,7 @@ def test_two_threads_completing_one_action_award_it_once(engine: sa.Engine, stor
     alice = add_user(engine)
     for _ in range(20):
         wish = Start(ActionId(new_id()), alice, 0, "default", None, "{}")
-        in_transaction(engine, lambda conn, wish=wish: actions.start(conn, [wish]))  # type: ignore[misc]
+        in_transaction(engine, lambda conn, wish=wish: actions.start(conn, [wish], max_open=1000))  # type: ignore[misc]
         end = End(wish.action_id, alice, 0, "completed", None)
         start = threading.Barrier(2)
 
@@ -249,7 +310,7 @@ def test_two_threads_completing_one_action_award_it_once(engine: sa.Engine, stor
 def test_a_batch_with_the_same_action_twice_awards_the_first(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     wishes = [Start(ActionId(new_id()), alice, 0, "default", None, "{}") for _ in range(3)]
-    in_transaction(engine, lambda conn: actions.start(conn, wishes))
+    in_transaction(engine, lambda conn: actions.start(conn, wishes, max_open=1000))
     ends = [End(wish.action_id, alice, 0, "completed", None) for wish in (wishes[0], wishes[1], wishes[0], wishes[2])]
 
     results = in_transaction(engine, lambda conn: actions.end(conn, ends, RULES))

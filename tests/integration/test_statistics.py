@@ -45,6 +45,13 @@ SETTLED = """
     SELECT 'all-time', user_id, sum(score), max(end_at) FROM actions GROUP BY user_id
 """
 FORGET = "UPDATE actions SET client_ip = NULL"
+ENDLESS = f"""
+    INSERT INTO actions (id, user_id, type, start_at)
+    SELECT CAST(lpad(CAST(n AS text), 8, '0') || '-0000-7000-8000-000000000002' AS uuid),
+        CAST(lpad(CAST(1 + n % {PLAYERS} AS text), 8, '0') || '-0000-7000-8000-000000000000' AS uuid),
+        'default', now() - interval '30 days'
+    FROM generate_series(1, {PLAYERS}) AS n
+"""
 # What was done until, and after, the statistics were made.
 STALE = {
     "an empty database": ["ANALYZE", PLAYERS_COME, STARTED, ENDED, SETTLED],
@@ -70,7 +77,7 @@ def engine(stores: Stores, request: pytest.FixtureRequest) -> sa.Engine:
         stores.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
     with stores.engine.begin() as conn:
         boards.ensure(conn, ALL_TIME, new_id())
-    for statement in STALE[request.param]:
+    for statement in [*STALE[request.param], ENDLESS]:
         stores.execute(statement)
     with stores.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(sa.text("VACUUM"))  # dead rows are not what this is about
@@ -94,12 +101,12 @@ def test_few_rows_are_read_for_an_action(engine: sa.Engine) -> None:
     ends = [End(it.action_id, it.user_id, 0, "completed", it.client_ip) for it in starts]
     done: list[object] = []
     count = {
-        "start": read(engine, lambda conn: actions.start(conn, starts)),
+        "start": read(engine, lambda conn: actions.start(conn, starts, max_open=1000)),
         "end": read(engine, lambda conn: done.extend(actions.end(conn, ends, RULES))),
         "settle": read(engine, lambda conn: settle.settle(conn, [it.action_id for it in starts], VETTING)),
         "lag": read(engine, outbox.settle_lag),
         "list": read(engine, lambda conn: rows.of_user(conn, users[0], statuses=["started"], before=None, most=20)),
-        "expired": read(engine, lambda conn: rows.cancel_expired(conn, {"daily": 3600}, most=500)),
+        "expired": read(engine, lambda conn: rows.cancel_expired(conn, {"daily": 3600}, limit=500)),
         "forget": read(engine, lambda conn: persons.forget_addresses(conn, days=30, most=500)),
     }
     assert all(isinstance(it, CompletedAction) for it in done), done

@@ -102,7 +102,7 @@ def replay(stores: Stores) -> int:
             name=f"replay-{number}",
         )
         start = Start(ActionId(new_id()), user_id, 0, "default", "203.0.113.9", "{}")
-        in_transaction(stores.engine, lambda conn, start=start: ending.start(conn, [start]))  # type: ignore[misc]
+        in_transaction(stores.engine, lambda conn, start=start: ending.start(conn, [start], max_open=1))  # type: ignore[misc]
         again = [End(start.action_id, user_id, 0, "completed", "203.0.113.9")] * REPLAYS
         results = in_transaction(stores.engine, lambda conn, again=again: ending.end(conn, again, SCORING))  # type: ignore[misc]
         results += in_transaction(stores.engine, lambda conn, again=again: ending.end(conn, again, SCORING))  # type: ignore[misc]
