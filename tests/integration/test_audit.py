@@ -122,3 +122,29 @@ def test_without_redis_what_the_database_tells_is_checked(desk: Desk, players: l
     with connect(f"redis://127.0.0.1:{free_port()}/0", timeout=0.2) as nobody:
         audit.watch(replace(desk, publisher=Publisher.on(nobody)))
     assert violations("top-scores") == 1
+
+
+def forged_key(desk: Desk) -> None:
+    """Put a message into the key that has the board's stamp and other points."""
+    stored = desk.publisher.client.get("top_scores:10")
+    assert isinstance(stored, bytes)
+    forged = stored.replace(b'"score":10', b'"score":99', 1)
+    assert forged != stored
+    desk.publisher.client.set("top_scores:10", forged)
+
+
+def test_watch_finds_a_forged_key(desk: Desk, players: list[UserId], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "QUIET", 0.1)
+    audit.watch(desk)
+    assert (violations("published"), violations("versions")) == (0, 0)
+    forged_key(desk)
+    audit.watch(desk)
+    assert (violations("published"), violations("versions")) == (1, 1)
+
+
+def test_watch_finds_an_old_key(desk: Desk, players: list[UserId], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "QUIET", 0.1)
+    with desk.engine.begin() as conn:
+        conn.execute(sa.text("UPDATE boards SET version = version + 1"))
+    audit.watch(desk)
+    assert (violations("published"), violations("versions")) == (1, 0)

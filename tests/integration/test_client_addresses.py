@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from app import actions
 from app.board import erase, settling
 from app.board.settling import Desk
-from app.domain.ids import UserId
+from app.domain.actions import End, Start
+from app.domain.ids import ActionId, UserId, new_id
 from config import queues
 from db import persons
 from db.redis import Publisher
@@ -69,6 +71,19 @@ def test_an_address_goes_thirty_days_after_the_action_ended_and_nothing_else_doe
         (True, True, True),
     ]
     assert stores.value('SELECT count(*) FROM actions WHERE metadata = \'{"it": "stays"}\'') == 4
+
+
+def test_end_records_the_address_of_whoever_ends_the_action(engine: sa.Engine, stores: Stores) -> None:
+    user = add_user(engine)
+    starts = [Start(ActionId(new_id()), user, 0, "default", "192.0.2.1", "{}") for _ in range(2)]
+    in_transaction(engine, lambda conn: actions.start(conn, starts, max_open=1000))
+    ends = [
+        End(start.action_id, user, 0, "completed", address)
+        for start, address in zip(starts, ("203.0.113.9", None), strict=True)
+    ]
+    in_transaction(engine, lambda conn: actions.end(conn, ends, RULES))
+    addresses = dict(stores.rows("SELECT id::text, host(client_ip) FROM actions"))
+    assert [addresses[end.action_id] for end in ends] == ["203.0.113.9", "192.0.2.1"]
 
 
 def test_points_and_places_stay(engine: sa.Engine, desk: Desk, stores: Stores) -> None:

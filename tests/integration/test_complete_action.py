@@ -265,6 +265,10 @@ def test_only_completions_of_this_utc_day_count(alice: Player, stores: Stores) -
         before=midnight - timedelta(microseconds=1),
     )
     assert alice.end(alice.started("daily")).json()["awardedPoints"] == 7
+    stores.execute(
+        "UPDATE actions SET start_at = :first, end_at = :first WHERE user_id = :id", id=alice.user_id, first=midnight
+    )
+    assert alice.end(alice.started("daily")).json()["awardedPoints"] == 0
 
 
 def test_cancelled_actions_do_not_use_up_the_day(alice: Player) -> None:

@@ -8,7 +8,7 @@ from app.domain.errors import NotFound
 from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
 from db import boards, invariants
 from db.transaction import in_transaction
-from tests.board import VETTING, add_user, completed, top
+from tests.board import VETTING, add_user, completed, first_ten, top
 from tests.corrections import OPERATOR, change_at_once, violations
 from tests.service import Stores
 
@@ -148,11 +148,12 @@ def test_the_audit_finds_each_kind_of_damage_and_the_rebuild_mends_the_board(eng
         "outbox": f"UPDATE actions SET settlement = 'pending', settled_at = NULL, end_at = end_at - interval '1 hour'"
         f" WHERE id = '{ids[0]}'",
     }
-    for name, damage in damages.items():
+    earlier = f"UPDATE standings SET reached_at = reached_at - interval '1 s' WHERE user_id = '{players[1]}'"
+    for name, damage in (*damages.items(), ("standings", earlier)):
         with engine.connect() as conn, conn.begin() as transaction:
             conn.execute(sa.text(damage))
             found = {check.name: check.violations for check in _audit_in(conn)}
-            assert found[name] >= 1, name
+            assert found[name] >= 1, damage
             transaction.rollback()
     with engine.begin() as conn:
         conn.execute(sa.text(damages["standings"]))
@@ -162,6 +163,16 @@ def test_the_audit_finds_each_kind_of_damage_and_the_rebuild_mends_the_board(eng
     assert version is not None
     assert violations(engine) == {}
     assert in_transaction(engine, rebuild.rebuild) == ([], None)
+
+
+def test_rebuild_puts_back_a_row_that_is_missing_from_the_ten(engine: sa.Engine, stores: Stores) -> None:
+    for _ in range(3):
+        scored(engine, add_user(engine))
+    stores.execute("DELETE FROM top_scores WHERE rank = 2")
+    changed, version = in_transaction(engine, rebuild.rebuild)
+    assert (changed, version is None) == ([], False)
+    assert top(engine) == first_ten(engine)
+    assert violations(engine) == {}
 
 
 def _audit_in(conn: sa.Connection) -> list[audit.Check]:

@@ -14,6 +14,7 @@ from app.board.publish import publish, read
 from app.domain import messages
 from app.domain.ids import ALL_TIME, BoardId, new_id
 from app.domain.messages import Update
+from db import boards
 from db.redis import TOP_SCORES_CHANNEL, Publisher, connect
 from tests.live import Listener, award, clear, forge, listener
 from tests.service import Stores
@@ -175,6 +176,38 @@ def test_a_version_that_was_shown_with_other_bytes_is_never_shown_again(
     database_is_everywhere(stores, publisher)
 
 
+def test_publish_a_version_that_was_shown_with_another_time_begins_a_new_epoch(
+    stores: Stores, publisher: Publisher, dora: Listener
+) -> None:
+    before = award(stores, dora.user_id)
+    stores.execute("UPDATE boards SET updated_at = updated_at - interval '1 s'")
+    assert publish(stores.engine, publisher, ALL_TIME).stamp[0] > before.stamp[0]
+    database_is_everywhere(stores, publisher)
+
+
+def test_read_rows_are_in_the_order_of_their_ranks(stores: Stores, dora: Listener) -> None:
+    for _ in range(2):
+        award(stores, listener(stores).user_id)
+    # Written anew they lie in another order, in the table and in what a scan of it finds.
+    rows = stores.rows("SELECT * FROM top_scores")
+    stores.execute("DELETE FROM top_scores")
+    for row in sorted(rows, key=lambda row: (row.rank == 3, row.rank == 1), reverse=True):
+        stores.execute(
+            "INSERT INTO top_scores (board_id, rank, user_id, username, score, updated_at)"
+            " VALUES (:board_id, :rank, :user_id, :username, :score, :updated_at)",
+            **row._asdict(),
+        )
+    assert [row.rank for row in read(stores.engine, ALL_TIME).rows()] == [1, 2, 3]
+
+
+def test_renew_epoch_only_the_first_of_those_who_saw_the_old_one_does_so(stores: Stores, dora: Listener) -> None:
+    old, version = read(stores.engine, ALL_TIME).stamp
+    for new, first in ((new_id(), True), (new_id(), False)):
+        with stores.engine.begin() as conn:
+            assert boards.renew_epoch(conn, ALL_TIME, old=old, new=new) is first
+    assert read(stores.engine, ALL_TIME).stamp[1] == version + 1
+
+
 def test_a_backup_from_an_earlier_epoch_begins_a_new_one_too(
     stores: Stores, publisher: Publisher, dora: Listener
 ) -> None:
@@ -245,12 +278,14 @@ def test_many_publishers_beside_many_changes_end_on_the_newest_and_publish_in_or
 def test_many_who_find_a_forged_version_agree_on_one_new_epoch(
     stores: Stores, publisher: Publisher, dora: Listener
 ) -> None:
-    epoch = read(stores.engine, ALL_TIME).stamp[0]
+    epoch, version = read(stores.engine, ALL_TIME).stamp
     seen = messages.read_update(forge(stores, epoch=epoch, version=10**9))
     with ThreadPoolExecutor(8) as pool:
         for it in [pool.submit(publish, stores.engine, publisher, ALL_TIME, seen=seen) for _ in range(8)]:
             it.result()
-    assert database_is_everywhere(stores, publisher).stamp[0] > epoch
+    now = database_is_everywhere(stores, publisher)
+    assert now.stamp[0] > epoch
+    assert now.stamp[1] == version + 1, "one new epoch, not one for each"
 
 
 def test_without_redis_the_board_is_read_all_the_same(stores: Stores, dora: Listener) -> None:

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -15,11 +16,14 @@ from app.board.publish import publish
 from app.board.settling import Desk
 from app.board.top import refresh
 from app.domain import messages
-from app.domain.actions import End, Start
+from app.domain.actions import CompletedAction, End, Start
+from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import ALL_TIME, ActionId, BoardId, UserId, new_id
+from app.web import run_ends
 from db import actions as rows
 from db import boards
-from db.redis import Publisher
+from db import engine as engines
+from db.redis import WORKER_SEEN_KEY, Publisher
 from db.transaction import TimedOut, in_transaction
 from tests.board import RULES, VETTING, add_user, completed, first_ten, top
 from tests.service import Stores
@@ -38,6 +42,13 @@ def engine(stores: Stores) -> sa.Engine:
 @pytest.fixture
 def publisher(stores: Stores) -> Publisher:
     return Publisher.on(stores.redis)
+
+
+def started(engine: sa.Engine, *user_ids: UserId) -> list[End]:
+    """Start an action for each of the users, and return what completes it."""
+    starts = [Start(ActionId(new_id()), user_id, 0, "default", None, "{}") for user_id in user_ids]
+    in_transaction(engine, lambda conn: actions.start(conn, starts, max_open=1000))
+    return [End(start.action_id, start.user_id, 0, "completed", None) for start in starts]
 
 
 def version(engine: sa.Engine) -> int:
@@ -73,6 +84,16 @@ def test_ties_go_to_who_was_first_whatever_the_order_of_settling(engine: sa.Engi
     in_transaction(engine, lambda conn: settle.settle(conn, late, VETTING))
     in_transaction(engine, lambda conn: settle.settle(conn, early, VETTING))
     assert [user_id for user_id, _ in top(engine)] == [first, second]
+
+
+def test_settle_two_actions_of_a_user_at_once_stand_reached_at_the_later_one(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    first, last = started(engine, alice, alice)
+    # In the other order than that of their ids, in which they are settled.
+    for end in (last, first):
+        in_transaction(engine, lambda conn, end=end: actions.end(conn, [end], RULES))  # type: ignore[misc]
+    in_transaction(engine, lambda conn: settle.settle(conn, [first.action_id, last.action_id], VETTING))
+    assert stores.value("SELECT reached_at = (SELECT max(end_at) FROM actions) FROM standings")
 
 
 def test_an_action_for_no_points_moves_nobody(engine: sa.Engine, stores: Stores) -> None:
@@ -173,6 +194,13 @@ def test_sweep_duty_that_fails_keeps_no_other_from_running(
     (line,) = [record.getMessage() for record in caplog.records if broken in record.getMessage()]
     assert ("took too long" in line) == isinstance(error, TimedOut)
     assert "PostgreSQL is away" not in caplog.text
+
+
+def test_sweep_says_that_a_worker_lives_for_a_few_seconds_only(
+    engine: sa.Engine, stores: Stores, publisher: Publisher
+) -> None:
+    settling.sweep(Desk(engine, publisher, RULES, VETTING))
+    assert 0 < stores.redis.ttl(WORKER_SEEN_KEY) <= 15
 
 
 def test_an_action_that_can_never_be_settled_is_set_aside_and_holds_up_nobody(
@@ -318,3 +346,29 @@ def test_a_batch_with_the_same_action_twice_awards_the_first(engine: sa.Engine, 
     totals = [getattr(result, "total_score", type(result).__name__) for result in results]
     assert totals == [10, 20, "ActionCompleted", 30]
     assert stores.value("SELECT total_score FROM users") == 30
+
+
+def test_end_an_action_that_somebody_holds_is_unavailable_and_not_missing(engine: sa.Engine) -> None:
+    held, free = started(engine, add_user(engine), add_user(engine))
+    with engine.begin() as conn:
+        conn.execute(sa.text("SELECT 1 FROM actions WHERE id = :id FOR UPDATE"), {"id": held.action_id})
+        results = in_transaction(engine, lambda conn: actions.end(conn, [held, free], RULES, skip_locked=True))
+    assert [type(result) for result in results] == [DatabaseUnavailable, CompletedAction]
+
+
+@pytest.mark.parametrize("table", ["users", "actions"])
+def test_run_ends_only_who_is_locked_is_told_to_come_again(engine: sa.Engine, stores: Stores, table: str) -> None:
+    ends = started(engine, *[add_user(engine) for _ in range(5)])
+    held = ends[2].user_id if table == "users" else ends[2].action_id
+    url = stores.database_url.replace("postgresql://", "postgresql+psycopg2://")
+    web = engines.connect(url, replace(engines.WEB, lock=0.1), pool_size=2, name="test")
+    try:
+        with engine.begin() as conn:
+            conn.execute(sa.text(f"SELECT 1 FROM {table} WHERE id = :id FOR UPDATE"), {"id": held})
+            results = run_ends(web, RULES, ends)
+        assert [type(it) for it in results] == [
+            DatabaseUnavailable if end is ends[2] else CompletedAction for end in ends
+        ]
+        assert isinstance(run_ends(web, RULES, [ends[2]])[0], CompletedAction), "once it is free"
+    finally:
+        web.dispose()

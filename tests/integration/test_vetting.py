@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.board import correct, settle, vetting
+from app.board import correct, settle, settling, vetting
+from app.board.publish import read
+from app.board.settling import Desk
 from app.board.vetting import Vetting
 from app.domain import fraud
 from app.domain.fraud import FraudRules
 from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
-from db import boards
+from db import boards, fraud_facts, outbox
+from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.board import add_user, top
+from tests.board import RULES, add_user, top
 from tests.service import Stores
 
 VELOCITY: dict[str, Any] = {"velocity": {"completions_per_minute": 3}}
@@ -104,6 +107,22 @@ def test_a_minute_far_out_of_the_players_own_history_is_held(engine: sa.Engine) 
     assert settled(engine, ids, by(BURST)) == ["held", "cleared", "cleared"]
 
 
+def test_history_is_the_last_completions_before_the_minute_that_is_judged(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fraud_facts, "HISTORY", 6)
+    alice = add_user(engine)
+    for minute, score in ((9, 1), (8, 2), (7, 4), (6, 0), (5, 8), (4, 16), (3, 32)):
+        done(engine, alice, 60 * minute, score=score)
+    done(engine, alice, 59, score=64)
+    judged = done(engine, alice, 0, score=128)
+    with engine.begin() as conn:
+        (facts,) = outbox.claim(conn, [judged])
+        found = fraud_facts.minutes(conn, [facts])
+    # Neither the first one, nor the minute without points, nor what belongs to the minute that ends with the action.
+    assert sorted(found[judged]) == [2, 4, 8, 16, 32]
+
+
 def test_many_accounts_behind_one_address_are_held_together_but_not_a_trusted_network(engine: sa.Engine) -> None:
     players = [add_user(engine) for _ in range(3)]
     ids = [done(engine, players[i % 3], 10 - i, ip="203.0.113.7") for i in range(6)]
@@ -143,6 +162,35 @@ def test_held_actions_suspend_once_there_are_enough_and_releasing_or_reinstating
     ]
     in_transaction(engine, lambda conn: correct.reinstate(conn, alice, actor="shell", reason=None))
     assert vetting.suspend_whom_due(engine, rules) == []
+
+
+def test_suspending_counts_what_was_held_within_24_hours(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    rules = by({"velocity": {"completions_per_minute": 0}, **SUSPEND})
+    settled(engine, [done(engine, alice, 300), done(engine, alice, 200)], rules)
+    stores.execute("UPDATE audit_events SET at = at - interval '25 hours'")
+    assert vetting.suspend_whom_due(engine, rules) == []
+    stores.execute("UPDATE audit_events SET at = at + interval '2 hours'")
+    assert vetting.suspend_whom_due(engine, rules) == [alice]
+
+
+@pytest.mark.parametrize("died", [False, True], ids=["settling", "sweep, after the settling one died"])
+def test_worker_suspends_whom_it_held_too_often(engine: sa.Engine, stores: Stores, died: bool) -> None:
+    alice, bob = add_user(engine), add_user(engine)
+    settled(engine, [done(engine, alice, 300), done(engine, bob, 300)], by({}))
+    assert top(engine) == [(alice, 10), (bob, 10)]
+    rules = by({"velocity": {"completions_per_minute": 0}, **SUSPEND})
+    desk = Desk(engine, Publisher.on(stores.redis), RULES, rules)
+    ids = [done(engine, alice, 200), done(engine, alice, 100)]
+    if died:
+        settled(engine, ids, rules)
+        settling.sweep(desk)
+        settling.sweep(desk)  # a board that changed behind the publishing is published by the next one
+    else:
+        settling.settle_now(desk, ids)
+    assert stores.rows("SELECT id::text FROM users WHERE status = 'suspended'") == [(alice,)]
+    assert top(engine) == [(bob, 10)]
+    assert stores.redis.get("top_scores:10") == read(engine, ALL_TIME).text.encode()
 
 
 def test_a_shared_address_never_suspends(engine: sa.Engine) -> None:

@@ -350,6 +350,7 @@ def test_what_is_cancelled_in_the_queue_is_never_run() -> None:
         assert [await queued[0], await queued[2]] == ["result 1", "result 3"]
         assert queued[1].cancelled()
         assert work.batches == [[0], [1, 3]]
+        assert target.unanswered == 0, "who left waits no more"
         target.close()
 
     play(scenario)
@@ -366,6 +367,7 @@ def test_a_lane_whose_queue_was_cancelled_altogether_is_free_again() -> None:
             await turns()
         assert await target.submit(Wish(1)) == "result 1"
         assert work.ran == {1}
+        assert target.unanswered == 0
         target.close()
 
     play(scenario)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from app.domain import messages
 from app.domain.ids import ALL_TIME, BoardId, UserId
 from app.domain.messages import Row, Update
+from app.domain.signing import HMAC, Key, Signer
 
 AT = datetime(2026, 3, 1, 12, 30, 5, 123_456, tzinfo=UTC)
 EPOCH = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -50,6 +51,14 @@ def test_an_empty_board_has_an_empty_payload() -> None:
     update = messages.update(ALL_TIME, (EPOCH, 0), [], AT)
     assert update.payload == b"[]"
     assert json.loads(update.text)["payload"] == []
+
+
+def test_every_message_is_signed_where_there_is_a_key() -> None:
+    signer = Signer(Key(HMAC, b"k" * 32))
+    heartbeat = messages.heartbeat(ALL_TIME, (EPOCH, 7), AT, signer)
+    for text in (heartbeat, messages.update(ALL_TIME, (EPOCH, 7), ROWS, AT, signer).text):
+        assert json.loads(text)["signature"]["keyId"] == Key(HMAC, b"k" * 32).key_id
+        assert signer.accepts(text)
 
 
 def test_a_heartbeat_is_what_the_contract_says() -> None:

@@ -49,6 +49,16 @@ def test_what_was_changed_is_not_accepted(key: Key, damage: dict[str, object]) -
     assert not Signer(key).accepts(json.dumps({**Signer(key).sign(MESSAGE), **damage}))
 
 
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.algorithm)
+def test_signature_of_another_length_is_not_accepted(key: Key) -> None:
+    signer = Signer(key)
+    signed = signer.sign(MESSAGE)
+    value = base64.b64decode(signed["signature"]["value"])
+    for other in (b"", value[:1], value[:16], value[:-1], value + b"x"):
+        signature = {**signed["signature"], "value": base64.b64encode(other).decode()}
+        assert not signer.accepts(json.dumps({**signed, "signature": signature})), len(other)
+
+
 def test_an_algorithm_that_is_not_the_keys_is_not_accepted() -> None:
     signed = Signer(KEYS[0]).sign(MESSAGE)
     signed["signature"]["alg"] = "EdDSA"
