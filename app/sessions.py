@@ -8,18 +8,17 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from functools import partial
 
 import sqlalchemy as sa
 from cachetools import LRUCache
 
 from app.auth import Claims
 from app.batching import Batcher
-from app.domain.errors import ScoreboardError, Unauthorized, Unavailable
+from app.domain.errors import Overloaded, ScoreboardError, Unauthorized, Unavailable
 from app.domain.ids import UserId
 from app.threads import Threads
 from db import audit_events, users
-from db.transaction import in_statement, on_loop
+from db.transaction import TimedOut, in_statement, on_loop
 from db.users import UserState
 
 log = logging.getLogger("scoreboard.sessions")
@@ -45,12 +44,12 @@ class Sessions:
         self._threads = threads
         self._on_change = on_change
         self._known: LRUCache[UserId, UserState] = LRUCache(REMEMBERED)
-        self._lookups: Batcher[UserId, UserState] = Batcher(
-            "sessions", partial(on_loop, engine, _look_up), lanes=1, patience=2.5
-        )
+        self._lookups: Batcher[UserId, UserState] = Batcher("sessions", self._learn, lanes=1, patience=2.5)
         self._since: datetime | None = None
-        self.behind = False
-        """Whether a poll has failed, so that more may have happened than events tell."""
+        self._trusted: set[UserId] = set()
+        """Users who were let in although the database could not be asked: they are looked up when it can be."""
+        self._lost = False
+        """Whether the database was away: a restored one may know less than we do."""
 
     async def check(self, claims: Claims) -> UserState:
         """Give the state of a token's user.
@@ -63,7 +62,6 @@ class Sessions:
         if state is None or claims.ver > state.token_version:
             # A token newer than what is known here is one of a login after a logout.
             state = await self._lookups.submit(claims.sub)
-            self._known[claims.sub] = state
         return _valid(state, claims)
 
     async def check_or_trust(self, claims: Claims, *, patience: float = 2.5) -> UserState:
@@ -81,7 +79,10 @@ class Sessions:
         except (Unavailable, TimeoutError):
             if (known := self._known.get(claims.sub)) and known.token_version > claims.ver:
                 raise Unauthorized("The token is no longer valid.") from None
-            self.behind = True
+            if len(self._trusted) < REMEMBERED:
+                self._trusted.add(claims.sub)
+            else:
+                self._lost = True  # too many to remember: all are looked up again
             return known or UserState(claims.ver, active=True, role="player")
 
     async def refresh(self, user_ids: Iterable[UserId]) -> None:
@@ -98,11 +99,14 @@ class Sessions:
         while True:
             try:
                 await self._poll(connected)
+            except (TimedOut, Overloaded) as error:
+                # Slow, but there: what was missed is seen by the next poll.
+                log.warning("sessions can't be polled right now: %s", error)
             except ScoreboardError as error:
-                self.behind = True
+                self._lost = True
                 log.debug("sessions can't be polled: %s", error)
             except Exception:
-                self.behind = True
+                self._lost = True
                 log.exception("polling sessions failed")
             await asyncio.sleep(POLL_EVERY)
 
@@ -113,14 +117,21 @@ class Sessions:
             lambda conn: audit_events.tokens_changed(conn, self._since, overlap=OVERLAP),
         )
         here = set(connected())
-        concerned = [user_id for user_id in changed if user_id in here or user_id in self._known]
-        if self.behind:
-            # Sockets may have been let in on trust, and a restored database may know less than we do.
+        trusted, lost = set(self._trusted), self._lost
+        concerned = trusted.union(user_id for user_id in changed if user_id in here or user_id in self._known)
+        if lost:
             self._known.clear()
-            concerned = list(here)
-            self.behind = False
+            concerned |= here
         await self.refresh(concerned)
+        self._trusted -= trusted
+        self._lost = self._lost and not lost
         self._since = now
+
+    async def _learn(self, user_ids: Sequence[UserId]) -> Sequence[UserState]:
+        """Look users up and remember them, also for callers who have given up waiting: the next ones find them."""
+        states = await on_loop(self._engine, _look_up, user_ids)
+        self._known.update(zip(user_ids, states, strict=True))
+        return states
 
     @property
     def unanswered(self) -> int:

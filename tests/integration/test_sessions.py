@@ -1,5 +1,6 @@
 """Whose tokens are good, while the database is there, while it is away, and once it is back."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,7 +10,11 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
+from app.auth import Claims
 from app.connections import SUSPENDED, TOKEN_OVER
+from app.domain.ids import UserId
+from app.sessions import Sessions
+from app.threads import Threads
 from db import embedded
 from db import engine as engines
 from db.migrate import migrate
@@ -182,3 +187,49 @@ def test_a_database_that_hangs_holds_a_handshake_up_for_3_s_at_most(
             own_postgres.resume()
         suspend(stores, known.user_id)
         assert code_of(before, within=5) == SUSPENDED
+
+
+def claims_of(user_id: UserId) -> Claims:
+    now = int(time.time())
+    return Claims(iss="scoreboard", aud="scoreboard", sub=user_id, iat=now, exp=now + 60, jti="-", ver=0, auth_time=now)
+
+
+def test_sessions_remember_what_a_slow_look_up_found_and_forget_nobody_else(stores: Stores) -> None:
+    """The role tells what is known from what is believed: who is trusted without a look is a player."""
+    alice, bob, carol = users(stores, "alice", "bob", "carol")
+    stores.execute("UPDATE users SET role = 'admin' WHERE id IN (:a, :b)", a=alice.user_id, b=bob.user_id)
+    engine = engines.connect(str(stores.engine.url.render_as_string(False)), engines.WEB, pool_size=2, name="test")
+    changed: list[UserId] = []
+
+    async def play() -> list[str]:
+        threads = Threads("test", 2, depth=10)
+        sessions = Sessions(engine, threads, lambda user_id, _: changed.append(user_id))
+        roles = [(await sessions.check(claims_of(bob.user_id))).role]
+        with stores.engine.connect() as busy:
+            busy.exec_driver_sql("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+            roles.append((await sessions.check_or_trust(claims_of(alice.user_id), patience=0.1)).role)
+            busy.rollback()
+        # Look-ups come one batch after the other: behind hers, the one that nobody waits for has been answered.
+        await sessions.check(claims_of(carol.user_id))
+        with stores.engine.connect() as busy:
+            busy.exec_driver_sql("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+            for user in (alice, bob):
+                roles.append((await sessions.check_or_trust(claims_of(user.user_id), patience=0.1)).role)
+            busy.rollback()
+        await sessions._poll(lambda: [])
+        with stores.engine.connect() as busy:
+            busy.exec_driver_sql("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+            roles.append((await sessions.check_or_trust(claims_of(bob.user_id), patience=0.1)).role)
+            busy.rollback()
+        sessions.close()
+        threads.close()
+        return roles
+
+    try:
+        with asyncio.Runner() as runner:
+            roles = runner.run(play())
+    finally:
+        engine.dispose()
+    assert roles == ["admin", "player", "admin", "admin", "admin"]
+    assert alice.user_id in changed, "who was let in on trust is looked up again"
+    assert bob.user_id not in changed
