@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -29,12 +30,19 @@ log = logging.getLogger("scoreboard.live")
 CHECK_EVERY = 3.0
 """Seconds between two looks at PostgreSQL: pub/sub may lose messages, and the key may be behind as well."""
 
+CHECK_AGAIN = 0.5
+"""Seconds between two looks at least, however often a message gives reason for one."""
+
+COMPLAIN_EVERY = 60.0
+"""Seconds between two log lines about messages that are not ours."""
+
 
 class LiveBoard:
     """Holds the newest update of one board.
 
     It is fed by one broadcaster subscription, and checked against PostgreSQL every few seconds, which also mends the
-    key. Sockets listen for what is newer than they have seen; nothing is queued for them.
+    key. Only PostgreSQL begins another epoch. Sockets listen for what is newer than they have seen; nothing is
+    queued for them.
     """
 
     def __init__(
@@ -52,6 +60,8 @@ class LiveBoard:
         self._listeners: set[Callable[[], None]] = set()
         self._checked = self._in_vain = -CHECK_EVERY * 10
         self._looking: SingleFlight[None] = SingleFlight()
+        self._in_doubt = asyncio.Event()
+        self._complained = -math.inf
 
     def newer_than(self, seen: Update | None) -> Update | None:
         """Give the newest update if it isn't `seen`; while broadcasting is off, only to those who have seen none."""
@@ -107,8 +117,16 @@ class LiveBoard:
             self.offer(update)
 
     def offer(self, update: Update) -> None:
-        """Take an update if it is newer than the one at hand."""
-        if update.board == self.board_id and (self.update is None or update.stamp > self.update.stamp):
+        """Take a newer version of the epoch at hand.
+
+        An update of another epoch is never shown: pub/sub knows no database numbers, so it may be of another service on
+        the same Redis server. It is a reason to ask PostgreSQL soon.
+        """
+        if update.board != self.board_id:
+            return
+        if self.update is None or update.stamp[0] != self.update.stamp[0]:
+            self._in_doubt.set()
+        elif update.stamp > self.update.stamp:
             self._take(update)
 
     def broadcast(self, enabled: bool) -> None:
@@ -141,8 +159,12 @@ class LiveBoard:
             stored = None
         found = messages.read_update(stored, self._publisher.signer) if stored else None
         if found is not None and found.board == self.board_id:
-            self.offer(found)
-            return
+            if self.update is None:
+                self._take(found)  # the key is of our own database; the first look at PostgreSQL is under way
+                return
+            if found.stamp[0] == self.update.stamp[0]:
+                self.offer(found)
+                return
         try:
             await self.check()
         except ScoreboardError as error:
@@ -164,15 +186,19 @@ class LiveBoard:
             await self._look()
         elif (update := messages.read_update(text, self._publisher.signer)) is not None:
             self.offer(update)
-        else:
-            log.warning("a message on %s was not one of ours", TOP_SCORES_CHANNEL)
+        elif time.monotonic() - self._complained > COMPLAIN_EVERY:
+            self._complained = time.monotonic()
+            log.warning("messages on %s are not ours: another service on this Redis server?", TOP_SCORES_CHANNEL)
 
     async def _check_for_ever(self) -> None:
         while True:
+            self._in_doubt.clear()
             try:
                 await self.check()
             except ScoreboardError as error:
                 log.debug("the board can't be checked: %s", error)
             except Exception:
                 log.exception("checking the board failed")
-            await asyncio.sleep(CHECK_EVERY)
+            await asyncio.sleep(CHECK_AGAIN)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._in_doubt.wait(), CHECK_EVERY - CHECK_AGAIN)

@@ -11,7 +11,7 @@ import redis
 import sqlalchemy as sa
 
 from app.domain import messages
-from app.domain.ids import BoardId, new_id
+from app.domain.ids import BoardId, id_after
 from app.domain.messages import Row, Update
 from app.domain.signing import UNSIGNED, Key, Signer
 from config.settings import Settings
@@ -81,5 +81,5 @@ def _supersede(engine: sa.Engine, update: Update, seen: Update, signer: Signer) 
         return update
     log.warning("board %s: %s-%d was seen, the database has %s-%d: new epoch", update.board, *seen.stamp, *update.stamp)
     old = update.stamp[0]
-    in_transaction(engine, lambda conn: boards.renew_epoch(conn, update.board, old=old, new=new_id()))
+    in_transaction(engine, lambda conn: boards.renew_epoch(conn, update.board, old=old, new=id_after(old)))
     return read(engine, update.board, signer)

@@ -20,6 +20,11 @@ def new_id() -> str:
     return str(uuid_utils.uuid7())
 
 
+def id_after(earlier: str) -> str:
+    """Make an identifier that is greater than `earlier`, also if that one was made by a clock that is ahead of ours."""
+    return max(new_id(), str(uuid.UUID(int=uuid.UUID(earlier).int + 1)))
+
+
 def first_id_since(seconds: float) -> str:
     """Give the least identifier that can have been made since a time, in seconds since 1970."""
     return str(uuid.UUID(int=(int(seconds * 1000) << 80) | 0x7 << 76))

@@ -297,7 +297,7 @@ def test_with_neither_store_to_ask_one_get_waits_for_them_and_the_others_have_wh
             try:
                 with pytest.raises(Unavailable):
                     await board.now()
-                board.offer(board_now)
+                board.update = board_now
                 began = time.monotonic()
                 for _ in range(20):
                     assert await board.now() is board_now
