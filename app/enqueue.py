@@ -24,9 +24,6 @@ GATHER = 0.025
 MANY, GATHER_MANY = 10, 0.1
 """After a message with so many, so many seconds: under load a board a blink later costs far fewer messages."""
 
-LONGEST_QUEUE = 2000
-"""Messages that may wait: without a worker, who alone clears void ones, they would come to fill Redis."""
-
 
 class Completed(NamedTuple):
     """A completed action, the id of the request that completed it, and its span if it is traced."""
@@ -69,7 +66,7 @@ class Enqueuer:
 
     def _send(self, batch: Sequence[Completed]) -> None:
         try:
-            if self._broker.llen(queues.SETTLE_QUEUE) > LONGEST_QUEUE:
+            if self._broker.llen(queues.SETTLE_QUEUE) > queues.LONGEST_SETTLE_QUEUE:
                 raise OverflowError("the queue is full")
             self._celery.send_task(
                 queues.SETTLE,
@@ -79,7 +76,6 @@ class Enqueuer:
                     queues.REQUESTS: [it.request_id for it in batch],
                     queues.SPANS: [it.span for it in batch if it.span],
                 },
-                expires=queues.SETTLE_EXPIRES,
                 retry=False,
                 ignore_result=True,
             )

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app import clock
 from app.admission import Admission
 from app.auth import Tokens
 from app.batching import Batcher
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> ASGIApp:
         tasks = [
             asyncio.create_task(web.board.run()),
             asyncio.create_task(web.sessions.poll_for_ever(web.connections.users)),
+            asyncio.create_task(clock.watch_for_ever(web.engine, web.upkeep)),
         ]
         try:
             yield

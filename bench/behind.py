@@ -65,7 +65,7 @@ def _step(db: sa.Engine, broker: Celery, workers: int, rate: int, seconds: int) 
         done += len(ids)
         for first in range(0, len(ids), queues.BATCH):
             part = ids[first : first + queues.BATCH]
-            broker.send_task(queues.SETTLE, args=[part], expires=queues.SETTLE_EXPIRES, ignore_result=True)
+            broker.send_task(queues.SETTLE, args=[part], ignore_result=True)
         time.sleep(max(0.0, TICK - (time.perf_counter() - began - now)))
     reached = done / (time.perf_counter() - began)
     second_half = lags[len(lags) // 2 :]

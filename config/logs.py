@@ -33,6 +33,7 @@ REQUEST_INVALID = "request.invalid"
 FRAUD_HELD = "fraud.held"
 FRAUD_REFUSED = "fraud.refused"
 INVARIANT_VIOLATED = "invariant.violated"
+CLOCK_OFF = "clock.off"
 USER_SUSPENDED = "user.suspended"
 USER_ERASED = "user.erased"
 

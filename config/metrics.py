@@ -36,6 +36,11 @@ action_created = Counter("action_created", "Actions that were started.")
 action_completed = Counter("action_completed", "Actions that were completed.")
 score_updated = Counter("score_updated", "Completed actions whose points reached the standings.")
 top10_changed = Counter("top10_changed", "New versions of the board.")
+clock_offset = Gauge(
+    "clock_offset_seconds",
+    "How far this host's clock is off PostgreSQL's, at least.",
+    multiprocess_mode="livemax",
+)
 fraud_verdicts = Counter("fraud_verdicts", "Verdicts on completed actions.", ["verdict", "rule"])
 actions_set_aside = Counter("actions_set_aside", "Actions that could not be settled and wait for an operator.")
 rate_limited = Counter("rate_limited", "Requests that were refused for a rate limit.", ["policy"])

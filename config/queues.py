@@ -14,14 +14,19 @@ SWEEP_QUEUE = "sweep"
 
 ROUTES = {SETTLE: {"queue": SETTLE_QUEUE}, SWEEP: {"queue": SWEEP_QUEUE}, AUDIT: {"queue": SWEEP_QUEUE}}
 
-SETTLE_EXPIRES = 60
-"""Seconds after which an unread settle message is void: the sweep has settled its actions long since."""
-
 SWEEP_EVERY = 2
-"""Seconds between two sweeps, and the life of a sweep's message: late ones must not pile up."""
+"""Seconds between two sweeps."""
 
 AUDIT_EVERY = 60
-"""Seconds between two audits, and the life of an audit's message."""
+"""Seconds between two audits."""
+
+# No message expires: Celery's `expires` is set by the sender's clock and judged by the worker's. Instead the queues are
+# bounded, and a message that comes late or twice finds nothing to do.
+LONGEST_SETTLE_QUEUE = 2000
+"""Settle messages that may wait; of what is completed beyond that the sweep takes care."""
+
+LONGEST_SWEEP_QUEUE = {SWEEP: 4, AUDIT: 8}
+"""Messages in the sweep queue at which beat sends no more of a task; audits go on where sweeps are slow."""
 
 BATCH = 500
 """Actions that one transaction settles at most."""

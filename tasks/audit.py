@@ -1,13 +1,19 @@
 """The audit task: are the invariants kept? Every minute, a part of it."""
 
+import contextlib
+
 from celery import shared_task
 
 from app.board.audit import watch
+from app.domain.errors import DatabaseUnavailable
 from config import queues
+from db import clock
 from tasks.resources import desk
 
 
 @shared_task(name=queues.AUDIT)
 def audit() -> None:
-    """Check the invariants, and raise the alarm for every violation."""
+    """Check this host's clock and the invariants, and raise the alarm for every violation."""
+    with contextlib.suppress(DatabaseUnavailable):  # the audit says so
+        clock.check(desk().engine)
     watch(desk())

@@ -66,19 +66,11 @@ app.conf.update(
     broker_channel_error_retry=True,
     broker_transport_options=queues.broker_options(socket_timeout=5),
     broker_use_ssl=queues.broker_tls(config.broker_url),
-    beat_scheduler="celery.beat:Scheduler",  # every schedule is an interval: there is nothing to keep in a file
+    beat_scheduler="workers.schedule:BoundedScheduler",
     beat_max_loop_interval=1,
     beat_schedule={
-        "sweep": {
-            "task": queues.SWEEP,
-            "schedule": queues.SWEEP_EVERY,
-            "options": {"expires": queues.SWEEP_EVERY},
-        },
-        "audit": {
-            "task": queues.AUDIT,
-            "schedule": queues.AUDIT_EVERY,
-            "options": {"expires": queues.AUDIT_EVERY},
-        },
+        "sweep": {"task": queues.SWEEP, "schedule": queues.SWEEP_EVERY},
+        "audit": {"task": queues.AUDIT, "schedule": queues.AUDIT_EVERY},
     },
 )
 

@@ -1,6 +1,7 @@
 """Messages to the workers: many actions in one, and none waits for a pause that is meant to gather more."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -26,4 +27,39 @@ def test_what_is_too_much_for_one_message_follows_at_once(stores: Stores, monkey
 
     stores.redis.delete(queues.SETTLE_QUEUE)
     asyncio.run(scenario())
+    stores.redis.delete(queues.SETTLE_QUEUE)
+
+
+def test_enqueuer_sends_messages_that_no_clock_makes_void(stores: Stores) -> None:
+    async def scenario() -> None:
+        enqueuer = enqueue.Enqueuer(stores.redis_url)
+        enqueuer.completed(ActionId(new_id()), "request")
+        await until(lambda: stores.redis.llen(queues.SETTLE_QUEUE) == 1)
+        enqueuer.close()
+
+    stores.redis.delete(queues.SETTLE_QUEUE)
+    asyncio.run(scenario())
+    (text,) = stores.redis.lrange(queues.SETTLE_QUEUE, 0, -1)
+    stores.redis.delete(queues.SETTLE_QUEUE)
+    message = json.loads(text)
+    assert message["headers"]["task"] == queues.SETTLE
+    assert message["headers"]["expires"] is None
+
+
+def test_enqueuer_leaves_to_the_sweep_what_a_full_queue_has_no_place_for(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(queues, "LONGEST_SETTLE_QUEUE", 3)
+    monkeypatch.setattr(enqueue, "GATHER", 0.0)
+
+    async def scenario() -> None:
+        enqueuer = enqueue.Enqueuer(stores.redis_url)
+        for _ in range(10):
+            await enqueuer._batcher.submit(enqueue.Completed(ActionId(new_id()), "request", None))
+        enqueuer.close()
+
+    stores.redis.delete(queues.SETTLE_QUEUE)
+    asyncio.run(scenario())
+    assert stores.redis.llen(queues.SETTLE_QUEUE) == 4
+    assert len([it for it in caplog.records if "left to the sweep" in it.getMessage()]) == 1
     stores.redis.delete(queues.SETTLE_QUEUE)

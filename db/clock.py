@@ -1,0 +1,40 @@
+"""Compares this host's clock with PostgreSQL's, which is the only one that decides anything.
+
+No state depends on the hosts' clocks. But tokens are issued and expire by them, and log lines tell the time.
+"""
+
+import logging
+import time
+
+import sqlalchemy as sa
+
+from config import logs, metrics
+from db.transaction import in_statement
+
+log = logging.getLogger("scoreboard.clock")
+
+OFF = 1.0
+"""Seconds by which a clock may be off before it is warned of."""
+
+CHECK_EVERY = 60.0
+"""Seconds between two checks of a process."""
+
+_NOW = sa.text("SELECT extract(epoch FROM clock_timestamp())")
+
+
+def check(engine: sa.Engine) -> float:
+    """Warn when this host's clock is off by over a second, and return by how many seconds it is ahead.
+
+    The answer was given at some moment between sending and receiving: only what that leaves no room for counts.
+
+    Raises:
+        TimedOut, DatabaseUnavailable: like in_statement.
+    """
+    before = time.time()
+    theirs = in_statement(engine, lambda conn: float(conn.execute(_NOW).scalar_one()))
+    after = time.time()
+    ahead = before - theirs if before > theirs else min(0.0, after - theirs)
+    metrics.clock_offset.set(abs(ahead))
+    if abs(ahead) > OFF:
+        logs.event(log, logs.CLOCK_OFF, logging.WARNING, ahead=round(ahead, 1))
+    return ahead

@@ -1,0 +1,20 @@
+"""A host's clock that is off is warned of. That none of them decides anything is in tests/faults/test_clocks.py."""
+
+import logging
+import time
+
+import pytest
+
+from db import clock
+from tests.service import Stores
+
+
+@pytest.mark.parametrize("ahead", [-65.0, -0.4, 0.4, 65.0])
+def test_check_warns_of_a_clock_that_is_off_by_over_a_second(
+    stores: Stores, ahead: float, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + ahead)
+    with caplog.at_level(logging.WARNING, logger="scoreboard.clock"):
+        assert clock.check(stores.engine) == pytest.approx(ahead, abs=0.3)
+    assert len(caplog.records) == (abs(ahead) > 1)
