@@ -9,9 +9,21 @@ from websockets.exceptions import ConnectionClosed
 
 from app.board import settle
 from app.domain.ids import ActionId, new_id
+from config import queues
 from db.transaction import in_transaction
 from tests.board import VETTING
-from tests.service import Player, Process, Service, Stores, eventually, message, problem, socket_of, unique
+from tests.service import (
+    Player,
+    Process,
+    Service,
+    Stores,
+    account,
+    eventually,
+    message,
+    problem,
+    socket_of,
+    unique,
+)
 
 
 @pytest.fixture
@@ -180,13 +192,19 @@ def test_users_are_found_by_name_address_and_id(operator: Player, alice: Player)
     for query in (alice.username, alice.username[:-1].upper(), f"{alice.username}@exa", alice.user_id):
         items = operator.http.get("/admin/users", params={"query": query}).json()["items"]
         assert alice.user_id in [item["userId"] for item in items]
-    assert operator.http.get("/admin/users", params={"query": "%"}).json()["items"] == []
+    for wildcard in ("%", "_", f"{alice.username[:-1]}_"):
+        assert operator.http.get("/admin/users", params={"query": wildcard}).json()["items"] == []
 
 
 def test_while_broadcast_is_off_no_socket_gets_an_update_and_then_the_newest(
     service: Service, web: Process, operator: Player, alice: Player, stores: Stores
 ) -> None:
     other = service.web()
+
+    def points() -> list[int]:
+        top = operator.http.get("/top-scores").json()
+        return [row["score"] for row in top if row["userId"] == alice.user_id]
+
     with socket_of(web, alice) as here, socket_of(other, alice) as there:
         for socket in (here, there):
             message(socket)
@@ -197,14 +215,17 @@ def test_while_broadcast_is_off_no_socket_gets_an_update_and_then_the_newest(
         eventually(lambda: "switched off" in other.output(), within=5, what="the other process")
         for times in (1, 2):
             operator.http.post(f"/admin/users/{alice.user_id}/adjust", json={"points": 500, "reason": "a prize"})
-            top = operator.http.get("/top-scores").json()
-            assert [row["score"] for row in top if row["userId"] == alice.user_id] == [500 * times]
+            eventually(lambda times=times: points() == [500 * times], within=5, what="the board")  # type: ignore[misc]
         with socket_of(other, alice) as newcomer:
             newest = message(newcomer)
         for socket in (here, there):
             with pytest.raises(TimeoutError):
                 socket.recv(timeout=0.3)
+        events = "SELECT actor, reason, details FROM audit_events WHERE kind = 'flag_changed'"
+        off = {"name": "broadcast", "enabled": False}
+        assert stores.rows(events) == [(operator.user_id, "maintenance", off)]
         operator.http.put("/admin/flags/broadcast", json={"enabled": True})
+        assert stores.rows(events)[1:] == [(operator.user_id, None, {**off, "enabled": True})]
         assert message(here)["payload"] == message(there)["payload"] == newest["payload"]
     assert operator.http.put("/admin/flags/other", json={"enabled": True}).status_code == 404
 
@@ -212,10 +233,43 @@ def test_while_broadcast_is_off_no_socket_gets_an_update_and_then_the_newest(
 def test_the_audit_is_clean_and_the_counters_count(operator: Player, alice: Player, stores: Stores) -> None:
     settled(stores, alice)
     checks = eventually(lambda: _clean(operator), within=5, what="a clean audit")
-    assert {"total-scores", "standings", "scored-once", "top-scores", "outbox"} <= set(checks)
-    stats = operator.http.get("/admin/stats").json()
-    assert stats["users"] >= 2
-    assert stats["settleLagSeconds"] == 0
+    assert {"total-scores", "standings", "scored-once", "top-scores", "outbox", "published", "versions"} <= set(checks)
+
+
+def test_stats_count_what_changed(web: Process, operator: Player, alice: Player, bob: Player, stores: Stores) -> None:
+    def changes(before: dict[str, float]) -> dict[str, float]:
+        now = operator.http.get("/admin/stats").json()
+        return {name: now[name] - before[name] for name in now if now[name] != before[name]}
+
+    settle_all = "UPDATE actions SET settled_at = now(), settlement = 'cleared' WHERE settled_at IS NULL"
+    stores.execute(f"{settle_all} AND status = 'completed'")
+    stores.redis.delete(queues.SETTLE_QUEUE)
+    before = operator.http.get("/admin/stats").json()
+    assert before["settleLagSeconds"] == 0
+
+    action_id = alice.started()
+    assert changes(before) == {"started": 1}
+    assert alice.end(action_id).status_code == 200
+    stores.execute("UPDATE actions SET end_at = now() - interval '50 s' WHERE id = :id", id=action_id)
+    # Without a worker its message stays in the queue.
+    eventually(lambda: "queueLength" in changes(before), what="the message")
+    counted = changes(before)
+    assert 49 < counted.pop("settleLagSeconds") < 80
+    assert counted == {"unsettled": 1, "completionsPerMinute": 1, "queueLength": 1}
+    stores.execute("UPDATE actions SET end_at = now() - interval '61 s' WHERE id = :id", id=action_id)
+    assert "completionsPerMinute" not in changes(before)
+    in_transaction(stores.engine, lambda conn: settle.set_aside(conn, ActionId(action_id)))
+    stores.redis.delete(queues.SETTLE_QUEUE)
+    assert changes(before) == {"held": 1}
+    stores.execute("UPDATE users SET status = 'suspended' WHERE id = :id", id=bob.user_id)
+    assert changes(before) == {"held": 1, "suspended": 1}
+    with socket_of(web, alice) as websocket:
+        message(websocket)
+        assert changes(before) == {"held": 1, "suspended": 1, "connections": 1}
+    settled(stores, alice)
+    eventually(lambda: changes(before).get("boardVersion") == 1, what="the board")
+    account(stores, unique("newcomer"))
+    assert changes(before)["users"] == 1
 
 
 def _clean(operator: Player) -> list[str]:
@@ -241,3 +295,30 @@ def test_who_is_no_operator_any_more_changes_nothing_more(operator: Player, alic
     assert operator.http.post(url, json=body).status_code == 200
     stores.execute("UPDATE users SET role = 'player' WHERE id = :id", id=operator.user_id)
     assert operator.http.post(url, json=body).status_code == 403
+
+
+def test_operator_who_is_suspended_changes_nothing_at_once_and_sees_nothing_within_seconds(
+    operator: Player, alice: Player, stores: Stores
+) -> None:
+    url, body = f"/admin/users/{alice.user_id}/adjust", {"points": 10, "reason": "a prize"}
+    assert operator.http.post(url, json=body).status_code == 200
+    stores.execute("UPDATE users SET status = 'suspended' WHERE id = :id", id=operator.user_id)
+    problem(operator.http.post(url, json=body), 403)
+    stores.execute(
+        "INSERT INTO audit_events (kind, user_id, actor) VALUES ('suspended', :id, 'shell')", id=operator.user_id
+    )
+    eventually(lambda: operator.http.get("/admin/users").status_code == 403, within=5, what="the refusal")
+
+
+def test_operator_by_a_change_of_role_is_one_or_none_within_seconds(alice: Player, stores: Stores) -> None:
+    problem(alice.http.get("/admin/flags"), 403)  # so that this process knows what she is
+    for role, status in (("admin", 200), ("player", 403)):
+        stores.execute("UPDATE users SET role = :role WHERE id = :id", role=role, id=alice.user_id)
+        stores.execute(
+            "INSERT INTO audit_events (kind, user_id, actor) VALUES ('role_changed', :id, 'shell')", id=alice.user_id
+        )
+        eventually(
+            lambda status=status: alice.http.get("/admin/flags").status_code == status,  # type: ignore[misc]
+            within=5,
+            what=role,
+        )

@@ -144,7 +144,7 @@ def test_guesses_are_limited_together_with_logins_and_not_by_other_accounts(
     service: Service, alice: Player, bob: Player, stores: Stores
 ) -> None:
     stores.redis.flushall()
-    limited = service.web(RATE_LIMIT_LOGIN_ACCOUNT="3/hour")
+    limited = service.web(RATE_LIMIT_LOGIN_ACCOUNT="3/hour", RATE_LIMIT_USER="1000/hour")
     url = f"{limited.url}/users/{alice.user_id}/password"
     guess = {"currentPassword": "wrong horse battery", "newPassword": NEW}
     assert login(limited, alice, PASSWORD).status_code == 200
@@ -159,6 +159,27 @@ def test_guesses_are_limited_together_with_logins_and_not_by_other_accounts(
     assert alice.http.post(url, json={}).status_code == 400  # what is malformed is no guess
     own = {"currentPassword": PASSWORD, "newPassword": NEW}
     assert bob.http.post(f"{limited.url}/users/{bob.user_id}/password", json=own).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_guesses_from_many_addresses_are_failures_of_the_account(
+    service: Service, alice: Player, stores: Stores, method: str
+) -> None:
+    stores.redis.flushall()
+    limited = service.web(RATE_LIMIT_LOGIN_ACCOUNT="1/hour", TRUSTED_PROXIES="127.0.0.0/8")
+    url = f"{limited.url}/users/{alice.user_id}"
+
+    def guess(number: int) -> httpx2.Response:
+        headers = {"X-Forwarded-For": f"203.0.113.{number}"}
+        wrong = "wrong horse battery"
+        if method == "DELETE":
+            return alice.http.request("DELETE", url, json={"password": wrong}, headers=headers)
+        body = {"currentPassword": wrong, "newPassword": NEW}
+        return alice.http.post(f"{url}/password", json=body, headers=headers)
+
+    for number in range(10):
+        problem(guess(number), 403, "wrong-password")
+    problem(guess(10), 429, "rate-limited")
 
 
 def test_every_try_is_a_write_of_its_user(service: Service, alice: Player, stores: Stores) -> None:

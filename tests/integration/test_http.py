@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.service import Player, Process, Service, Stores, eventually, problem
+from tests.service import PASSWORD, Player, Process, Service, Stores, eventually, problem, unique
 
 REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -231,3 +231,19 @@ def test_no_answer_to_an_error_of_ours_tells_of_the_inside(web: Process, alice: 
     assert answer.headers["connection"] == "close"
     assert f"request.failed requestId={body['requestId']}" in web.output()
     assert alice.end(action_id).status_code == 200
+
+
+def test_no_log_line_of_a_failing_statement_has_an_address_or_a_password_hash(web: Process, stores: Stores) -> None:
+    name = unique("private")
+    stores.execute("ALTER TABLE users RENAME COLUMN email TO gone")
+    try:
+        body = {"username": name, "email": f"{name}@example.org", "password": PASSWORD}
+        answer = httpx2.post(f"{web.url}/auth/register", json=body, timeout=10)
+        request_id = problem(answer, 500, "internal-error")["requestId"]
+    finally:
+        stores.execute("ALTER TABLE users RENAME COLUMN gone TO email")
+    eventually(lambda: f"requestId={request_id}" in web.output(), what="the line")
+    said = web.output()
+    assert "UndefinedColumn" in said
+    for word in (name, "@example.org", "$argon2", PASSWORD):
+        assert word not in said

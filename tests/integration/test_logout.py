@@ -7,6 +7,8 @@ import httpx2
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from app.domain.ids import UserId
+from db import users
 from tests.service import Player, Process, Service, Stores, eventually, message, problem, socket_of
 from tests.tokens import authorization
 
@@ -38,6 +40,13 @@ def test_a_second_time_is_refused_and_ends_nothing_more(alice: Player, stores: S
     problem(alice.http.post("/auth/logout"), 401, "unauthorized")
     problem(alice.http.post(f"{other.url}/auth/logout"), 401, "unauthorized")
     assert len(audit(stores, alice)) == 1
+
+
+def test_end_tokens_ends_those_of_one_version_once(alice: Player, stores: Stores) -> None:
+    for first in (True, False):
+        with stores.engine.begin() as conn:
+            assert users.end_tokens(conn, UserId(alice.user_id), 0) is first
+    assert stores.value("SELECT token_version FROM users WHERE id = :id", id=alice.user_id) == 1
 
 
 def test_every_token_of_the_user_is_void_not_only_the_one_shown(alice: Player, bob: Player) -> None:

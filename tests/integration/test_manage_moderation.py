@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from app.board import settle
 from app.cli.__main__ import cli
 from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
-from db import boards
+from db import boards, feature_flags
 from db.transaction import in_transaction
 from tests.board import VETTING, add_user, completed, top
 from tests.service import Stores
@@ -121,8 +121,12 @@ def test_the_audit_tells_by_its_exit_code_and_the_rebuild_mends(engine: sa.Engin
 
 
 def test_a_flag_is_switched(engine: sa.Engine, stores: Stores) -> None:
+    with engine.begin() as conn:
+        feature_flags.write(conn, "broadcast", enabled=True, actor="somebody")
     assert manage(stores, "flag", "broadcast", "off", "--reason", "maintenance").exit_code == 0
     assert stores.rows("SELECT enabled, updated_by FROM feature_flags") == [(False, "shell")]
     assert manage(stores, "flag", "broadcast", "on").exit_code == 0
     assert stores.rows("SELECT enabled FROM feature_flags") == [(True,)]
+    events = "SELECT actor, reason, details->'enabled' FROM audit_events WHERE kind = 'flag_changed' ORDER BY id"
+    assert stores.rows(events) == [("shell", "maintenance", False), ("shell", None, True)]
     assert manage(stores, "flag", "other", "on").exit_code == 2

@@ -52,3 +52,15 @@ def test_suspended_players_ahead_are_not_counted(stores: Stores, alice: Player, 
 
 def test_nobody_else_may_look(alice: Player, bob: Player) -> None:
     assert bob.http.get(f"/users/{alice.user_id}").status_code == 403
+
+
+def test_rank_of_those_who_are_level_in_points_and_time_is_by_id(stores: Stores, alice: Player, bob: Player) -> None:
+    alice.score(1)
+    bob.score(1)
+    _settle(stores)
+    level = "UPDATE standings SET score = 1000, reached_at = '2026-01-01' WHERE user_id = :id"
+    first, second = sorted((alice, bob), key=lambda player: player.user_id)
+    for player in (first, second):
+        stores.execute(level, id=player.user_id)
+    ranks = [player.http.get(f"/users/{player.user_id}").json()["rank"] for player in (first, second)]
+    assert ranks == [1, 2]

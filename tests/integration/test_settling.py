@@ -96,6 +96,25 @@ def test_settle_two_actions_of_a_user_at_once_stand_reached_at_the_later_one(eng
     assert stores.value("SELECT reached_at = (SELECT max(end_at) FROM actions) FROM standings")
 
 
+def test_settle_an_earlier_end_later_leaves_the_time_at_which_a_score_was_reached(
+    engine: sa.Engine, stores: Stores
+) -> None:
+    alice = add_user(engine)
+    early, late = completed(engine, alice), completed(engine, alice)
+    for ids in (late, early):
+        in_transaction(engine, lambda conn, ids=ids: settle.settle(conn, ids, VETTING))  # type: ignore[misc]
+    assert stores.value("SELECT reached_at = (SELECT max(end_at) FROM actions) FROM standings")
+
+
+def test_settle_an_action_that_was_not_completed_is_left_alone(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    open_, gone = started(engine, alice, alice)
+    in_transaction(engine, lambda conn: actions.end(conn, [replace(gone, status="cancelled")], RULES))
+    ids = [open_.action_id, gone.action_id]
+    assert in_transaction(engine, lambda conn: settle.settle(conn, ids, VETTING)) == settle.Settled()
+    assert stores.value("SELECT count(*) FROM actions WHERE settled_at IS NULL AND settlement IS NULL") == 2
+
+
 def test_an_action_for_no_points_moves_nobody(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     (action_id,) = completed(engine, alice)

@@ -90,6 +90,19 @@ def test_the_window_is_the_minute_that_ends_with_the_action_whenever_it_is_settl
     assert settled(engine, list(reversed(ids)), by(VELOCITY)) == ["cleared"] * 6
 
 
+def test_windows_leave_out_what_ended_a_whole_minute_before(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    before, judged = done(engine, alice, 60), done(engine, alice, 0)
+    stores.execute(
+        "UPDATE actions SET end_at = (SELECT end_at - interval '60 s' FROM actions WHERE id = :judged)"
+        " WHERE id = :before",
+        before=before,
+        judged=judged,
+    )
+    with engine.begin() as conn:
+        assert fraud_facts.windows(conn, outbox.claim(conn, [judged])) == {judged: (1, 10)}
+
+
 def test_points_over_the_cap_are_held_held_ones_counted(engine: sa.Engine) -> None:
     alice = add_user(engine)
     ids = [done(engine, alice, ago, score=60) for ago in (30, 20, 10)]

@@ -93,6 +93,7 @@ def test_a_section_that_is_switched_off_or_left_out_holds_nothing(section: str) 
         (17, [10] * 5, 1, 7),
         (17, [10] * 5, 7, 1),
         (100 + 14.826, [90, 100, 110], 1, 1),
+        (100 + 29.652, [90, 100, 110], 29.652, 1),
         # More than half are equal, so the median of the deviations is 0: 1.2533 times their mean.
         (10 + 1.2533, [10, 10, 10, 10, 15], 1, 1),
         (10 - 1.2533, [10, 10, 10, 10, 5], 1, -1),

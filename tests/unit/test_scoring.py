@@ -59,6 +59,11 @@ def test_a_rule_has_defaults() -> None:
 DEFAULT = {"points": 1}
 
 
+@pytest.mark.parametrize("name", ["x", "x" * 64])
+def test_a_name_of_one_to_64_characters_is_taken(name: str) -> None:
+    assert name in scoring.parse({"types": {"default": DEFAULT, name: DEFAULT}})
+
+
 @pytest.mark.parametrize(
     ("table", "key"),
     [
