@@ -14,6 +14,22 @@ from db.users import LockedUser
 _COLUMNS = "id::text, user_id::text, type, status, start_at, end_at, score, metadata::text, settlement"
 
 
+PAGE_BYTES = 256 * 1024
+"""Metadata that one page of actions carries at most, beyond its first action."""
+
+
+def page_of(query: sa.TextClause) -> sa.TextClause:
+    """Bound a query for actions, newest first, by `:bytes` of metadata; `found` counts all that it gives."""
+    return sa.text(f"""
+        SELECT * FROM (
+            SELECT *, count(*) OVER () AS found,
+                sum(octet_length(metadata)) OVER (ORDER BY id DESC) - octet_length(metadata) AS bytes_before
+            FROM ({query.text}) AS actions
+        ) AS page
+        WHERE bytes_before < :bytes ORDER BY id DESC
+    """)
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """What became of one insert: the user as the statement saw it, and the action's start, if it was inserted.
@@ -112,18 +128,24 @@ _OF_USER = sa.text(f"""
         SELECT * FROM actions
         WHERE user_id = :user AND status = wanted.state
             AND id < coalesce(CAST(:before AS uuid), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-        ORDER BY id DESC LIMIT :most
+        ORDER BY id DESC LIMIT :limit + 1
     ) AS newest
-    ORDER BY newest.id DESC LIMIT :most
+    ORDER BY newest.id DESC LIMIT :limit + 1
 """)
+_PAGE_OF_USER = page_of(_OF_USER)
 
 
 def of_user(
-    conn: sa.Connection, user_id: UserId, *, statuses: Sequence[str], before: ActionId | None, most: int
-) -> list[Action]:
-    """Read a user's newest actions in any of some states, from before another action if one is given."""
-    values = {"user": user_id, "statuses": list(statuses), "before": before, "most": most}
-    return [Action.of(*row) for row in conn.execute(_OF_USER, values)]
+    conn: sa.Connection, user_id: UserId, *, statuses: Sequence[str], before: ActionId | None, limit: int
+) -> tuple[list[Action], bool]:
+    """Read a user's newest actions in any of some states, from before another action if one is given.
+
+    Returns:
+        `limit` actions at most, fewer where their metadata would exceed `PAGE_BYTES`; and whether there are more.
+    """
+    values = {"user": user_id, "statuses": list(statuses), "before": before, "limit": limit, "bytes": PAGE_BYTES}
+    rows = conn.execute(_PAGE_OF_USER, values).all()
+    return [Action.of(*row[:9]) for row in rows[:limit]], bool(rows) and rows[0].found > len(rows[:limit])
 
 
 _LOCK = sa.text(f"SELECT {_COLUMNS} FROM actions WHERE id = :id FOR NO KEY UPDATE")

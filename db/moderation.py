@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.domain.ids import ActionId, UserId, first_id_since
+from db.actions import PAGE_BYTES, page_of
 
 _ACTIONS = sa.text("""
     SELECT actions.id::text, user_id::text, type, actions.status, start_at, end_at, score, metadata::text, settlement,
@@ -18,15 +19,22 @@ _ACTIONS = sa.text("""
         WHERE audit_events.action_id = actions.id AND kind = 'held' ORDER BY id DESC LIMIT 1
     ) AS verdict ON true
     WHERE settlement = :settlement AND (CAST(:before AS uuid) IS NULL OR actions.id < CAST(:before AS uuid))
-    ORDER BY actions.id DESC LIMIT :most
+    ORDER BY actions.id DESC LIMIT :limit + 1
 """)
+_PAGE_OF_ACTIONS = page_of(_ACTIONS)
 
 
 def actions_by_settlement(
-    conn: sa.Connection, settlement: str, *, before: ActionId | None, most: int
-) -> Sequence[sa.Row[Any]]:
-    """Read the newest actions in a state, with username and newest verdict."""
-    return conn.execute(_ACTIONS, {"settlement": settlement, "before": before, "most": most}).all()
+    conn: sa.Connection, settlement: str, *, before: ActionId | None, limit: int
+) -> tuple[Sequence[sa.Row[Any]], bool]:
+    """Read the newest actions in a state, with username and newest verdict.
+
+    Returns:
+        `limit` rows at most, fewer where their metadata would exceed `PAGE_BYTES`; and whether there are more.
+    """
+    values = {"settlement": settlement, "before": before, "limit": limit, "bytes": PAGE_BYTES}
+    rows = conn.execute(_PAGE_OF_ACTIONS, values).all()
+    return rows[:limit], bool(rows) and rows[0].found > len(rows[:limit])
 
 
 _USER_COLUMNS = "id::text, username, email, role, status, total_score, created_at"

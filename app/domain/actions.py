@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -71,6 +72,18 @@ class ModeratedAction(Action, frozen=True, rename="camel", kw_only=True):
 
     username: str | None
     verdict: ActionVerdict | None
+
+
+def digits_written_out(value: Any) -> int:
+    """Return by how many bytes a JSON value grows in PostgreSQL, which writes 1e308 with all of its zeros."""
+    if isinstance(value, float):
+        short = repr(value)
+        return max(0, len(format(Decimal(short), "f")) - len(short)) if "e" in short else 0
+    if isinstance(value, dict):
+        return sum(map(digits_written_out, value.values()))
+    if isinstance(value, list):
+        return sum(map(digits_written_out, value))
+    return 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.actions import STATUSES, Action, CompletedAction, End, Start
+from app.domain.actions import STATUSES, Action, CompletedAction, End, Start, digits_written_out
 from app.domain.errors import Forbidden, FraudRule, Malformed, NotFound, Overloaded, UnknownType
 from app.domain.ids import ActionId, is_id, new_id
 from app.domain.scoring import DEFAULT_TYPE
@@ -69,7 +69,7 @@ async def create(request: Request) -> Response:
     await web.admission.create(request.scope, claims)
     body = await read_json(request, StartBody)
     metadata = msgspec.json.encode(body.metadata)
-    if len(metadata) > LARGEST_METADATA:
+    if len(metadata) + digits_written_out(body.metadata) > LARGEST_METADATA:
         raise Malformed(f"The metadata is larger than {LARGEST_METADATA} bytes.")
     if body.type not in web.rules:
         raise UnknownType(f"There is no action type {body.type!r}.")
@@ -98,17 +98,16 @@ async def list_own(request: Request) -> Response:
     if status not in (None, *STATUSES):
         raise Malformed("status: must be started, completed or cancelled.")
     statuses = STATUSES if status is None else (status,)
-    most, before = _limit(request.query_params.get("limit")), request.query_params.get("cursor")
+    limit, before = _limit(request.query_params.get("limit")), request.query_params.get("cursor")
     if before is not None and not is_id(before):
         raise Malformed("cursor: is none of ours.")
     cursor = ActionId(before) if before else None
-    found = await web.database.run(
+    items, more = await web.database.run(
         in_statement,
         web.engine,
-        lambda conn: actions.of_user(conn, user_id, statuses=statuses, before=cursor, most=most + 1),
+        lambda conn: actions.of_user(conn, user_id, statuses=statuses, before=cursor, limit=limit),
     )
-    items = found[:most]
-    return JSON({"items": items, "nextCursor": items[-1].action_id if len(found) > most else None})
+    return JSON({"items": items, "nextCursor": items[-1].action_id if more else None})
 
 
 def _limit(text: str | None) -> int:

@@ -51,17 +51,17 @@ async def list_actions(request: Request) -> Response:
     settlement = request.query_params.get("settlement", "held")
     if settlement not in ("held", "reversed", "cleared", "pending"):
         raise Malformed("settlement: must be held, reversed, cleared or pending.")
-    most, before = _limit(request), request.query_params.get("cursor")
+    limit, before = _limit(request), request.query_params.get("cursor")
     if before is not None and not is_id(before):
         raise Malformed("cursor: is none of ours.")
-    rows = await run(
+    rows, more = await run(
         web,
         lambda conn: moderation.actions_by_settlement(
-            conn, settlement, before=ActionId(before) if before else None, most=most + 1
+            conn, settlement, before=ActionId(before) if before else None, limit=limit
         ),
     )
-    items = [_moderated(row) for row in rows[:most]]
-    return JSON({"items": items, "nextCursor": items[-1].action_id if len(rows) > most else None})
+    items = [_moderated(row) for row in rows]
+    return JSON({"items": items, "nextCursor": items[-1].action_id if more else None})
 
 
 async def release(request: Request) -> Response:

@@ -128,7 +128,7 @@ def test_it_takes_a_token_of_its_user_as_other_reads_do(service: Service, alice:
 
 
 def plan(conn: sa.Connection, user_id: UserId, statuses: tuple[str, ...], before: str | None) -> dict[str, Any]:
-    values = {"user": user_id, "statuses": list(statuses), "before": before, "most": 21}
+    values = {"user": user_id, "statuses": list(statuses), "before": before, "limit": 20}
     query = sa.text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {actions._OF_USER.text}")
     return dict(conn.execute(query, values).scalar_one()[0]["Plan"])
 
@@ -165,5 +165,31 @@ def test_the_index_serves_it_however_many_actions_there_are(stores: Stores) -> N
                 assert {it["Index Name"] for it in scans} == {"actions_list_idx"}, statuses
                 assert sum(it["Actual Rows"] * it["Actual Loops"] for it in scans) <= 21 * len(statuses)
                 assert root["Shared Hit Blocks"] + root["Shared Read Blocks"] < 150
-        found = actions.of_user(conn, many, statuses=("cancelled",), before=None, most=21)
+        found, _ = actions.of_user(conn, many, statuses=("cancelled",), before=None, limit=21)
     assert [it.action_id for it in found] == [cancelled]
+
+
+def test_page_is_bounded_in_bytes_and_no_action_is_left_out(alice: Player, stores: Stores) -> None:
+    """Actions from before numbers were counted with all their digits may have large metadata."""
+    ids = [alice.started() for _ in range(6)]
+    stores.execute(
+        "UPDATE actions SET metadata = CAST(:large AS jsonb) WHERE user_id = :id AND id <> :small",
+        large='{"x": "' + "y" * 100_000 + '"}',
+        id=alice.user_id,
+        small=ids[2],
+    )
+    found = list(pages(alice, limit=100))
+    assert list(chain(*found)) == ids[::-1]
+    assert [len(it) for it in found] == [3, 3]
+    answer = alice.http.get(f"/users/{alice.user_id}/actions", params={"limit": 100})
+    assert len(answer.content) < actions.PAGE_BYTES + 110_000
+
+
+def test_action_that_is_larger_than_a_page_is_a_page_by_itself(alice: Player, stores: Stores) -> None:
+    ids = [alice.started() for _ in range(3)]
+    stores.execute(
+        "UPDATE actions SET metadata = CAST(:large AS jsonb) WHERE user_id = :id",
+        large='{"x": "' + "y" * 300_000 + '"}',
+        id=alice.user_id,
+    )
+    assert list(pages(alice)) == [[it] for it in ids[::-1]]

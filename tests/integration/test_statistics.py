@@ -105,7 +105,7 @@ def test_few_rows_are_read_for_an_action(engine: sa.Engine) -> None:
         "end": read(engine, lambda conn: done.extend(actions.end(conn, ends, RULES))),
         "settle": read(engine, lambda conn: settle.settle(conn, [it.action_id for it in starts], VETTING)),
         "lag": read(engine, outbox.settle_lag),
-        "list": read(engine, lambda conn: rows.of_user(conn, users[0], statuses=["started"], before=None, most=20)),
+        "list": read(engine, lambda conn: rows.of_user(conn, users[0], statuses=["started"], before=None, limit=20)),
         "expired": read(engine, lambda conn: rows.cancel_expired(conn, {"daily": 3600}, limit=500)),
         "forget": read(engine, lambda conn: persons.forget_addresses(conn, days=30, most=500)),
     }
