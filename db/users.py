@@ -128,15 +128,12 @@ def set_password(conn: sa.Connection, username: str, password_hash: str) -> User
     return conn.execute(_SET_PASSWORD, {"username": username, "password_hash": password_hash}).scalar()
 
 
-_SET_ROLE = sa.text("""
-    UPDATE users SET role = :role, updated_at = now()
-    WHERE username_key = lower(:username) AND email = lower(:email) RETURNING id::text
-""")
+_SET_ROLE = sa.text("UPDATE users SET role = :role, updated_at = now() WHERE id = :id")
 
 
-def set_role(conn: sa.Connection, username: str, email: str, role: str) -> UserId | None:
-    """Make a user a "player" or an "admin"; None when there is no user of that name and e-mail address."""
-    return conn.execute(_SET_ROLE, {"username": username, "email": email, "role": role}).scalar()
+def set_role(conn: sa.Connection, user_id: UserId, role: str) -> None:
+    """Make a locked user a "player" or an "admin"."""
+    conn.execute(_SET_ROLE, {"id": user_id, "role": role})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ import time
 import sqlalchemy as sa
 
 from app.board import top
-from app.domain.errors import Conflict, NotFound, Unauthorized
+from app.board.roles import keep_one_admin
+from app.domain.errors import NotFound, Unauthorized
 from app.domain.ids import ALL_TIME, UserId
 from config import queues
 from db import audit_events, persons
@@ -22,10 +23,6 @@ IN_FLIGHT = 60.0
 
 FORGET_FOR = 0.2
 """Seconds that one sweep goes on beginning new batches of addresses, and of what erased persons left."""
-
-
-class LastAdmin(Conflict):
-    code, title = "last-admin", "The last admin"
 
 
 def erase(
@@ -46,8 +43,7 @@ def erase(
         raise Unauthorized("The token is no longer valid.")
     if person.username is None or person.email is None:
         return False
-    if person.role == "admin" and person.status == "active" and not person.other_admins:
-        raise LastAdmin("Nobody could operate any more: make another admin first.")
+    keep_one_admin(person)
     persons.erase(conn, user_id)
     audit_events.record(conn, "erased", actor=actor, user_id=user_id, reason=reason)
     audit_events.forget(conn, user_id, person.username, person.email)

@@ -16,6 +16,7 @@ def cli(context: click.Context) -> None:
 
 for command in (
     accounts.create_admin,
+    accounts.demote,
     accounts.set_password,
     accounts.erase,
     accounts.demo,

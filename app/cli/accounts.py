@@ -6,8 +6,10 @@ import click
 import sqlalchemy as sa
 
 from app.board import erase as erasing
+from app.board import roles
 from app.cli.database import database, in_transaction, publish_board
 from app.cli.moderation import may_have_reason, must_have_reason
+from app.domain.errors import NotFound
 from app.domain.ids import UserId, is_id, new_id
 from app.domain.users import InvalidUser, check_user
 from app.passwords import hash_password
@@ -24,27 +26,58 @@ password_option = click.password_option(
 
 @click.command()
 @click.argument("username")
-@click.option("--email", required=True)
-@password_option
+@click.option("--email", help="Needed unless --promote is given.")
+@click.option("--promote", is_flag=True, help="Make an existing user an admin, who keeps the password.")
+@click.option("--password", envvar="PASSWORD", help="Asked for when left out; also read from the variable PASSWORD.")
+@may_have_reason
 @click.pass_obj
-def create_admin(config: Settings, username: str, email: str, password: str) -> None:
-    """Make a user who may operate; a player of that name and e-mail address becomes one, and keeps the password."""
+def create_admin(
+    config: Settings, username: str, email: str | None, promote: bool, password: str | None, reason: str | None
+) -> None:
+    """Create a user who may operate. Whoever has the name already is left alone, unless --promote is given."""
+    if promote:
+        if email is not None:
+            raise click.UsageError("--promote takes no --email: the user has one.")
+        _set_role(config, username, "admin", reason, done="is an admin now; the password is as it was")
+        return
+    if email is None:
+        raise click.UsageError("Missing option '--email'.")
+    if password is None:
+        password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     _check(username, email, password)
     password_hash = hash_password(password)
 
-    def create(conn: sa.Connection) -> str:
+    def create(conn: sa.Connection) -> None:
         user_id = UserId(new_id())
-        made = users.insert(conn, user_id, username=username, email=email, password_hash=password_hash, role="admin")
-        if made:
-            audit_events.record(conn, "role_changed", actor="shell", user_id=user_id, role="admin")
-            return f"{username} was made, as admin."
-        found = users.set_role(conn, username, email, "admin")
-        if found is None:
-            raise click.ClickException("The username or the e-mail address belongs to somebody else.")
-        audit_events.record(conn, "role_changed", actor="shell", user_id=found, role="admin")
-        return f"{username} is an admin now; the password is as it was."
+        if not users.insert(conn, user_id, username=username, email=email, password_hash=password_hash, role="admin"):
+            raise click.ClickException(
+                "The username or the e-mail address is taken, and whoever took it keeps role and password. "
+                f"If you trust that user: create-admin {username} --promote"
+            )
+        audit_events.record(conn, "role_changed", actor="shell", user_id=user_id, reason=reason, role="admin")
 
-    click.echo(in_transaction(config, create))
+    in_transaction(config, create)
+    click.echo(f"Created the admin {username}.")
+
+
+@click.command()
+@click.argument("username")
+@may_have_reason
+@click.pass_obj
+def demote(config: Settings, username: str, reason: str | None) -> None:
+    """Make an admin a player again; the last active admin stays."""
+    _set_role(config, username, "player", reason, done="is a player now")
+
+
+def _set_role(config: Settings, username: str, role: str, reason: str | None, *, done: str) -> None:
+    def change(conn: sa.Connection) -> bool:
+        try:
+            return roles.set_role(conn, _user_id(conn, username), role, actor="shell", reason=reason)
+        except (NotFound, roles.LastAdmin) as error:
+            raise click.ClickException(error.detail) from None
+
+    changed = in_transaction(config, change)
+    click.echo(f"{username} {done}." if changed else f"{username} was {'an admin' if role == 'admin' else 'a player'}.")
 
 
 @click.command()

@@ -32,12 +32,18 @@ def login(web: Process, username: str, password: str) -> httpx2.Response:
 
 
 class TestCreateAdmin:
-    def test_nobody_is_promoted_whose_address_differs(self, stores: Stores, web: Process) -> None:
+    @pytest.mark.parametrize("taken", ["name and address", "name", "address"])
+    def test_whoever_was_there_first_is_left_alone(self, stores: Stores, web: Process, taken: str) -> None:
         squatter = Player(web.url, unique("ada"))
         squatter.close()
-        refused = manage(stores, "create-admin", squatter.username, "--email", "ada@real.example", PASSWORD=PASSWORD)
+        name = unique("other") if taken == "address" else squatter.username.upper()
+        email = "ada@real.example" if taken == "name" else f"{squatter.username}@example.org"
+        refused = manage(stores, "create-admin", name, "--email", email, PASSWORD=NEW_PASSWORD)
         assert refused.returncode == 1
+        assert "--promote" in refused.stderr
         assert stores.value("SELECT role FROM users WHERE id = :id", id=squatter.user_id) == "player"
+        assert stores.value("SELECT count(*) FROM audit_events WHERE user_id = :id", id=squatter.user_id) == 0
+        assert login(web, squatter.username, PASSWORD).status_code == 200
 
     def test_an_admin_is_made_who_can_log_in(self, stores: Stores, web: Process) -> None:
         name = unique("Admin")
@@ -51,29 +57,53 @@ class TestCreateAdmin:
         events = stores.rows("SELECT kind, actor FROM audit_events WHERE user_id = :id", id=user_id)
         assert events == [("role_changed", "shell")]
 
-    def test_a_player_becomes_one_and_keeps_password_and_tokens(self, stores: Stores, alice: Player) -> None:
-        email = f"{alice.username}@example.org"
-        ended = manage(stores, "create-admin", alice.username.upper(), "--email", email, PASSWORD=NEW_PASSWORD)
+    def test_promote_makes_a_player_an_admin_who_keeps_the_password(self, stores: Stores, alice: Player) -> None:
+        assert alice.http.get("/admin/flags").status_code == 403
+        ended = manage(stores, "create-admin", alice.username.upper(), "--promote", "--reason", "helps")
         assert ended.returncode == 0, ended.stderr
-        assert stores.value("SELECT role FROM users WHERE id = :id", id=alice.user_id) == "admin"
-        eventually(
-            lambda: alice.http.get(f"/users/{alice.user_id}").json()["role"] == "admin", within=5, what="the role"
-        )
+        eventually(lambda: alice.http.get("/admin/flags").status_code == 200, within=5, what="the role in the process")
         alice.login()
+        events = stores.rows(
+            "SELECT kind, actor, reason, details FROM audit_events WHERE user_id = :id", id=alice.user_id
+        )
+        assert events == [("role_changed", "shell", "helps", {"role": "admin"})]
 
-    def test_it_twice_is_no_mistake(self, stores: Stores) -> None:
-        name = unique("admin")
+    def test_promote_twice_is_no_mistake_and_nobody_is_told(self, stores: Stores, alice: Player) -> None:
         for _ in range(2):
-            ended = manage(stores, "create-admin", name, "--email", f"{name}@example.org", PASSWORD=PASSWORD)
-            assert ended.returncode == 0, ended.stderr
-        assert stores.value("SELECT count(*) FROM users WHERE username = :name", name=name) == 1
+            assert manage(stores, "create-admin", alice.username, "--promote").returncode == 0
+        count = "SELECT count(*) FROM audit_events WHERE user_id = :id"
+        assert stores.value(count, id=alice.user_id) == 1
+        assert "no user" in refusal(stores, "create-admin", unique("nobody"), "--promote")
 
-    def test_an_address_of_somebody_else_is_refused(self, stores: Stores, alice: Player) -> None:
-        name = unique("admin")
-        words = refusal(stores, "create-admin", name, "--email", f"{alice.username}@example.org", PASSWORD=PASSWORD)
-        assert "e-mail" in words
-        assert stores.value("SELECT count(*) FROM users WHERE username = :name", name=name) == 0
+    def test_promote_takes_no_address_and_creating_needs_one(self, stores: Stores, alice: Player) -> None:
+        assert "--email" in refusal(stores, "create-admin", alice.username, "--promote", "--email", "x@example.org")
+        assert "--email" in refusal(stores, "create-admin", unique("admin"), PASSWORD=PASSWORD)
 
+
+class TestDemote:
+    def test_an_admin_becomes_a_player_within_5_s(self, stores: Stores, alice: Player, bob: Player) -> None:
+        for player in (alice, bob):
+            assert manage(stores, "create-admin", player.username, "--promote").returncode == 0
+        eventually(lambda: alice.http.get("/admin/flags").status_code == 200, within=5, what="the role")
+        ended = manage(stores, "demote", alice.username, "--reason", "leaves")
+        assert (ended.returncode, ended.stdout) == (0, f"{alice.username} is a player now.\n")
+        eventually(lambda: alice.http.get("/admin/flags").status_code == 403, within=5, what="the refusal")
+        newest = "SELECT actor, reason, details FROM audit_events WHERE user_id = :id ORDER BY id DESC LIMIT 1"
+        assert stores.rows(newest, id=alice.user_id) == [("shell", "leaves", {"role": "player"})]
+
+    def test_the_last_active_admin_stays(self, stores: Stores, alice: Player, bob: Player) -> None:
+        stores.execute("UPDATE users SET role = 'player'")
+        for player in (alice, bob):
+            assert manage(stores, "create-admin", player.username, "--promote").returncode == 0
+        stores.execute("UPDATE users SET status = 'suspended' WHERE id = :id", id=bob.user_id)
+        assert "another admin" in refusal(stores, "demote", alice.username)
+        assert stores.value("SELECT role FROM users WHERE id = :id", id=alice.user_id) == "admin"
+
+    def test_nobody_is_told(self, stores: Stores) -> None:
+        assert "no user" in refusal(stores, "demote", unique("nobody"))
+
+
+class TestCreateAdminRefuses:
     @pytest.mark.parametrize(
         ("name", "email", "password", "word"),
         [
@@ -199,6 +229,7 @@ class TestDemo:
         ["no-such-command"],
         ["create-admin"],
         ["create-admin", "somebody"],
+        ["demote"],
         ["set-password"],
         ["set-password", "somebody", "else"],
         ["erase"],
@@ -214,7 +245,7 @@ def test_bad_arguments_are_told_with_how_to_say_it(stores: Stores, args: list[st
 def test_help_names_the_commands(stores: Stores) -> None:
     ended = manage(stores, "--help")
     assert ended.returncode == 0
-    for command in ("create-admin", "set-password", "erase", "export"):
+    for command in ("create-admin", "demote", "set-password", "erase", "export"):
         assert command in ended.stdout
 
 
