@@ -6,13 +6,16 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 import httpx2
 import pytest
 import redis
+from broadcaster import Event
 from websockets.sync.client import ClientConnection
 
-from app import live
+from app import live, relay
+from app.board.publish import publish
 from app.domain.errors import DatabaseUnavailable, Unavailable
 from app.domain.ids import ALL_TIME
 from app.domain.messages import Update, read_update
@@ -22,6 +25,7 @@ from app.threads import Threads
 from db import embedded
 from db.redis import TOP_SCORES_CHANNEL, Publisher, connect
 from tests.live import Listener, award, clear, complaints, forge, in_process, listener, listening, until_version
+from tests.loop import until
 from tests.service import Process, Service, Stores, eventually, free_port
 
 KEY = "top_scores:10"
@@ -356,3 +360,94 @@ def test_a_listener_that_dies_is_started_again(
         (record,) = [it for it in caplog.records if it.exc_info]
         assert record.name == "scoreboard.live"
         caplog.clear()
+
+
+def test_check_that_fails_unforeseen_is_followed_by_the_next(
+    stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with in_process(stores, caplog) as server, listening(server, dora.token) as websocket:
+        eventually(lambda: server.web.board._relay.connected, what="the subscription")
+        failed = threading.Event()
+
+        def fail_once(*args: Any, **options: Any) -> Update:
+            if failed.is_set():
+                return publish(*args, **options)
+            failed.set()
+            raise ValueError("as a bug would")
+
+        monkeypatch.setattr(live, "publish", fail_once)
+        assert failed.wait(live.CHECK_EVERY + 1)
+        # Neither channel nor key tells of this one.
+        with redis.Redis(port=1) as nowhere:
+            missed = award(replace(stores, redis=nowhere), dora.user_id)
+        until_version(websocket, missed, within=live.CHECK_EVERY + 2)
+        (record,) = [it for it in caplog.records if it.exc_info]
+        assert record.getMessage() == "checking the board failed"
+        caplog.clear()
+
+
+def test_listener_of_a_socket_that_raises_keeps_the_board_from_no_other(
+    stores: Stores, dora: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> None:
+        raise ValueError("as a bug would")
+
+    with in_process(stores, caplog) as server, listening(server, dora.token) as websocket:
+        board = server.web.board
+        eventually(lambda: board._relay.connected, what="the subscription")
+        with board.listening(broken):
+            for _ in range(3):
+                until_version(websocket, award(stores, dora.user_id))
+        # Whoever is told first: no error reaches the one who tells.
+        assert {it.getMessage() for it in caplog.records if it.exc_info} == {"a board was not sent"}
+        caplog.clear()
+
+
+def test_relay_that_hears_nothing_pings_and_stays(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(relay, "PING_EVERY", 0.05)
+    monkeypatch.setattr(relay, "DEAD_AFTER", 0.5)
+
+    async def scenario() -> None:
+        backend = SupervisedRedis(stores.redis_url)
+        await backend.connect()
+        await until(lambda: backend.connected)
+        began = backend._heard
+        await until(lambda: backend._heard > began + 1.5)
+        assert backend.connected
+        await backend.disconnect()
+
+    asyncio.run(scenario())
+    assert not [it.getMessage() for it in caplog.records if it.name == "scoreboard.relay"]
+
+
+def test_relay_is_not_connected_as_soon_as_its_connection_is_lost(
+    stores: Stores, own_redis: embedded.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        backend = SupervisedRedis(stores.redis_url)
+        await backend.connect()
+        await until(lambda: backend.connected)
+        await asyncio.to_thread(own_redis.kill)
+        try:
+            await until(lambda: not backend.connected, within=relay.DEAD_AFTER / 2)
+        finally:
+            await asyncio.to_thread(own_redis.start)
+        await until(lambda: backend.connected)
+        await backend.disconnect()
+
+    asyncio.run(scenario())
+    assert "the relay lost Redis" in caplog.text
+
+
+def test_relay_whose_queue_is_full_keeps_the_newest() -> None:
+    async def scenario() -> list[str]:
+        backend = SupervisedRedis("redis://127.0.0.1:1/0")
+        for number in range(relay.QUEUE + 50):
+            backend._put(Event("a channel", str(number)))
+        heard = [(await backend.next_published()).message for _ in range(relay.QUEUE)]
+        await backend.disconnect()
+        return heard
+
+    assert asyncio.run(scenario()) == [str(number) for number in range(50, relay.QUEUE + 50)]

@@ -6,6 +6,8 @@ import httpx2
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from app.domain.ids import UserId
+from db import persons
 from tests.service import PASSWORD, Player, Process, Service, Stores, eventually, message, problem, socket_of
 from tests.tokens import authorization
 
@@ -180,6 +182,16 @@ def test_guesses_from_many_addresses_are_failures_of_the_account(
     for number in range(10):
         problem(guess(number), 403, "wrong-password")
     problem(guess(10), 429, "rate-limited")
+
+
+def test_change_password_in_sql_leaves_the_suspended_and_void_tokens_alone(alice: Player, stores: Stores) -> None:
+    def changed(token_version: int) -> int | None:
+        with stores.engine.begin() as conn:
+            return persons.change_password(conn, UserId(alice.user_id), token_version, "another hash")
+
+    assert [changed(0), changed(0)] == [1, None]
+    stores.execute("UPDATE users SET status = 'suspended' WHERE id = :id", id=alice.user_id)
+    assert changed(1) is None
 
 
 def test_every_try_is_a_write_of_its_user(service: Service, alice: Player, stores: Stores) -> None:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from app.board import audit, correct, rebuild, settle
 from app.domain.errors import NotFound
 from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
-from db import boards, invariants
+from db import boards, invariants, standings
 from db.transaction import in_transaction
 from tests.board import VETTING, add_user, completed, first_ten, top
 from tests.corrections import OPERATOR, change_at_once, violations
@@ -163,6 +163,17 @@ def test_the_audit_finds_each_kind_of_damage_and_the_rebuild_mends_the_board(eng
     assert version is not None
     assert violations(engine) == {}
     assert in_transaction(engine, rebuild.rebuild) == ([], None)
+
+
+def test_rebuild_holds_off_whoever_writes_standings(engine: sa.Engine, stores: Stores) -> None:
+    alice = add_user(engine)
+    now = stores.value("SELECT now()")
+    with engine.begin() as rebuilding:
+        standings.recompute_all(rebuilding, ALL_TIME)
+        with engine.connect() as conn:
+            conn.execute(sa.text("SET LOCAL lock_timeout = 50"))
+            with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
+                standings.raise_scores(conn, ALL_TIME, [(alice, 10, now)])
 
 
 def test_rebuild_puts_back_a_row_that_is_missing_from_the_ten(engine: sa.Engine, stores: Stores) -> None:

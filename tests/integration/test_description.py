@@ -220,6 +220,8 @@ def test_the_documents_are_kept_by_clients(web: Process) -> None:
         answer = httpx2.get(f"{web.url}{path}", timeout=10)
         again = httpx2.get(f"{web.url}{path}", headers={"if-none-match": answer.headers["etag"]}, timeout=10)
         assert (again.status_code, again.content) == (304, b"")
+        other = httpx2.get(f"{web.url}{path}", headers={"if-none-match": '"other"'}, timeout=10)
+        assert (other.status_code, other.content) == (200, answer.content)
 
 
 @pytest.mark.parametrize("key", ["", "hmac:" + "c2VjcmV0" * 6])

@@ -247,3 +247,15 @@ def test_no_log_line_of_a_failing_statement_has_an_address_or_a_password_hash(we
     assert "UndefinedColumn" in said
     for word in (name, "@example.org", "$argon2", PASSWORD):
         assert word not in said
+
+
+def test_what_is_refused_as_invalid_is_logged_with_its_request(web: Process, alice: Player) -> None:
+    request_id = problem(alice.start(surplus=1), 400)["requestId"]
+    line = eventually(lambda: line_of(web, request_id), what="the line")
+    assert "scoreboard.security" in line
+    assert "request.invalid" in line
+
+
+def line_of(process: Process, request_id: str) -> str:
+    """Return the log line of a request, "" while there is none."""
+    return next((it for it in process.output().splitlines() if f"requestId={request_id}" in it), "")

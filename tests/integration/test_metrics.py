@@ -1,6 +1,10 @@
 """GET /metrics of web and worker: what is counted, over all processes, and who may look."""
 
+import os
+import signal
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -161,7 +165,7 @@ def test_while_the_database_is_away_everything_else_is_told(service: Service) ->
     assert ("action_created_total", frozenset()) in samples
 
 
-def test_all_processes_of_a_service_count_together_and_the_dead_have_no_sockets(service: Service) -> None:
+def test_all_processes_of_a_service_count_together(service: Service) -> None:
     web = service.web(WEB_CONCURRENCY="2")
     player = Player(web.url, unique("player"))
     for _ in range(12):
@@ -169,6 +173,34 @@ def test_all_processes_of_a_service_count_together_and_the_dead_have_no_sockets(
             assert client.post(f"/users/{player.user_id}/actions", json={"status": "started"}).status_code == 201
     assert {value(scrape(web.url), "action_created_total") for _ in range(6)} == {12}
     player.close()
+
+
+def test_sockets_of_a_process_that_died_are_counted_no_more(service: Service) -> None:
+    web = service.web(WEB_CONCURRENCY="2")
+    player = Player(web.url, unique("player"))
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket_of(web, player)) for _ in range(4)]
+        for it in sockets:
+            message(it)
+        eventually(lambda: value(scrape(web.url), "ws_connections") == 4, what="the sockets")
+        for pid in serving(web):
+            os.kill(pid, signal.SIGKILL)
+        # The service starts others in their place.
+        left = eventually(lambda: [s for s in [scraped(web)] if s is not None], within=20, what="an answer")
+        assert value(left[0], "ws_connections") == 0
+    player.close()
+
+
+def serving(web: Process) -> list[int]:
+    """Return the processes that serve for a web process: its children."""
+    children = Path(f"/proc/{web.popen.pid}/task/{web.popen.pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def scraped(web: Process) -> Samples | None:
+    with suppress(httpx2.TransportError):
+        return scrape(web.url)
+    return None
 
 
 def test_who_may_look(service: Service) -> None:

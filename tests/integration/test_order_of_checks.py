@@ -99,8 +99,7 @@ def test_a_revoked_token_comes_before_everything_else(alice: Player, carol: Play
     problem(answer, 401, "unauthorized")
 
 
-def test_what_is_refused_early_is_not_looked_up(carol: Player, stores: Stores, web: Process) -> None:
-    """A path of somebody who doesn't exist tells as little as that of somebody who does."""
+def test_the_path_of_nobody_is_refused_as_that_of_somebody_is(carol: Player) -> None:
     answers = [
         carol.http.put(f"/users/{user_id}/actions/{uuid.uuid4()}", json={"status": "completed"})
         for user_id in (str(uuid.uuid4()), "no-uuid")

@@ -1,6 +1,7 @@
 """Settling: each completed action counts once, whatever becomes of its message."""
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -141,7 +142,10 @@ def test_what_no_message_reached_is_swept_up(engine: sa.Engine, stores: Stores, 
     assert update.stamp[1] == version(engine)
 
 
-def test_what_expired_is_cancelled_by_the_sweep(engine: sa.Engine, stores: Stores, publisher: Publisher) -> None:
+def test_what_expired_is_cancelled_by_the_sweep(
+    engine: sa.Engine, stores: Stores, publisher: Publisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     alice = add_user(engine)
     starts = [Start(ActionId(new_id()), alice, 0, kind, None, "{}") for kind in ("quest", "quest", "default")]
     in_transaction(engine, lambda conn: actions.start(conn, starts, max_open=1000))
@@ -153,6 +157,7 @@ def test_what_expired_is_cancelled_by_the_sweep(engine: sa.Engine, stores: Store
 
     statuses = dict(stores.rows("SELECT id::text, status FROM actions"))
     assert [statuses[start.action_id] for start in starts] == ["cancelled", "started", "started"]
+    assert [it.getMessage() for it in caplog.records].count("action.expired") == 1
 
 
 def test_cancel_expired_goes_by_the_limit_of_each_type(engine: sa.Engine, stores: Stores) -> None:

@@ -148,6 +148,13 @@ def test_a_refusal_tells_when_the_next_token_comes(either: Limiter, owner: str) 
     assert refused.headers()[1][1].startswith(b'"test";r=0;t=3')
 
 
+def test_retry_after_is_rounded_up(either: Limiter, owner: str) -> None:
+    of = bucket(owner, limits.parse("1/9 seconds"))
+    hit(either, of)
+    # Almost nine seconds; whoever came after eight would be refused again.
+    assert hit(either, of).retry_after == 9
+
+
 def test_a_bucket_in_redis_fills_at_its_rate_up_to_its_capacity(limiter: Limiter, stores: Stores, owner: str) -> None:
     mine = bucket(owner)
     for _ in range(3):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from starlette.websockets import WebSocket
@@ -139,6 +140,21 @@ def test_more_than_60_frames_a_minute_are_too_many(web: Process, dora: Listener)
         assert websocket.ping().wait(5), "60 are fine"
         websocket.send("x")
         assert code_of(websocket, within=5) == 1008
+
+
+def test_frames_are_counted_within_the_last_minute(
+    stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    passed = 0.0
+    monkeypatch.setattr(live, "time", SimpleNamespace(time=time.time, monotonic=lambda: time.monotonic() + passed))
+    with in_process(stores, caplog) as server, listening(server, dora.token) as websocket:
+        message(websocket)
+        for _ in range(2):
+            for _ in range(60):
+                websocket.send("x")
+            assert websocket.ping().wait(5)
+            passed += 61
+        assert websocket.close_code is None
 
 
 def test_binary_is_refused(web: Process, dora: Listener) -> None:

@@ -341,3 +341,15 @@ def test_a_handshake_that_can_not_be_read_is_answered_and_the_connection_ends(
     if request_bytes in TOO_LONG:
         assert b"content-type: application/problem+json" in head
         assert json.loads(body)["code"] == "malformed-request"
+
+
+def test_refusal_is_logged_with_its_request_and_reason(web: Process) -> None:
+    refused = refusal(web)
+    request_id = refused.headers["x-request-id"]
+
+    def lines() -> list[str]:
+        return [it for it in web.output().splitlines() if f"requestId={request_id}" in it]
+
+    (line,) = eventually(lines, what="the line")
+    for word in ("scoreboard.security", "ws.rejected", f"code={refused.code}", "client=127.0.0.1"):
+        assert word in line

@@ -1,0 +1,66 @@
+"""SingleFlight: one call serves everybody, and who leaves takes nobody along."""
+
+import asyncio
+
+import pytest
+
+from app.single_flight import SingleFlight
+from tests.loop import play, turns
+
+
+def test_single_flight_one_call_serves_all_who_ask_meanwhile() -> None:
+    async def scenario() -> None:
+        flight: SingleFlight[int] = SingleFlight()
+        calls, gate = 0, asyncio.Event()
+
+        async def call() -> int:
+            nonlocal calls
+            calls += 1
+            await gate.wait()
+            return calls
+
+        waiting = [asyncio.create_task(flight.run(call)) for _ in range(3)]
+        await turns()
+        gate.set()
+        assert await asyncio.gather(*waiting) == [1, 1, 1]
+        assert await flight.run(call) == 2, "the next one begins anew"
+
+    play(scenario)
+
+
+def test_single_flight_who_leaves_takes_nobody_along() -> None:
+    async def scenario() -> None:
+        flight: SingleFlight[str] = SingleFlight()
+        gate = asyncio.Event()
+
+        async def call() -> str:
+            await gate.wait()
+            return "landed"
+
+        leaves, stays = (asyncio.create_task(flight.run(call)) for _ in range(2))
+        await turns()
+        leaves.cancel()
+        await turns()
+        gate.set()
+        assert await stays == "landed"
+        assert leaves.cancelled()
+
+    play(scenario)
+
+
+def test_single_flight_an_error_is_everybodys_and_not_the_next_ones() -> None:
+    async def scenario() -> None:
+        flight: SingleFlight[str] = SingleFlight()
+
+        async def crash() -> str:
+            raise ValueError("crashed")
+
+        async def land() -> str:
+            return "landed"
+
+        for it in [asyncio.create_task(flight.run(crash)) for _ in range(2)]:
+            with pytest.raises(ValueError, match="crashed"):
+                await it
+        assert await flight.run(land) == "landed"
+
+    play(scenario)
