@@ -67,7 +67,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: list[Row], 304: None},
         query={"board": Query({"type": "string", "default": "all-time"}, "The board's name.")},
         errors=(401, 404, 429, 503),
-        about="At most ten rows, highest first. `ETag` is `<epoch>-<version>`; `If-None-Match` saves the body.",
+        about="At most ten rows, highest first. `ETag` is `<epoch>-<version>`; `If-None-Match` saves the body. "
+        "`Last-Modified` is the time at which that version was committed.",
     ),
     ("/users/{user_id}/actions", "POST"): Operation(
         "Start an action",

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 import msgspec
@@ -62,6 +63,11 @@ class Update:
     def etag(self) -> str:
         return f'"{self.stamp[0]}-{self.stamp[1]}"'
 
+    @property
+    def last_modified(self) -> str:
+        """The commit time of this version as HTTP writes it, cut to whole seconds."""
+        return format_datetime(datetime.fromisoformat(self.timestamp).astimezone(UTC), usegmt=True)
+
 
 def rfc3339(moment: datetime) -> str:
     """Write a moment in UTC with milliseconds and `Z`."""
@@ -81,7 +87,8 @@ def read_update(text: str | bytes, signer: Signer = UNSIGNED) -> Update | None:
         message = msgspec.json.decode(text, type=UpdateMessage)
         # msgspec looks only at the fields that it knows; the others go out to clients too.
         whole = text if isinstance(text, str) else text.decode()
-    except (msgspec.MsgspecError, UnicodeError):
+        datetime.fromisoformat(message.timestamp).astimezone(UTC)
+    except (msgspec.MsgspecError, ValueError, OverflowError):
         return None
     if not signer.accepts(whole):
         return None

@@ -28,7 +28,7 @@ async def top_scores(request: Request) -> Response:
         raise NotFound("There is no such board.")
     update = await web.board.now()
     if _matches(request.headers.getlist("if-none-match"), update.etag):
-        return Response(status_code=304, headers={"ETag": update.etag, "Cache-Control": "no-cache"})
+        return Response(status_code=304, headers=_headers(update))
     return _answer(update)
 
 
@@ -62,8 +62,11 @@ class QuickTopScores:
 
 
 def _answer(update: Update) -> Response:
-    headers = {"ETag": update.etag, "Cache-Control": "no-cache"}
-    return Response(update.payload, media_type="application/json", headers=headers)
+    return Response(update.payload, media_type="application/json", headers=_headers(update))
+
+
+def _headers(update: Update) -> dict[str, str]:
+    return {"ETag": update.etag, "Last-Modified": update.last_modified, "Cache-Control": "no-cache"}
 
 
 async def jwks(request: Request) -> Response:

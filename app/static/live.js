@@ -83,7 +83,7 @@ async function askForBoard() {
   if (status === 304) return;
   etag = headers.get("ETag");
   const [, epoch, version] = /"(.+)-(\d+)"/.exec(etag ?? "") ?? [];
-  take({ epoch, version: Number(version), payload: data, timestamp: new Date().toISOString() });
+  take({ epoch, version: Number(version), payload: data, timestamp: headers.get("Last-Modified") });
 }
 
 function showUnreachable(status) {

@@ -1,12 +1,18 @@
 """The board moves in every window, and comes back after whatever took it away."""
 
+import re
 import signal
 from collections.abc import Callable
 
+import httpx2
+import sqlalchemy as sa
 from playwright.sync_api import expect
 
+from app.board.publish import publish
+from app.domain.ids import ALL_TIME
+from db.redis import Publisher
 from tests.browser.windows import Windows, connection, expect_score, heading, message, sign_in, sign_up
-from tests.service import Player, Process, Service, unique
+from tests.service import Player, Process, Service, Stores, eventually, unique
 
 Score = Callable[[dict[str, int]], None]
 
@@ -37,6 +43,22 @@ def test_who_is_not_signed_in_sees_the_board_by_asking(windows: Windows, web: Pr
     score({name: 40})
     page.clock.fast_forward(5_000)
     expect_score(page, name, 40)
+
+
+def test_updated_is_when_the_board_changed_for_who_polls_and_for_who_is_live(
+    windows: Windows, web: Process, score: Score, stores: Stores, alice: Player
+) -> None:
+    score({unique("earlier"): 30})
+    with stores.engine.begin() as conn:
+        conn.execute(sa.text("UPDATE boards SET version = version + 1, updated_at = now() - interval '3 days'"))
+    update = publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
+    eventually(lambda: httpx2.get(f"{web.url}/top-scores").headers["etag"] == update.etag, what="the older board")
+    page = windows.open(web.url)
+    updated = page.locator("#updated")
+    expect(updated).to_have_attribute("datetime", update.timestamp[:19] + ".000Z")
+    sign_in(page, alice.username)
+    expect(connection(page)).to_have_text("Live")
+    expect(updated).to_have_attribute("datetime", re.compile(re.escape(update.timestamp[:19])))
 
 
 def test_a_web_process_that_goes_and_comes_back_is_live_again_without_a_reload(

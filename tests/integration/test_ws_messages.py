@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from itertools import pairwise
 
 import httpx2
@@ -99,6 +100,10 @@ def test_the_board_is_the_same_bytes_everywhere(web: Process, stores: Stores, em
     assert b'"payload":' + answer.content + b"," in update.text.encode()
     committed = stores.value('SELECT to_char(updated_at, \'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\') FROM boards')
     assert last["timestamp"] == committed
+    second = datetime.fromisoformat(committed).replace(microsecond=0)
+    for headers in ({}, {"If-None-Match": answer.headers["etag"]}):
+        again = httpx2.get(f"{web.url}/top-scores", headers=headers)
+        assert parsedate_to_datetime(again.headers["last-modified"]) == second, again.status_code
 
 
 def test_only_ten_are_shown_and_ties_go_to_who_was_first(web: Process, stores: Stores, empty: None) -> None:

@@ -127,6 +127,8 @@ GOOD = messages.update(ALL_TIME, (EPOCH, 3), ROWS, AT).text
         GOOD.replace('"version":3', '"version":3.5'),
         GOOD.replace('"version":3', '"version":null'),
         GOOD.replace('"epoch"', '"apoch"'),
+        re.sub('"timestamp":"[^"]+"', '"timestamp":"yesterday"', GOOD),
+        re.sub('"timestamp":"[^"]+"', '"timestamp":"0001-01-01T00:00:00+23:59"', GOOD),
         GOOD.replace('"score":30', '"score":"30"'),
         GOOD.replace('"payload":[', '"payload":[1,'),
         messages.heartbeat(ALL_TIME, (EPOCH, 3), AT),
