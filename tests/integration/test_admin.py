@@ -94,6 +94,7 @@ def test_players_and_strangers_are_refused(alice: Player, method: str, path: str
 def test_a_held_action_is_listed_with_its_verdict_and_released(operator: Player, alice: Player, stores: Stores) -> None:
     action_id = held(stores, alice)
     listed = operator.http.get("/admin/actions?settlement=held").json()
+    assert operator.http.get("/admin/actions").json() == listed, "held is the default"
     mine = next(item for item in listed["items"] if item["actionId"] == action_id)
     assert (mine["username"], mine["settlement"]) == (alice.username, "held")
     assert mine["verdict"] == {

@@ -324,7 +324,9 @@ def engine(stores: Stores) -> sa.Engine:
     return stores.engine
 
 
-def test_admins_erase_others_see_them_as_nobody_and_may_ask_again(alice: Player, bob: Player, stores: Stores) -> None:
+def test_admins_erase_others_see_them_as_nobody_and_may_ask_again(
+    web: Process, alice: Player, bob: Player, stores: Stores
+) -> None:
     make_admin(stores, bob)
     eventually(lambda: bob.http.get("/admin/users").status_code == 200, within=5, what="the role")
     settled(stores, alice)
@@ -338,6 +340,7 @@ def test_admins_erase_others_see_them_as_nobody_and_may_ask_again(alice: Player,
         answer = bob.http.post(url, json={"reason": f"{alice.username} asked for it by mail"})
         assert answer.status_code == 200
         assert answer.json()["status"] == "erased"
+    assert any("user.erased" in line and alice.user_id in line for line in web.output().splitlines())
     assert found_in_database(stores.engine, alice.username) == []
     events = "SELECT actor, reason FROM audit_events WHERE kind = 'erased' AND user_id = :id"
     assert stores.rows(events, id=alice.user_id) == [(bob.user_id, "[erased] asked for it by mail")]

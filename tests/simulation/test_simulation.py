@@ -11,8 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from app import actions as ending
-from app.board import audit, settle
-from app.board.vetting import Vetting, suspend_whom_due
+from app.board import audit, settling
+from app.board.settling import Desk
+from app.board.vetting import Vetting
 from app.domain import fraud, scoring
 from app.domain.actions import CompletedAction, End, Start
 from app.domain.errors import ActionCompleted
@@ -20,6 +21,7 @@ from app.domain.ids import ActionId, UserId, new_id
 from app.domain.scoring import DEFAULT_TYPE
 from config import queues, rules
 from config.settings import HERE
+from db.redis import Publisher
 from db.transaction import in_transaction
 from tests.service import ROOT, Stores
 from tests.simulation.crowd import CHEATS, DAY, HONEST, Person, crowd
@@ -80,14 +82,13 @@ def insert(stores: Stores, people: list[Person], midnight: datetime) -> dict[str
 
 def settle_all(stores: Stores) -> None:
     """Settle everything in the order in which it was completed, as workers that keep up would."""
+    desk = Desk(stores.engine, Publisher.on(stores.redis), SCORING, VETTING)
     with stores.engine.connect() as conn:
         ids = list(
             conn.execute(sa.text("SELECT id::text FROM actions WHERE settled_at IS NULL ORDER BY end_at")).scalars()
         )
     for first in range(0, len(ids), queues.BATCH):
-        batch = [ActionId(it) for it in ids[first : first + queues.BATCH]]
-        in_transaction(stores.engine, lambda conn, batch=batch: settle.settle(conn, batch, VETTING))  # type: ignore[misc]
-        suspend_whom_due(stores.engine, VETTING)
+        settling.settle_now(desk, [ActionId(it) for it in ids[first : first + queues.BATCH]])
 
 
 def replay(stores: Stores) -> int:
