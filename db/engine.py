@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from db import arrays, transaction, waiting
+from db import arrays, session, transaction, waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +37,19 @@ def connect(database_url: str, bounds: Bounds, *, pool_size: int, name: str) -> 
         pool_size: connections at most.
         name: what PostgreSQL shows as application_name.
     """
+    url = sa.make_url(database_url)
     waiting.wait_at_most(bounds.answer)
     arrays.send_as_literals()
-    options = {
-        "timezone": "UTC",
-        "lock_timeout": f"{bounds.lock * 1000:.0f}",
-        "statement_timeout": f"{bounds.statement * 1000:.0f}",
-        "idle_in_transaction_session_timeout": f"{bounds.idle_in_transaction * 1000:.0f}",
+    timeouts = {
+        "lock_timeout": bounds.lock,
+        "statement_timeout": bounds.statement,
+        "idle_in_transaction_session_timeout": bounds.idle_in_transaction,
     }
+    in_force = {"timezone": "UTC", **{name: f"{seconds * 1000:.0f}ms" for name, seconds in timeouts.items()}}
+    # Said in the address, it counts: an export may be read from a replica.
+    writable = {} if "target_session_attrs" in url.query else {"target_session_attrs": "read-write"}
     engine = sa.create_engine(
-        database_url,
+        url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=bounds.checkout,
@@ -57,14 +60,13 @@ def connect(database_url: str, bounds: Bounds, *, pool_size: int, name: str) -> 
         # An error's text may end up in a log, and parameters hold e-mail addresses and password hashes.
         hide_parameters=True,
         connect_args={
-            "connect_timeout": 2,
+            **writable,
             "application_name": f"scoreboard-{name}",
             "keepalives_idle": 10,
             "keepalives_interval": 3,
             "keepalives_count": 3,
-            "options": " ".join(f"-c {key}={value}" for key, value in options.items()),
         },
     )
     transaction.prepare(engine)
-    waiting.connect_in_threads(engine)
+    session.open_by(engine, session.Opener(in_force, min(bounds.answer, session.LONGEST)))
     return engine

@@ -19,25 +19,26 @@ from sqlalchemy.dialects.postgresql.psycopg2 import dialect as psycopg2_dialect
 from sqlalchemy.util import greenlet_spawn
 
 from app.domain.errors import DatabaseUnavailable
+from db.outcome import PATIENCE, committed, server_of
 from db.waiting import pause
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-PATIENCE = 1.0
-"""Seconds after which a failed transaction is not begun again: whoever asked has a deadline too."""
-
 _REPEATABLE = {"40P01", "40001"}  # deadlock detected, serialization failure
 _TIMED_OUT = {"55P03", "57014"}  # lock not available, query canceled by statement_timeout
-_AWAY = {"53300", "57P01", "57P02", "57P03", "25006", "53100", "53200"}
+_READ_ONLY = "25006"
+_AWAY = re.compile(rf"08|53|57P|58|{_READ_ONLY}")
+"""What the database, and not the work, fails with: connections, room, an operator's doing, files; and one that takes no
+writes, as a server does whose place another has taken."""
 
 
 class TimedOut(DatabaseUnavailable):
     """A lock or a statement took too long: the database lives, but somebody is in the way."""
 
 
-class OutcomeUnknown(DatabaseUnavailable):
-    """The connection was lost within COMMIT and the database can't be asked what became of it."""
+class ReadOnly(DatabaseUnavailable):
+    """The database takes no writes: it is a standby, or was made read-only."""
 
 
 def in_transaction(engine: sa.Engine, work: Callable[[sa.Connection], T], *, patience: float = PATIENCE) -> T:
@@ -102,6 +103,8 @@ def _repeating(once: Callable[[], T], patience: float) -> T:
             # PostgreSQL takes a second to find a deadlock out: once more is owed to one who was not at fault.
             late = time.monotonic() > give_up and not (attempt == 1 and code in _REPEATABLE)
             if late or attempt >= 4:
+                if is_read_only(error):
+                    raise ReadOnly("The database takes no writes.") from error
                 raise DatabaseUnavailable("The database can't be reached.") from error
             log.warning("transaction begun again: %s", str(error.orig).strip().partition("\n")[0])
         # One stale connection of the pool is no reason to wait; but the other side of a deadlock needs a moment to take
@@ -114,6 +117,7 @@ def _once(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
     began = time.monotonic()
     with engine.connect() as conn, _autocommit(conn):
         conn.info[_BEGIN], conn.info[_LATER] = True, []
+        server = server_of(conn)
         result = work(conn)
         xid = conn.info.get(_XID) or _transaction_id(conn)
         try:
@@ -123,7 +127,7 @@ def _once(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
                 raise
         else:
             return result
-    if committed(engine, xid, began=began):
+    if committed(engine, xid, server=server, began=began):
         return result
     raise exc.OperationalError(
         "COMMIT", None, Exception("the transaction was rolled back"), connection_invalidated=True
@@ -166,13 +170,21 @@ def _autocommit(conn: sa.Connection) -> Iterator[None]:
 def prepare(engine: sa.Engine) -> None:
     """Make an engine one that transactions can be run on."""
     sa.event.listen(engine, "before_cursor_execute", _with_what_waits, retval=True)
+    sa.event.listen(engine, "handle_error", _leave_read_only)
+
+
+def _leave_read_only(context: sa.engine.ExceptionContext) -> None:
+    """Throw all connections of the pool away after one was refused a write: they may lead to another server by now."""
+    if getattr(context.original_exception, "pgcode", None) == _READ_ONLY:
+        context.is_disconnect = True
 
 
 def _with_what_waits(
     conn: sa.Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> tuple[str, Any]:
-    """Send BEGIN, and the statements that are to be sent with the next one, ahead of a statement."""
+    """Send BEGIN, bounds, and the statements that are to be sent with the next one, ahead of a statement."""
     before = ["BEGIN"] if conn.info.pop(_BEGIN, False) else []
+    before += cursor.connection.preamble()
     if waiting := conn.info.get(_LATER):
         conn.info[_LATER] = []
         parameters = dict(parameters)
@@ -212,38 +224,29 @@ def _transaction_id(conn: sa.Connection) -> str | None:
     return xid
 
 
-# A crash discards the statistics, so that their age tells of it; a restart in order keeps them.
-_OUTCOME = sa.text("""
-    SELECT pg_xact_status(CAST(:xid AS xid8)),
-        (SELECT stats_reset FROM pg_stat_wal) > clock_timestamp() - make_interval(secs => :age)
-""")
-
-
-def committed(engine: sa.Engine, xid: str, *, began: float, patience: float = PATIENCE) -> bool:
-    """Ask the database whether a transaction whose COMMIT got no answer was committed.
-
-    Args:
-        began: the moment of time.monotonic() at which the transaction began, or one before.
+def check_writable(engine: sa.Engine) -> None:
+    """Ask whether the database serves, and takes writes.
 
     Raises:
-        OutcomeUnknown: when it doesn't say within `patience` seconds, or has crashed since.
+        ReadOnly, DatabaseUnavailable: when it doesn't.
     """
-    give_up = time.monotonic() + patience
-    while True:
-        try:
-            with engine.connect() as conn:
-                values = {"xid": xid, "age": time.monotonic() - began}
-                status, crashed = conn.execute(_OUTCOME, values).one()
-            if status == "committed" and crashed:
-                # A crash forgets the transactions that it swallowed, and gives their ids to others: this may be one.
-                raise OutcomeUnknown("The database crashed during the commit; ask again what became of it.")
-            if status in ("committed", "aborted"):
-                return bool(status == "committed")
-        except (exc.DBAPIError, exc.TimeoutError) as error:
-            log.warning("asking for the outcome of a lost commit failed: %s", type(error).__name__)
-        if time.monotonic() > give_up:
-            raise OutcomeUnknown("The database was lost during the commit; ask again what became of it.")
-        pause(random.uniform(0.02, 0.1))
+
+    def look(conn: sa.Connection) -> None:
+        if conn.execute(_IS_READ_ONLY).scalar_one():
+            conn.invalidate()
+            raise exc.OperationalError("SELECT", None, Exception(_SAID_READ_ONLY), connection_invalidated=True)
+
+    in_statement(engine, look)
+
+
+_IS_READ_ONLY = sa.text("SELECT current_setting('transaction_read_only')::bool")
+_SAID_READ_ONLY = "session is read-only"
+"""What libpq says of a server that it was to find writable."""
+
+
+def is_read_only(error: exc.DBAPIError) -> bool:
+    """Whether an error means that the server takes no writes."""
+    return pgcode(error) == _READ_ONLY or _SAID_READ_ONLY in str(error.orig)
 
 
 def pgcode(error: exc.DBAPIError) -> str | None:
@@ -254,6 +257,6 @@ def pgcode(error: exc.DBAPIError) -> str | None:
 def is_away(error: exc.DBAPIError) -> bool:
     """Tell whether an error means that the database, and not the work, has failed."""
     code = pgcode(error)
-    if error.connection_invalidated or code in _AWAY:
+    if error.connection_invalidated or _AWAY.match(code or ""):
         return True
     return code is None and isinstance(error, exc.OperationalError | exc.InterfaceError)

@@ -7,14 +7,19 @@ and there the loop goes on meanwhile. Source: docs/decisions/0009-run-batches-on
 """
 
 import asyncio
+import contextlib
+import math
 import select
+import threading
 import time
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import psycopg2
 import psycopg2.extensions
-import sqlalchemy as sa
 from sqlalchemy.util.concurrency import await_, in_greenlet
+
+T = TypeVar("T")
 
 in_greenlet()  # SQLAlchemy loads greenlet at the first call, for which two threads must not meet
 
@@ -31,16 +36,29 @@ def wait_at_most(seconds: float) -> None:
     """Bound every wait of psycopg2 in this process, connecting included, by `seconds`."""
 
     def wait(connection: psycopg2.extensions.connection) -> None:
-        deadline = time.monotonic() + seconds
+        deadline = min(time.monotonic() + seconds, getattr(_thread, "deadline", math.inf))
         ready = _ready_on_loop if in_greenlet() else _ready
         while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
             remaining = deadline - time.monotonic()
             reading = state == psycopg2.extensions.POLL_READ
             if remaining <= 0 or not ready(connection.fileno(), reading, remaining):
                 # psycopg2 closes the connection when this is raised.
-                raise psycopg2.OperationalError(f"PostgreSQL did not answer within {seconds:g} s")
+                raise psycopg2.OperationalError("PostgreSQL did not answer in time")
 
     psycopg2.extensions.set_wait_callback(wait)
+
+
+_thread = threading.local()
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Bound all waits of psycopg2 in this thread together. Not on an event loop, whose thread is everybody's."""
+    _thread.deadline = time.monotonic() + seconds
+    try:
+        yield
+    finally:
+        del _thread.deadline
 
 
 def _ready(fd: int, reading: bool, seconds: float) -> bool:
@@ -71,11 +89,6 @@ async def _becomes_ready(fd: int, reading: bool, seconds: float) -> bool:
         (loop.remove_reader if reading else loop.remove_writer)(fd)
 
 
-def connect_in_threads(engine: sa.Engine) -> None:
-    """Have connections that are made on an event loop made in a thread: to find a name's address may take its time."""
-
-    @sa.event.listens_for(engine, "do_connect")
-    def connect(dialect: sa.Dialect, _: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        if not in_greenlet():
-            return None  # as usual
-        return await_(asyncio.to_thread(dialect.connect, *args, **options))
+def in_thread(call: Callable[[], T]) -> T:
+    """Return what a call returns; on an event loop from a thread, as for what may block: a name's address, say."""
+    return await_(asyncio.to_thread(call)) if in_greenlet() else call()

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -20,10 +20,11 @@ from db import engine as engines
 from db import waiting
 from db.embedded import Postgres
 from db.engine import Bounds
+from db.outcome import OutcomeUnknown, committed, server_of
 from db.transaction import (
-    OutcomeUnknown,
+    ReadOnly,
     TimedOut,
-    committed,
+    check_writable,
     in_statement,
     in_transaction,
     later,
@@ -408,13 +409,14 @@ def test_the_database_tells_what_became_of_a_transaction(
 ) -> None:
     began = time.monotonic()
     with notes.engine.connect() as conn:
+        server = server_of(conn)
         write(conn, text)
         xid = conn.execute(sa.text("SELECT pg_current_xact_id()::text")).scalar_one()
         if outcome:
             conn.commit()
         else:
             conn.rollback()
-    assert committed(database, xid, began=began) is outcome
+    assert committed(database, xid, server=server, began=began) is outcome
 
 
 def test_what_is_still_going_on_is_waited_for_and_at_last_unknown(
@@ -422,14 +424,120 @@ def test_what_is_still_going_on_is_waited_for_and_at_last_unknown(
 ) -> None:
     began = time.monotonic()
     with notes.engine.connect() as conn, ThreadPoolExecutor(1) as threads:
+        server = server_of(conn)
         write(conn, text)
         xid = conn.execute(sa.text("SELECT pg_current_xact_id()::text")).scalar_one()
         with pytest.raises(OutcomeUnknown):
-            committed(database, xid, began=began, patience=0.2)
+            committed(database, xid, server=server, began=began, patience=0.2)
         assert 0.15 <= time.monotonic() - began < 2
-        asked = threads.submit(committed, database, xid, began=began, patience=5)
+        asked = threads.submit(committed, database, xid, server=server, began=began, patience=5)
         conn.commit()
         assert asked.result(10) is True
+
+
+def test_another_server_knows_nothing_of_a_commit(notes: Stores, database: sa.Engine, text: str) -> None:
+    """A promoted standby that missed it has the same transaction ids, and gave this one to somebody else."""
+    with notes.engine.connect() as conn:
+        write(conn, text)
+        xid = conn.execute(sa.text("SELECT pg_current_xact_id()::text")).scalar_one()
+        conn.commit()
+    with pytest.raises(OutcomeUnknown):
+        committed(database, xid, server="1795000000.123456", began=time.monotonic())
+
+
+# A server that takes no writes
+
+
+def test_pooled_connections_to_a_read_only_server_are_left(notes: Stores, database: sa.Engine, text: str) -> None:
+    with ExitStack() as stack:
+        conns = [stack.enter_context(database.connect()) for _ in range(2)]
+        for conn in conns:
+            conn.exec_driver_sql("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+            conn.commit()
+        stale = {pid_of(conn) for conn in conns}
+    in_transaction(database, lambda conn: write(conn, text))
+    assert written(notes, text) == 1
+    with ExitStack() as stack:
+        conns = [stack.enter_context(database.connect()) for _ in range(2)]
+        assert not stale & {pid_of(conn) for conn in conns}, "one refusal throws all of them away"
+
+
+def test_a_look_leaves_pooled_connections_to_a_read_only_server_too(database: sa.Engine) -> None:
+    with database.connect() as conn:
+        conn.exec_driver_sql("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+        conn.commit()
+    check_writable(database)
+
+
+def test_a_read_only_server_is_told_from_one_that_is_away(own_postgres: Postgres) -> None:
+    def switch(on: bool) -> None:
+        with connected(own_postgres.url + "?target_session_attrs=any") as engine:
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+                conn.exec_driver_sql(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if on else 'off'}")
+                conn.exec_driver_sql("SELECT pg_reload_conf()")
+                show = "SHOW default_transaction_read_only"
+                eventually(lambda: conn.exec_driver_sql(show).scalar_one() == ("on" if on else "off"))
+
+    with connected(own_postgres.url) as engine:
+        check_writable(engine)
+        switch(True)
+        try:
+            for ask in (check_writable, lambda it: in_transaction(it, lambda conn: write(conn, "refused"))):
+                with pytest.raises(ReadOnly):
+                    ask(engine)
+            with connected(own_postgres.url + "?target_session_attrs=any") as reader:
+                assert in_statement(reader, pid_of), "an address may say that reading is enough"
+        finally:
+            switch(False)
+        check_writable(engine)
+
+
+@pytest.mark.parametrize("code", ["08006", "25006", "53100", "53200", "53300", "57P01", "58030"])
+def test_a_failure_of_the_server_is_no_failure_of_ours(code: str, database: sa.Engine) -> None:
+    fail = f"DO $$BEGIN RAISE 'of the server' USING ERRCODE = '{code}'; END$$"
+    with pytest.raises(DatabaseUnavailable):
+        in_transaction(database, lambda conn: conn.exec_driver_sql(fail))
+
+
+# Several hosts
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A port at which connections are taken, and nobody speaks."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield int(listener.getsockname()[1])
+
+
+def test_a_silent_host_is_left_for_the_next_one_and_asked_last_from_then_on(notes: Stores, silent: int) -> None:
+    url = sa.make_url(notes.database_url).set(host=None, port=None)
+    hosts = {"host": "127.0.0.1,127.0.0.1", "port": f"{silent},{port_of(notes)}"}
+    with connected(url.update_query_dict(hosts).render_as_string(hide_password=False)) as engine:
+        began = time.monotonic()
+        with engine.connect() as conn:
+            assert pid_of(conn)
+            assert time.monotonic() - began < QUICK.answer
+            again = time.monotonic()
+            with engine.connect() as other:
+                assert pid_of(other)
+            assert time.monotonic() - again < QUICK.answer / 3
+
+
+def test_silent_hosts_are_not_waited_for_longer_than_one(silent: int) -> None:
+    with connected(f"postgresql://x:x@/x?host=127.0.0.1,127.0.0.1&port={silent},{silent}") as engine:
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable):
+            in_statement(engine, pid_of)
+        assert 0.6 <= time.monotonic() - began < 2
+
+
+def test_an_operator_does_not_wait_ten_minutes_for_a_silent_host(silent: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("db.session.LONGEST", 0.3)
+    with connected(f"postgresql://x:x@127.0.0.1:{silent}/x", engines.OPERATOR) as engine:
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable):
+            in_statement(engine, pid_of)
+        assert time.monotonic() - began < 5
 
 
 class Proxy:

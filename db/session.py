@@ -1,0 +1,148 @@
+"""Sessions at PostgreSQL: at which of its hosts one is opened, which server that is, and how our bounds are kept there.
+
+Bounds are parameters of the session's start, which costs nothing later on. A pooler such as PgBouncer refuses those, or
+drops them; then they go along with each transaction's first statement, and end with it, whoever gets the session next.
+"""
+
+import logging
+import re
+import socket
+import time
+from typing import Any
+
+import psycopg2
+import psycopg2.extensions
+import sqlalchemy as sa
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+
+from db import waiting
+
+log = logging.getLogger("scoreboard.database")
+
+LONGEST = 5.0
+"""Seconds that opening a session may take, whatever a process that waits for long statements waits for."""
+
+_REFUSED = re.compile("startup parameter|command-line options")
+"""What PgBouncer and Amazon's proxy say of bounds at the start of a session."""
+
+_ARRIVED = """
+    SELECT extract(epoch FROM pg_postmaster_start_time())::text, current_setting('timezone') = %(timezone)s
+        AND current_setting('lock_timeout')::interval = %(lock_timeout)s::interval
+        AND current_setting('statement_timeout')::interval = %(statement_timeout)s::interval
+        AND current_setting('idle_in_transaction_session_timeout')::interval
+            = %(idle_in_transaction_session_timeout)s::interval
+"""
+
+
+class Session(psycopg2.extensions.connection):  # type: ignore[misc]
+    """A connection that knows its server, and what has to be sent for our bounds to be in force.
+
+    `server` is the moment at which the server began, to the microsecond: a promoted standby shares the identity and the
+    transaction ids of the server whose place it takes, but not that.
+    """
+
+    server: str
+    bounds: str = ""
+
+    def preamble(self) -> list[str]:
+        """Return what the next statement must be preceded by."""
+        begins = self.bounds and self.get_transaction_status() == TRANSACTION_STATUS_IDLE
+        return [self.bounds] if begins else []
+
+
+class Opener:
+    """Opens an engine's sessions, first at the address that answered last.
+
+    Args:
+        bounds: parameters of PostgreSQL's, durations with their unit.
+        within: seconds for all addresses together.
+    """
+
+    def __init__(self, bounds: dict[str, str], within: float) -> None:
+        self._bounds = bounds
+        self._within = within
+        self._last: dict[str, Any] = {}
+        self._at_start = True
+
+    def open(self, dialect: sa.Dialect, options: dict[str, Any]) -> Session:
+        """Open a session with the driver's arguments.
+
+        Raises:
+            psycopg2.OperationalError: of the last address, when none takes us.
+        """
+        addresses = sorted(_addresses(options), key=lambda it: it != self._last)
+        deadline = time.monotonic() + self._within
+        for left in range(len(addresses), 0, -1):
+            address = addresses[-left]
+            seconds = max(0.0, deadline - time.monotonic()) / left
+            try:
+                with waiting.within(seconds):
+                    made = self._open_at(dialect, {**options, **address})
+            except psycopg2.OperationalError:
+                if left == 1:
+                    raise
+            else:
+                self._last = address
+                return made
+        raise AssertionError("there is always an address")
+
+    def _open_at(self, dialect: sa.Dialect, options: dict[str, Any]) -> Session:
+        if self._at_start:
+            bounds = " ".join(f"-c {name}={value}" for name, value in self._bounds.items())
+            try:
+                given = options.get("options", "")
+                return self._arrive(dialect, {**options, "options": f"{given} {bounds}".strip()})
+            except psycopg2.OperationalError as error:
+                if not _REFUSED.search(str(error)):
+                    raise
+                log.info("a pooler takes no parameters: bounds are sent with each transaction")
+                self._at_start = False
+        return self._arrive(dialect, options)
+
+    def _arrive(self, dialect: sa.Dialect, options: dict[str, Any]) -> Session:
+        session: Any = dialect.connect(**options, connection_factory=Session)
+        try:
+            session.autocommit = True
+            with session.cursor() as cursor:
+                cursor.execute(_ARRIVED, self._bounds)
+                session.server, in_force = cursor.fetchone()
+            session.autocommit = False
+        except psycopg2.Error:
+            session.close()
+            raise
+        if not in_force:
+            session.bounds = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in self._bounds.items())
+        made: Session = session
+        return made
+
+
+def open_by(engine: sa.Engine, opener: Opener) -> None:
+    """Have an engine's sessions opened so; in a thread where it is an event loop that wants one."""
+
+    @sa.event.listens_for(engine, "do_connect")
+    def connect(dialect: sa.Dialect, _: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        return waiting.in_thread(lambda: opener.open(dialect, options))
+
+
+def _addresses(options: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the addresses of all hosts, each as arguments of the driver: it would wait for the first one only."""
+    if "hostaddr" in options or not options.get("host"):
+        return [{}]
+    hosts = str(options["host"]).split(",")
+    ports = str(options.get("port", "")).split(",")
+    found: list[dict[str, Any]] = []
+    for number, host in enumerate(hosts):
+        place = {"host": host, "port": ports[number if len(ports) > 1 else 0] or "5432"}
+        found += [{**place, **address} for address in _numbers(host)]
+    return found
+
+
+def _numbers(host: str) -> list[dict[str, str]]:
+    """Look a name up; what has no number, a socket's path or an unknown name, is the driver's business."""
+    if host.startswith(("/", "@")):
+        return [{}]
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return [{}]
+    return [{"hostaddr": str(it)} for it in dict.fromkeys(sockaddr[0] for *_, sockaddr in found)]
