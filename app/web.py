@@ -57,7 +57,7 @@ class Web:
     upkeep: Threads
     passwords: Threads
     draining: Draining
-    readiness: SingleFlight[dict[str, bool]]
+    readiness: SingleFlight[dict[str, str]]
     lag: SingleFlight[float | None]
 
     @property

@@ -10,12 +10,14 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from app.domain.signing import UNSIGNED, Signer
+from db import redis_connection
 
 TOP_SCORES_CHANNEL = "top_scores_updates"
 RELAY_CHANNEL = "scoreboard:relay"
 """Nobody publishes here: a subscription that there is always keeps the relay's connection in use."""
 AUDIT_CURSOR_KEY = "scoreboard:audit-cursor"
 WORKER_SEEN_KEY = "scoreboard:worker-seen"
+_WRITABLE_KEY = "scoreboard:writable"
 WORKER_SEEN_TTL = 15
 """Seconds after the last sweep for which a worker counts as alive."""
 
@@ -36,12 +38,24 @@ def connect(url: str, *, timeout: float, retries: int = 1) -> Redis:
         retries: further attempts after a connection error, without which the first command after a restart of Redis
             fails on a stale connection. A time-out is never tried again.
     """
-    return redis.Redis.from_url(url, **_bounds(timeout), retry=Retry(*_repeat(retries)), decode_responses=False)
+    kind = redis_connection.for_address(url)
+    return redis.Redis.from_url(url, **_bounds(timeout), retry=Retry(*_repeat(retries)), connection_class=kind)
 
 
 def connect_on_loop(url: str, *, timeout: float, retries: int = 1) -> AsyncRedis:
     """Make a client like `connect` does, for an event loop."""
-    return AsyncRedis.from_url(url, **_bounds(timeout), retry=AsyncRetry(*_repeat(retries)))
+    kind = redis_connection.for_address_on_loop(url)
+    return AsyncRedis.from_url(url, **_bounds(timeout), retry=AsyncRetry(*_repeat(retries)), connection_class=kind)
+
+
+def check_writable(client: Redis) -> None:
+    """Ask whether Redis takes writes, by one that leaves nothing behind.
+
+    Raises:
+        ReadOnly: when it is a replica.
+        redis.RedisError: when it is away, or full.
+    """
+    client.set(_WRITABLE_KEY, b"1", px=1)
 
 
 def _bounds(timeout: float) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Health(msgspec.Struct):
     status: Literal["ok"]
 
 
-Word = Literal["ok", "down"]
+Word = Literal["ok", "read-only", "down"]
 
 
 class Checks(msgspec.Struct):

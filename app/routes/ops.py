@@ -3,8 +3,7 @@
 import asyncio
 from pathlib import Path
 
-import redis
-import sqlalchemy as sa
+from redis.exceptions import RedisError, ResponseError
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -14,7 +13,9 @@ from app.domain.errors import ScoreboardError
 from app.http import JSON, PAGE_POLICY
 from app.web import Web, web_of
 from db.redis import WORKER_SEEN_KEY
-from db.transaction import in_statement
+from db.redis import check_writable as check_redis_writable
+from db.redis_connection import ReadOnly as RedisReadOnly
+from db.transaction import ReadOnly, check_writable
 
 STATIC = Path(__file__).parent.parent / "static"
 _ASK_EACH_TIME = {"Cache-Control": "no-cache"}
@@ -60,29 +61,41 @@ async def readyz(request: Request) -> Response:
     """GET /readyz: whether this process should be sent requests."""
     web = web_of(request)
     checks = await web.readiness.run(lambda: _checks(web))
-    status = "down" if web.draining or not checks["database"] else "ok" if all(checks.values()) else "degraded"
-    words = {name: "ok" if up else "down" for name, up in checks.items()}
-    answer = {"status": status, "checks": words}
+    fine = all(word == OK for word in checks.values())
+    status = "down" if web.draining or checks["database"] != OK else "ok" if fine else "degraded"
+    answer = {"status": status, "checks": checks}
     if web.draining:
         answer["detail"] = "The process is stopping."
     return JSON(answer, 503 if status == "down" else 200, {"Retry-After": "2"} if status == "down" else None)
 
 
-async def _checks(web: Web) -> dict[str, bool]:
-    def database() -> bool:
-        return bool(in_statement(web.engine, lambda conn: conn.execute(sa.text("SELECT 1")).scalar()))
+OK, READ_ONLY, DOWN = "ok", "read-only", "down"
 
-    async def ask_database() -> bool:
+
+async def _checks(web: Web) -> dict[str, str]:
+    async def ask_database() -> str:
         try:
-            return await web.upkeep.run(database)
+            await web.upkeep.run(check_writable, web.engine)
+        except ReadOnly:
+            return READ_ONLY
         except ScoreboardError:
-            return False
+            return DOWN
+        return OK
 
-    async def ask_redis() -> tuple[bool, bool]:
+    async def ask_redis() -> tuple[str, str]:
         try:
-            return True, await web.upkeep.run(web.redis.exists, WORKER_SEEN_KEY) == 1
-        except (redis.RedisError, ScoreboardError):
-            return False, False
+            await web.upkeep.run(check_redis_writable, web.redis)
+            word = OK
+        except RedisReadOnly:
+            word = READ_ONLY
+        except ResponseError:  # it is full, and can be read
+            word = DOWN
+        except (RedisError, ScoreboardError):
+            return DOWN, DOWN
+        try:
+            return word, OK if await web.upkeep.run(web.redis.exists, WORKER_SEEN_KEY) else DOWN
+        except (RedisError, ScoreboardError):
+            return word, DOWN
 
-    database_up, (redis_up, worker_up) = await asyncio.gather(ask_database(), ask_redis())
-    return {"database": database_up, "redis": redis_up, "relay": web.relay.connected, "worker": worker_up}
+    database, (cache, worker) = await asyncio.gather(ask_database(), ask_redis())
+    return {"database": database, "redis": cache, "relay": OK if web.relay.connected else DOWN, "worker": worker}

@@ -4,10 +4,14 @@ import signal
 import socket
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
+import redis
+import sqlalchemy as sa
 
+from db import embedded
 from tests.service import PASSWORD, Player, Process, Service, eventually, free_port, problem, unique
 
 
@@ -133,3 +137,39 @@ def test_a_process_that_stops_is_down_on_connections_that_are_still_open(service
         with pytest.raises(httpx2.TransportError):
             client.get("/readyz")
     eventually(lambda: web.popen.poll() == 0, what="the end")
+
+
+def test_a_read_only_database_is_named_and_left_once_it_is_another(service: Service) -> None:
+    stores = service.stores
+    name = sa.make_url(stores.database_url).database
+    web = service.web()
+    others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'scoreboard-web'"
+    stores.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    try:
+        stores.rows(others)
+        status, word, checks = ready(web)
+        assert (status, word, checks["database"]) == (503, "down", "read-only")
+    finally:
+        with stores.engine.begin() as conn:
+            conn.exec_driver_sql("SET TRANSACTION READ WRITE")
+            conn.exec_driver_sql(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+    assert ready(web)[2]["database"] == "ok"
+    assert "Traceback" not in web.output()
+
+
+def test_a_redis_that_is_a_replica_is_named_and_left(service: Service, tmp_path: Path) -> None:
+    with embedded.Redis(tmp_path / "redis") as server:
+        web = service.web(REDIS_URL=server.url, RATE_LIMIT_CREATE="10/minute")
+        player = Player(web.url, unique("player"))
+        client = redis.Redis.from_url(server.url)
+        player.started()
+        eventually(lambda: ready(web)[2]["redis"] == "ok")
+        client.replicaof("127.0.0.1", free_port())
+        assert ready(web)[:2] == (200, "degraded")
+        assert ready(web)[2]["redis"] == "read-only"
+        player.started()
+        client.replicaof("NO", "ONE")
+        assert ready(web)[2]["redis"] == "ok"
+        player.close()
+        client.close()
+        web.stop()

@@ -1,0 +1,62 @@
+"""Connections to Redis that are left when the server at their other end takes no writes.
+
+After a failover the old connections lead to what is a replica by now, and the address to another server. A replica
+answers all the same, so that nothing else would ever end such a connection.
+"""
+
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.exceptions import ConnectionError, MasterDownError, ReadOnlyError
+
+
+class ReadOnly(ConnectionError):
+    """Redis takes no writes: it is a replica. The connection is closed, and the next one may lead elsewhere."""
+
+
+_REFUSALS = (ReadOnlyError, MasterDownError)
+
+
+class _Leaving:
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().read_response(*args, **options)  # type: ignore[misc]
+        except _REFUSALS as error:
+            self.disconnect()  # type: ignore[attr-defined]
+            raise ReadOnly(str(error)) from None
+
+
+class _LeavingOnLoop:
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().read_response(*args, **options)  # type: ignore[misc]
+        except _REFUSALS as error:
+            await self.disconnect(nowait=True)  # type: ignore[attr-defined]
+            raise ReadOnly(str(error)) from None
+
+
+class _Plain(_Leaving, redis.Connection):
+    pass
+
+
+class _Secure(_Leaving, redis.SSLConnection):
+    pass
+
+
+class _PlainOnLoop(_LeavingOnLoop, redis.asyncio.Connection):
+    pass
+
+
+class _SecureOnLoop(_LeavingOnLoop, redis.asyncio.SSLConnection):
+    pass
+
+
+def for_address(url: str) -> type[_Plain | _Secure]:
+    """Return the class of connections to an address."""
+    return _Secure if url.startswith("rediss://") else _Plain
+
+
+def for_address_on_loop(url: str) -> type[_PlainOnLoop | _SecureOnLoop]:
+    """Return the class of an event loop's connections to an address."""
+    return _SecureOnLoop if url.startswith("rediss://") else _PlainOnLoop

@@ -1,0 +1,96 @@
+"""Connections to a Redis that has become a replica are closed, whoever holds them: the address may lead elsewhere."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from app.domain.ids import ActionId, new_id
+from app.enqueue import Enqueuer
+from app.limits import Bucket, Policy, TokenBucketRateLimiter, storage_on
+from config import queues, values
+from db import embedded
+from db.redis import Publisher, check_writable, connect, connect_on_loop
+from db.redis_connection import ReadOnly
+from tests.loop import until
+from tests.service import free_port
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Redis]:
+    with embedded.Redis(tmp_path_factory.mktemp("redis") / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def operator(server: embedded.Redis) -> Iterator[redis.Redis]:
+    """An operator's own connection; the server takes writes before and after."""
+    with redis.Redis.from_url(server.url) as client:
+        yield client
+        client.replicaof("NO", "ONE")
+
+
+def demote(operator: redis.Redis) -> None:
+    operator.replicaof("127.0.0.1", free_port())
+
+
+def clients(operator: redis.Redis) -> set[str]:
+    """Return the ids of all connections but the operator's."""
+    return {it["id"] for it in operator.client_list()} - {str(operator.client_id())}
+
+
+def test_a_client_leaves_a_replica(server: embedded.Redis, operator: redis.Redis) -> None:
+    client = connect(server.url, timeout=1)
+    check_writable(client)
+    before = client.client_id()
+    demote(operator)
+    for write in (check_writable, lambda it: Publisher.on(it).publish("all-time", "{}", "e", 1)):
+        with pytest.raises(ReadOnly):
+            write(client)
+    assert str(before) not in clients(operator)
+    operator.replicaof("NO", "ONE")
+    check_writable(client)
+    client.close()
+
+
+def test_the_limiter_leaves_a_replica(server: embedded.Redis, operator: redis.Redis) -> None:
+    rate = values.rate("10/minute")
+    assert rate
+    check = (Bucket(Policy.of("create", rate), "somebody"),)
+
+    async def scenario() -> None:
+        client = connect_on_loop(server.url, timeout=1)
+        now = 0.0
+        limiter = TokenBucketRateLimiter(storage_on(client), clock=lambda: now)
+        (first,) = await limiter.hit_many([check])
+        before = await client.client_id()
+        demote(operator)
+        (here,) = await limiter.hit_many([check])
+        assert str(before) not in clients(operator)
+        operator.replicaof("NO", "ONE")
+        now = 10.0
+        (second,) = await limiter.hit_many([check])
+        assert (first.remaining, here.remaining, second.remaining) == (9, 9, 8)
+        await client.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_celery_leaves_a_replica(server: embedded.Redis, operator: redis.Redis) -> None:
+    operator.flushall()
+    enqueuer = Enqueuer(server.url)
+
+    async def scenario() -> None:
+        enqueuer.completed(ActionId(new_id()), "request")
+        await until(lambda: operator.llen(queues.SETTLE_QUEUE) == 1)
+        (sender,) = (it["id"] for it in operator.client_list() if it["cmd"] == "lpush")
+        demote(operator)
+        enqueuer.completed(ActionId(new_id()), "request")
+        await until(lambda: sender not in clients(operator))
+        operator.replicaof("NO", "ONE")
+        enqueuer.completed(ActionId(new_id()), "request")
+        await until(lambda: operator.llen(queues.SETTLE_QUEUE) == 2)
+        enqueuer.close()
+
+    asyncio.run(scenario())
