@@ -12,6 +12,7 @@ from app.domain.ids import BoardId, new_id
 from config import logs, rules, settings
 from db import boards, engine
 from db.schema import differences
+from db.session import SharedSession, keep_bounds
 from db.transaction import is_away, pgcode
 
 log = logging.getLogger("scoreboard.release")
@@ -37,6 +38,7 @@ def migrate(database: sa.Engine, migrations: Path = MIGRATIONS) -> None:
         SchemaError: when the schema is another than `db.tables` afterwards.
     """
     with database.connect() as conn:
+        _have_to_ourselves(database, conn)
         _take_turns(conn)
         try:
             _upgrade(conn, migrations)
@@ -49,6 +51,16 @@ def migrate(database: sa.Engine, migrations: Path = MIGRATIONS) -> None:
             conn.rollback()
             conn.execute(sa.text("SELECT pg_advisory_unlock(:lock)"), {"lock": _MIGRATION_LOCK})
             conn.commit()
+
+
+def _have_to_ourselves(database: sa.Engine, conn: sa.Connection) -> None:
+    try:
+        keep_bounds(database, conn)
+    except SharedSession:
+        raise SchemaError(
+            "leads through a pooler in transaction mode, where a migration can't hold its lock: give release an address "
+            "of PostgreSQL itself (docs/deploy.md, Behind a pooler)"
+        ) from None
 
 
 def _take_turns(conn: sa.Connection) -> None:
@@ -84,7 +96,7 @@ def _upgrade(conn: sa.Connection, migrations: Path) -> None:
                 raise
             log.warning("a migration waits for a lock: %s", str(error.orig).strip().partition("\n")[0])
         time.sleep(1)
-    conn.execute(sa.text("RESET lock_timeout"))
+    conn.execute(sa.text("SELECT set_config('lock_timeout', :most, false)"), {"most": f"{engine.RELEASE.lock:g}s"})
     conn.commit()
 
 
@@ -92,7 +104,7 @@ def main() -> None:
     """Migrate the database that the environment names."""
     config = settings.load_or_exit()
     logs.set_up(config.log_level, json=config.production)
-    database = engine.connect(config.database_url, engine.RELEASE, pool_size=1, name="release")
+    database = engine.connect(config.database_url, engine.RELEASE, pool_size=2, name="release")
     try:
         migrate(database)
     except SchemaError as error:

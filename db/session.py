@@ -116,6 +116,39 @@ class Opener:
         return made
 
 
+class SharedSession(Exception):
+    """A pooler lends this session to others between two transactions."""
+
+
+def keep_bounds(engine: sa.Engine, conn: sa.Connection) -> None:
+    """Put our bounds in force for all of a session where a pooler took none at its start: for work outside transactions.
+
+    Raises:
+        SharedSession: when others would get the session, and with it our bounds, locks and what else belongs to it.
+    """
+    session: Any = conn.connection.dbapi_connection
+    if not session.bounds:
+        return
+    for _ in range(LOOKS):
+        ours = _backend(conn)
+        conn.rollback()
+        with engine.connect() as other:
+            if _backend(other) == ours:
+                raise SharedSession
+    with session.cursor() as cursor:
+        cursor.execute(session.bounds.replace("SET LOCAL", "SET"))
+    session.commit()
+    session.bounds = ""
+
+
+LOOKS = 5
+"""Times that somebody else may have got the session before our second connection could."""
+
+
+def _backend(conn: sa.Connection) -> int:
+    return int(conn.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+
+
 def open_by(engine: sa.Engine, opener: Opener) -> None:
     """Have an engine's sessions opened so; in a thread where it is an event loop that wants one."""
 

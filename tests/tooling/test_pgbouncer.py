@@ -1,0 +1,149 @@
+"""Behind PgBouncer, which refuses or drops the parameters of a session's start, every bound is in force all the same."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psycopg2
+import pytest
+import sqlalchemy as sa
+
+from db import engine as engines
+from db import exports
+from db.transaction import TimedOut, in_statement, in_transaction
+from tests.service import Player, Service, Stores, eventually, free_port, unique
+
+PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
+BOUNDS = {
+    "lock_timeout": "800ms",
+    "statement_timeout": "1500ms",
+    "idle_in_transaction_session_timeout": "5s",
+    "TimeZone": "UTC",
+}
+SHOWN = ", ".join(f"current_setting('{name}')" for name in BOUNDS)
+
+
+@dataclass(frozen=True)
+class Pooler:
+    """A PgBouncer in front of the stores' database, and how it lends sessions."""
+
+    mode: str
+    url: str
+
+    @contextmanager
+    def engine(self, bounds: engines.Bounds = engines.WEB) -> Iterator[sa.Engine]:
+        url = self.url.replace("postgresql://", "postgresql+psycopg2://")
+        engine = engines.connect(url, bounds, pool_size=2, name="test")
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture(
+    scope="module",
+    params=[("session", ""), ("transaction", ""), ("transaction", "extra_float_digits, options")],
+    ids=["session", "transaction", "transaction-ignoring"],
+)
+def pooler(request: pytest.FixtureRequest, service: Service, stores: Stores) -> Iterator[Pooler]:
+    if PGBOUNCER is None:
+        pytest.fail("this needs PgBouncer (Debian, Ubuntu: apt install pgbouncer)")
+    mode, ignored = request.param
+    url = sa.make_url(stores.database_url)
+    port = free_port()
+    # Not below pytest's own folder, which is closed to the user that PgBouncer wants instead of root.
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        users, settings = Path(folder, "users.txt"), Path(folder, "pgbouncer.ini")
+        users.write_text(f'"{url.username}" "{url.password}"\n')
+        settings.write_text(
+            f"""
+            [databases]
+            * = host={url.host} port={url.port}
+            [pgbouncer]
+            listen_addr = 127.0.0.1
+            listen_port = {port}
+            unix_socket_dir =
+            auth_type = scram-sha-256
+            auth_file = {users}
+            pool_mode = {mode}
+            default_pool_size = 20
+            ignore_startup_parameters = {ignored}
+            """.replace("            ", "")
+        )
+        as_user = ["-u", "nobody"] if os.geteuid() == 0 else []
+        process = service.start("pgbouncer", [PGBOUNCER, *as_user, str(settings)], stores.environment(), port)
+        pooled = url.set(port=port).render_as_string(hide_password=False)
+        eventually(lambda: listens(pooled), what=f"PgBouncer ({process.log})")
+        yield Pooler(mode, pooled)
+        process.stop()
+
+
+def listens(url: str) -> bool:
+    try:
+        psycopg2.connect(url).close()
+    except psycopg2.OperationalError:
+        return False
+    return True
+
+
+def test_every_bound_is_in_force(pooler: Pooler) -> None:
+    with pooler.engine() as engine:
+        for run in (in_transaction, in_statement):
+            for _ in range(2):
+                shown = run(engine, lambda conn: conn.exec_driver_sql(f"SELECT {SHOWN}").one())
+                assert dict(zip(BOUNDS, shown, strict=True)) == BOUNDS
+        with engine.connect() as conn:  # as the driver begins a transaction by itself
+            assert tuple(conn.exec_driver_sql(f"SELECT {SHOWN}").one()) == tuple(BOUNDS.values())
+            assert tuple(conn.exec_driver_sql(f"SELECT {SHOWN}").one()) == tuple(BOUNDS.values())
+        for run in (in_transaction, in_statement):
+            with pytest.raises(TimedOut):
+                run(engine, lambda conn: conn.exec_driver_sql("SELECT pg_sleep(10)"))
+        assert list(exports.rows(engine, exports.USERS)) is not None
+
+
+def test_others_do_not_get_our_bounds(pooler: Pooler) -> None:
+    with pooler.engine() as engine:
+        in_transaction(engine, lambda conn: conn.exec_driver_sql("SELECT 1"))
+        in_statement(engine, lambda conn: conn.exec_driver_sql("SELECT 1"))
+    other = psycopg2.connect(pooler.url)
+    with other.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("0",)
+    other.close()
+
+
+def test_the_service_works(pooler: Pooler, service: Service, stores: Stores) -> None:
+    behind = Service(replace(stores, database_url=pooler.url), service.logs)
+    behind.processes += [*service.processes]  # the logs' numbers go on
+    ours = [behind.web(), behind.worker(), behind.beat()]
+    player = Player(ours[0].url, unique("player"))
+    player.score()
+    eventually(
+        lambda: player.username in [row["username"] for row in player.http.get("/top-scores").json()], what="the board"
+    )
+    player.close()
+    for process in ours:
+        process.stop()
+        assert "Traceback" not in process.output()
+    assert stores.run(sys.executable, "-m", "app.cli", "audit", DATABASE_URL=pooler.url).returncode == 0
+
+
+def test_release_migrates_by_session_and_says_what_to_set_by_transaction(pooler: Pooler, stores: Stores) -> None:
+    name = unique("fresh").replace("-", "_")
+    with stores.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.exec_driver_sql(f"CREATE DATABASE {name}")
+    url = sa.make_url(pooler.url).set(database=name).render_as_string(hide_password=False)
+    done: subprocess.CompletedProcess[str] = stores.run(sys.executable, "-m", "db.migrate", DATABASE_URL=url)
+    if pooler.mode == "session":
+        assert done.returncode == 0, done.stderr
+        assert "up to date" in done.stdout + done.stderr
+    else:
+        assert done.returncode == 2
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("scoreboard:")]
+        assert "DATABASE_URL" in line and "transaction mode" in line
+        assert "Traceback" not in done.stderr
