@@ -26,6 +26,7 @@ from app.enqueue import Enqueuer
 from app.http import EXCEPTION_HANDLERS, problem
 from app.limits import TokenBucketRateLimiter, storage_on
 from app.live import LiveBoard
+from app.own_scores import OwnScores
 from app.relay import SupervisedRedis
 from app.routes import actions, admin, auth, control, description, live, metrics, ops, person, scores, users
 from app.sessions import Sessions
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> ASGIApp:
         web.draining.watch()
         tasks = [
             asyncio.create_task(web.board.run()),
+            asyncio.create_task(web.own_scores.run()),
             asyncio.create_task(web.sessions.poll_for_ever(web.connections.users)),
             asyncio.create_task(clock.watch_for_ever(web.engine, web.upkeep)),
         ]
@@ -98,6 +100,7 @@ def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
     buckets = redis.connect_on_loop(settings.redis_url, timeout=0.5)
     relay = SupervisedRedis(settings.redis_url)
     publisher = Publisher.on(cache, signer_of(settings))
+    board = LiveBoard(ALL_TIME, database, publisher, relay, upkeep)
     connections = Connections(settings)
     return Web(
         settings=settings,
@@ -113,7 +116,8 @@ def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
         starts=Batcher("starts", partial(on_loop, database, run_starts, scoring_rules), lanes=1),
         ends=Batcher("ends", partial(on_loop, database, run_ends, scoring_rules)),
         enqueuer=Enqueuer(settings.broker_url),
-        board=LiveBoard(ALL_TIME, database, publisher, relay, upkeep),
+        board=board,
+        own_scores=OwnScores(board, database, publisher.signer, upkeep),
         connections=connections,
         database=threads,
         upkeep=upkeep,

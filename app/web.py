@@ -19,6 +19,7 @@ from app.domain.scoring import ScoringRules
 from app.draining import Draining
 from app.enqueue import Enqueuer
 from app.live import LiveBoard
+from app.own_scores import OwnScores
 from app.relay import SupervisedRedis
 from app.sessions import Sessions
 from app.single_flight import SingleFlight
@@ -52,6 +53,7 @@ class Web:
     ends: Batcher[End, Action]
     enqueuer: Enqueuer
     board: LiveBoard
+    own_scores: OwnScores
     connections: Connections
     database: Threads
     upkeep: Threads

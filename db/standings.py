@@ -1,6 +1,7 @@
 """SQL on `standings`: the settled scores. Only the worker and operators write here."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -99,3 +100,35 @@ _TOP = sa.text("""
 def top(conn: sa.Connection, board_id: BoardId) -> list[Standing]:
     """Read the first ten from all standings."""
     return [Standing(*row) for row in conn.execute(_TOP, {"board": board_id, "most": TOP})]
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A player's own numbers: all points, what of them stands on the board, and the place there, if any."""
+
+    user_id: UserId
+    total_score: int
+    score: int
+    rank: int | None
+
+
+# The standings down to the last of these players are read once, however many the players are.
+_OWN = sa.text("""
+    WITH mine AS MATERIALIZED (
+        SELECT users.id, users.total_score, coalesce(standings.score, 0) AS score,
+            coalesce(standings.score > 0 AND users.status = 'active', false) AS placed
+        FROM users LEFT JOIN standings ON standings.user_id = users.id AND standings.board_id = :board
+        WHERE users.id = ANY(CAST(:users AS uuid[]))
+    ), places AS (
+        SELECT user_id, row_number() OVER (ORDER BY score DESC, reached_at, user_id) AS rank FROM standings
+        WHERE board_id = :board AND score >= (SELECT min(score) FROM mine WHERE placed)
+            AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = standings.user_id AND users.status <> 'active')
+    )
+    SELECT mine.id::text, mine.total_score, mine.score, CASE WHEN mine.placed THEN places.rank END
+    FROM mine LEFT JOIN places ON places.user_id = mine.id
+""")
+
+
+def own(conn: sa.Connection, board_id: BoardId, user_ids: Sequence[UserId]) -> list[Own]:
+    """Read many players' own numbers in one statement; those who don't exist are left out."""
+    return [Own(*row) for row in conn.execute(_OWN, {"board": board_id, "users": list(user_ids)})]

@@ -27,9 +27,19 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "version": 42,
         "timestamp": "2026-11-24T12:00:25.000Z",
     },
+    "own_scores": {
+        "type": "own_scores",
+        "board": "all-time",
+        "userId": "01976a3e-3333-7000-8000-000000000000",
+        "totalScore": 480,
+        "score": 470,
+        "rank": 31,
+        "timestamp": "2026-11-24T12:00:01.000Z",
+    },
 }
 _ABOUT = {
     "top_scores_update": "The board. The first one comes at once; versions rise strictly within one epoch.",
+    "own_scores": "With `?me=1` alone: one's own numbers, at first and whenever they have changed.",
     "heartbeat": "Every 25 seconds, with the version that was last pushed: silence can be told from deafness.",
 }
 _SIGNATURE = {
@@ -61,11 +71,11 @@ REFUSALS = {
 
 
 def document(version: str) -> dict[str, Any]:
-    """Build the description of the WebSocket and of both messages."""
-    (update, heartbeat), components = msgspec.json.schema_components(
-        [messages.UpdateMessage, messages.HeartbeatMessage], ref_template=_REF
+    """Build the description of the WebSocket and of its messages."""
+    (update, heartbeat, own), components = msgspec.json.schema_components(
+        [messages.UpdateMessage, messages.HeartbeatMessage, messages.OwnScoresMessage], ref_template=_REF
     )
-    for ref in (update, heartbeat):
+    for ref in (update, heartbeat, own):
         components[ref["$ref"].rpartition("/")[2]]["properties"]["signature"] = _SIGNATURE
     described = {
         name: {
@@ -75,7 +85,7 @@ def document(version: str) -> dict[str, Any]:
             "payload": payload,
             "examples": [{"payload": _EXAMPLES[name]}],
         }
-        for name, payload in (("top_scores_update", update), ("heartbeat", heartbeat))
+        for name, payload in (("top_scores_update", update), ("heartbeat", heartbeat), ("own_scores", own))
     }
     return {
         "asyncapi": "3.0.0",
@@ -97,6 +107,7 @@ def document(version: str) -> dict[str, Any]:
                             "type": "object",
                             "properties": {
                                 "board": {"type": "string", "default": "all-time"},
+                                "me": {"enum": ["1"], "description": "Asks for one's own numbers too."},
                                 "token": {"type": "string", "description": "A token, where no header can be set."},
                             },
                         },
@@ -120,7 +131,7 @@ def document(version: str) -> dict[str, Any]:
             "push": {
                 "action": "send",
                 "channel": {"$ref": "#/channels/live"},
-                "summary": "The server pushes boards and heartbeats.",
+                "summary": "The server pushes boards, heartbeats and, where asked for, one's own numbers.",
                 "messages": [{"$ref": f"#/channels/live/messages/{name}"} for name in described],
             }
         },

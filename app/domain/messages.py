@@ -36,6 +36,17 @@ class HeartbeatMessage(msgspec.Struct, frozen=True, tag="heartbeat"):
     timestamp: str
 
 
+class OwnScoresMessage(msgspec.Struct, frozen=True, tag="own_scores"):
+    """A player's own numbers of one moment: all points, and what of them stands on the board."""
+
+    board: BoardId
+    userId: UserId
+    totalScore: int
+    score: int
+    rank: int | None
+    timestamp: str
+
+
 Stamp = tuple[str, int]
 """(epoch, version): epochs are UUIDv7, so that stamps of one board have an order."""
 
@@ -99,6 +110,13 @@ def read_update(text: str | bytes, signer: Signer = UNSIGNED) -> Update | None:
 def heartbeat(board: BoardId, stamp: Stamp, at: datetime, signer: Signer = UNSIGNED) -> str:
     """Build the message that says "still here, and this is the version you last got"."""
     return _signed(HeartbeatMessage(board, *stamp, rfc3339(at)), signer)
+
+
+def own_scores(
+    board: BoardId, user_id: UserId, total: int, score: int, rank: int | None, at: datetime, signer: Signer = UNSIGNED
+) -> str:
+    """Build the message that tells a player's own numbers, in points, to that player alone."""
+    return _signed(OwnScoresMessage(board, user_id, total, score, rank, rfc3339(at)), signer)
 
 
 def _signed(message: msgspec.Struct, signer: Signer) -> str:

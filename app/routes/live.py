@@ -1,6 +1,7 @@
 """The WebSocket: every open one sees each new board."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -125,11 +126,15 @@ async def _serve(web: Web, websocket: WebSocket, connection: Connection, claims:
     """Push and listen until the socket is to end, and give its close code."""
     loop = asyncio.get_running_loop()
     expiry = loop.call_later(max(0.0, claims.exp - time.time()), connection.close, TOKEN_OVER)
-    pusher = asyncio.create_task(_Pusher(websocket, web.board, web.settings.push_interval).run())
+    board = _Pusher(websocket, web.board, web.settings.push_interval)
+    wanted = websocket.query_params.get("me") == "1"
+    own_scores = web.own_scores.listening(claims.sub, board.tell) if wanted else contextlib.nullcontext()
+    pusher = asyncio.create_task(board.run())
     listener = asyncio.create_task(_listen(websocket))
     try:
         ends: set[asyncio.Future[Any]] = {pusher, listener, connection.closing}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        with own_scores:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if listener.done() and (gone := listener.result()[1]):
             return gone
         code = connection.closing.result() if connection.closing.done() else 0
@@ -166,6 +171,7 @@ class _Pusher:
         self._idle: asyncio.Future[None] | None = None
         self._later: asyncio.TimerHandle | None = None
         self._heartbeat_due = False
+        self._own_scores: str | None = None
 
     async def run(self) -> int:
         """Push until that fails, and give the close code."""
@@ -183,6 +189,10 @@ class _Pusher:
                         if code := await self._send(update.text):
                             return code
                         self._sent(update)
+                    elif self._own_scores is not None and self._seen is not None:
+                        text, self._own_scores = self._own_scores, None
+                        if code := await self._send(text):
+                            return code
                     else:
                         self._idle = self._loop.create_future()
                         self._changed()
@@ -191,6 +201,11 @@ class _Pusher:
             heartbeat.cancel()
             if self._later is not None:
                 self._later.cancel()
+
+    def tell(self, own_scores: str) -> None:
+        """Send the player's own numbers, after the first board; a slow peer gets the newest."""
+        self._own_scores = own_scores
+        self._wake()
 
     def _changed(self) -> None:
         """Send what is new, once it may be; have the task do it where the peer has to be waited for."""
@@ -215,6 +230,8 @@ class _Pusher:
     def _sent(self, update: messages.Update) -> None:
         self._board.push_latency.sent(update, first=self._seen is None)
         self._seen, self._next_push = update, self._loop.time() + self._interval
+        if self._own_scores is not None:
+            self._wake()
 
     def _ring(self) -> None:
         self._heartbeat_due = True

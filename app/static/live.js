@@ -10,9 +10,11 @@ import { ENDED_TEXT, end, renew, renewIfDue, session } from "./session.js";
 const POLL_MS = 5_000;
 const LONGEST_POLL_MS = 60_000;
 
+let takeOwn = (/** @type {import("/scoreboard.js").Own} */ _own) => {};
 let take = (/** @type {import("./board.js").Board} */ _board) => {};
 let live = null;
-let isLive = false;
+/** Whether a socket brings the board and the own numbers. */
+export let isLive = false;
 let etag = null;
 let pollTimer;
 let polling = false;
@@ -23,10 +25,16 @@ export function onBoard(callback) {
   take = callback;
 }
 
+/** Sets what to do with the own numbers that the socket brings. */
+export function onOwn(callback) {
+  takeOwn = callback;
+}
+
 /** Opens the socket for the one who is signed in. */
 export function goLive() {
   live?.close();
-  live = connect({ url: "/ws", token: currentToken, onBoard: (board) => take(board), onState });
+  const [onBoard, onOwn] = [(board) => take(board), (own) => takeOwn(own)];
+  live = connect({ url: "/ws", token: currentToken, onBoard, onOwn, onState });
 }
 
 /** Closes the socket. */

@@ -5,10 +5,10 @@ import { announce } from "./announcer.js";
 import { redraw, show, shown } from "./board.js";
 import { $ } from "./elements.js";
 import { forgetHistory, loadHistory, loadOlder } from "./history.js";
-import { goLive, leaveLive, onBoard, poll } from "./live.js";
+import { goLive, isLive, leaveLive, onBoard, onOwn, poll } from "./live.js";
 import { attend, say } from "./messages.js";
 import { cancel, complete, resume, showAction, start } from "./play.js";
-import { forgetProfile, loadProfile, loadProfileSoon, onProfile, showProfile } from "./profile.js";
+import { forgetProfile, loadProfile, loadProfileSoon, onProfile, showProfile, takeOwn } from "./profile.js";
 import { logOut, onEnd, renewIfDue, restore, session } from "./session.js";
 import { loadTypes } from "./types.js";
 import { toggleWall, watchWall } from "./wall.js";
@@ -18,7 +18,7 @@ function takeBoard(board) {
   if (!show(board)) return;
   if (before) announce(board.payload, before.payload);
   showProfile();
-  if (session) loadProfileSoon();
+  if (session && !isLive) loadProfileSoon();
 }
 
 function enter() {
@@ -80,6 +80,7 @@ addEventListener("online", poll);
 
 onProfile(loadHistory);
 onBoard(takeBoard);
+onOwn(takeOwn);
 onEnd(leave);
 watchWall();
 restore();

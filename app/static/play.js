@@ -4,7 +4,7 @@ import { call, clockSkew } from "./api.js";
 import { $, calm } from "./elements.js";
 import { say } from "./messages.js";
 import { clock, grouped, span } from "./numbers.js";
-import { loadProfileSoon, showTotal } from "./profile.js";
+import { loadProfileSoon } from "./profile.js";
 import { session } from "./session.js";
 import { chosenType, rulesOf } from "./types.js";
 
@@ -48,7 +48,6 @@ export async function complete() {
   if (early > 0) return say($("player-message"), `Not yet: this takes ${span(early)} more.`);
   const recorded = await finish("completed");
   sayAward(recorded);
-  if (recorded.totalScore !== undefined) showTotal(recorded.totalScore);
   loadProfileSoon();
 }
 

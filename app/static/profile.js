@@ -6,7 +6,7 @@ import { $, copyOf } from "./elements.js";
 import { clearCount, countTo } from "./numbers.js";
 import { rename, session } from "./session.js";
 
-const EVERY_MS = 5_000;
+const EVERY_MS = 1_500;
 const SOON_MS = 200;
 
 /** @type {{username?: string, totalScore?: number, score?: number, rank?: number | null} | null} */
@@ -14,6 +14,7 @@ let profile = null;
 let loaded = () => {};
 let timer;
 let askedAt = -EVERY_MS;
+let told = 0; // how often the socket has told the own numbers
 
 /** Sets what to do after the server was asked. */
 export function onProfile(callback) {
@@ -30,19 +31,23 @@ export async function loadProfile() {
   if (!session || document.hidden) return;
   askedAt = performance.now();
   const { userId } = session;
+  const before = told;
   // The board stands by itself: when this fails, the next change asks again.
   const { data } = await call("GET", `/users/${userId}`).catch(() => ({ data: null }));
   if (!data || session?.userId !== userId) return;
-  profile = data;
+  if (told === before) profile = data; // what the socket told meanwhile may be newer
   rename(data.username);
   showProfile();
   loaded();
 }
 
-/** Takes over the total that a completed action was answered with. */
-export function showTotal(totalScore) {
-  profile = { ...profile, totalScore };
+/** Takes the own numbers that the socket told. */
+export function takeOwn({ totalScore, score, rank }) {
+  told += 1;
+  const scored = totalScore !== profile?.totalScore || score !== profile?.score;
+  profile = { ...profile, totalScore, score, rank };
   showProfile();
+  if (scored) loaded();
 }
 
 export function forgetProfile() {
@@ -51,12 +56,12 @@ export function forgetProfile() {
   showProfile();
 }
 
-/** Shows what is known: the board is newer than the profile as to what stands on it. */
+/** Shows what is known: numbers of one moment, so that they change together. */
 export function showProfile() {
-  const { rank, score } = ownEntry() ?? profile ?? {};
+  const { rank, score, totalScore } = profile ?? {};
   $("player-name").textContent = session?.username ?? "";
   $("own-rank").textContent = rank ?? "–";
-  for (const [id, value] of [["own-score", score], ["own-total", profile?.totalScore]]) {
+  for (const [id, value] of [["own-score", score], ["own-total", totalScore]]) {
     if (value === undefined) clearCount($(id));
     else countTo($(id), value);
   }

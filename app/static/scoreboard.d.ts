@@ -27,6 +27,20 @@ export interface Board extends Position {
   timestamp: string;
 }
 
+/** One's own numbers of one moment. */
+export interface Own {
+  board: string;
+  userId: string;
+  /** All points. */
+  totalScore: number;
+  /** What of them stands on the board. */
+  score: number;
+  /** The place on the board; null for who isn't on it. */
+  rank: number | null;
+  /** When they were told, in RFC 3339. */
+  timestamp: string;
+}
+
 /**
  * `rejected` tells of a message that was dropped, and changes nothing else.
  * `closed` is final: the token was refused, or its user suspended.
@@ -56,6 +70,8 @@ export interface Options {
   token: string | (() => string | null | Promise<string | null>);
   /** Called with each newer board, the present one first. */
   onBoard: (board: Board) => void;
+  /** Called with one's own numbers, at first and whenever they have changed. */
+  onOwn?: (own: Own) => void;
   /** Not called for `close()`. */
   onState?: (state: State, info: StateInfo) => void;
   /** The keys to verify messages with, or where they are; without them nothing is verified. */

@@ -37,6 +37,8 @@ export const SUSPENDED = 4403;
  * @typedef {{userId: string, username: string, score: number, rank: number}} Entry
  * @typedef {{epoch: string, version: number}} Position
  * @typedef {Position & {board: string, payload: Entry[], timestamp: string}} Board
+ * @typedef {{board: string, userId: string, totalScore: number, score: number, rank: number | null, timestamp: string}} Own
+ *   one's own numbers of one moment: all points, and what of them stands on the board
  * @typedef {"connecting" | "live" | "reconnecting" | "rejected" | "closed"} State
  *   `rejected` tells of a message that was dropped, and changes nothing else.
  *   `closed` is final: the token was refused, or its user suspended.
@@ -87,16 +89,18 @@ export function canonical(value) {
  * @param {string | (() => string | null | Promise<string | null>)} options.token asked before each
  *   attempt, and before the token at hand is over
  * @param {(board: Board) => void} options.onBoard called with each newer board, the present one first
+ * @param {(own: Own) => void} [options.onOwn] called with one's own numbers, at first and whenever they have changed
  * @param {(state: State, info: StateInfo) => void} [options.onState] not called for `close()`
  * @param {string | URL | JWKS} [options.keys] the keys to verify messages with, or where they are
  *   (`/.well-known/jwks.json`): there they are asked for again when a message names an unknown one
  * @param {typeof WebSocket} [options.WebSocket] the implementation, where the platform has none
  * @returns {{close: () => void}}
  */
-export function connect({ url, token, onBoard, onState = () => {}, keys, WebSocket = globalThis.WebSocket }) {
+export function connect({ url, token, onBoard, onOwn, onState = () => {}, keys, WebSocket = globalThis.WebSocket }) {
   if (!WebSocket) throw new TypeError("There is no WebSocket here: give one as the option `WebSocket`.");
   const address = new URL(url, globalThis.location?.href);
   address.protocol = address.protocol.replace(/^http/, "ws");
+  if (onOwn) address.searchParams.set("me", "1");
   const verifier = keys ? verifierWith(keys) : null;
 
   let turn = 0; // whatever an earlier turn still reports is ignored
@@ -204,6 +208,7 @@ export function connect({ url, token, onBoard, onState = () => {}, keys, WebSock
     lastHeard = Date.now();
     clearTimeout(timer);
     timer = setTimeout(retry, SILENCE_MS);
+    if (message.type === "own_scores") return onOwn?.(message);
     const newer = isNewer(seen, message);
     // A heartbeat that is ahead of us names a board that never arrived.
     if (message.type === "heartbeat" && newer) return retry();
@@ -289,7 +294,8 @@ function renewalDelay(bearer) {
 function parse(data) {
   try {
     const message = JSON.parse(data);
-    return typeof message?.epoch === "string" && Number.isInteger(message.version) ? message : null;
+    const positioned = typeof message?.epoch === "string" && Number.isInteger(message.version);
+    return positioned || message?.type === "own_scores" ? message : null;
   } catch {
     return null;
   }

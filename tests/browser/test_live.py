@@ -33,7 +33,8 @@ def test_an_action_completed_in_one_window_moves_the_board_in_all_of_them_within
     expect_score(his, alice.username, 20, within=1)
     expect_score(hers, alice.username, 20, within=1)
     expect(message(hers)).to_have_text("+10 for default")
-    expect(hers.locator("#own-total")).to_have_text("20")
+    for number in ("#own-score", "#own-total"):
+        expect(hers.locator(number)).to_have_text("20", timeout=2_000)
 
 
 def test_who_is_not_signed_in_sees_the_board_by_asking(windows: Windows, web: Process, score: Score) -> None:
@@ -97,3 +98,55 @@ def test_offline_is_said_and_online_is_live_again(windows: Windows, web: Process
     expect(connection(page)).to_have_text("Live", timeout=20_000)
     expect_score(page, name, 60)
     expect(heading(page)).to_have_text(username)
+
+
+def test_own_numbers_below_the_ten_are_right_within_two_seconds(
+    windows: Windows, web: Process, score: Score, alice: Player
+) -> None:
+    score({unique(f"top{number}"): 1_000_000 + number for number in range(10)})
+    passing = unique("passing")
+    score({alice.username: 30_000, passing: 20_000})
+    page = windows.open(web.url)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    sign_in(page, alice.username)
+    rank, pinned = page.locator("#own-rank"), page.locator("#pinned .rank")
+    expect(connection(page)).to_have_text("Live")
+    expect(page.locator("#own-score")).to_have_text("30,000")
+    before = int(rank.inner_text())
+    asked = len(requests)
+    score({passing: 20_000})
+    expect(rank).to_have_text(str(before + 1), timeout=2_000)
+    expect(pinned).to_have_text(str(before + 1), timeout=100)
+
+    page.evaluate(NOTE_NUMBERS)
+    score({alice.username: 20_000})  # a prize
+    expect(rank).to_have_text(str(before), timeout=2_000)
+    seen = page.evaluate("() => window.numbers")
+    assert set(map(tuple, seen)) == {(str(before), "50,000", "50,000")}
+    assert [url for url in requests[asked:] if "/users/" in url] == []  # nobody asked
+
+
+def test_own_numbers_are_told_again_after_a_reconnect(windows: Windows, web: Process, score: Score) -> None:
+    windows.provoke("/ws", "/auth/refresh", "/top-scores", "/users/")
+    score({unique(f"top{number}"): 1_000_000 + number for number in range(10)})
+    page = windows.open(web.url)
+    username = unique("away")
+    sign_up(page, username)
+    score({username: 30_000})
+    expect(page.locator("#own-score")).to_have_text("30,000")
+    page.context.set_offline(True)
+    expect(connection(page)).to_have_text("You are offline")
+    before = int(page.locator("#own-rank").inner_text())
+    score({unique("passing"): 40_000})
+    page.context.set_offline(False)
+    expect(connection(page)).to_have_text("Live", timeout=20_000)
+    expect(page.locator("#own-rank")).to_have_text(str(before + 1), timeout=2_000)
+
+
+NOTE_NUMBERS = """() => {
+  const fields = ["own-rank", "own-score", "own-total"].map((id) => document.getElementById(id));
+  window.numbers = [];
+  const note = () => window.numbers.push(fields.map((field) => field.textContent));
+  new MutationObserver(note).observe(fields[0].closest("dl"), { subtree: true, childList: true, characterData: true });
+}"""

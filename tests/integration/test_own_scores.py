@@ -1,0 +1,153 @@
+"""/ws?me=1: a player is told the own numbers, below the ten too, and many players cost one query."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import pytest
+import sqlalchemy as sa
+from websockets.sync.client import ClientConnection
+
+from app import own_scores
+from app.domain.ids import ALL_TIME, BoardId, UserId, new_id
+from db import feature_flags, standings
+from db.standings import Own
+from db.transaction import in_transaction
+from tests.live import Listener, award, clear, in_process, listener, listening
+from tests.service import Process, Service, Stores, eventually, message
+
+OWN = "/ws?me=1"
+
+
+@pytest.fixture
+def crowd(stores: Stores) -> list[Listener]:
+    """Twelve players of whom two are below the ten: the first with 120 points, the last with 10."""
+    clear(stores)
+    players = [listener(stores, f"p{number}") for number in range(12)]
+    for number, player in enumerate(players):
+        award(stores, player.user_id, 120 - 10 * number)
+    return players
+
+
+def told(websocket: ClientConnection, *, within: float = 2.0) -> tuple[int, int, int | None]:
+    """Receive the next own numbers: total, points on the board, rank."""
+    while (it := message(websocket, within=within))["type"] != "own_scores":
+        pass
+    return it["totalScore"], it["score"], it["rank"]
+
+
+def test_own_scores_come_after_the_board_and_when_somebody_passes_below_the_ten(
+    web: Process, stores: Stores, crowd: list[Listener]
+) -> None:
+    eleventh, last = crowd[10:]
+    version = stores.value("SELECT version FROM boards")
+    with listening(web, eleventh.token, path=OWN) as websocket:
+        assert message(websocket)["type"] == "top_scores_update"
+        first = message(websocket, within=2)
+        assert list(first) == ["type", "board", "userId", "totalScore", "score", "rank", "timestamp"]
+        assert (first["userId"], first["score"], first["rank"]) == (eleventh.user_id, 20, 11)
+        award(stores, last.user_id, 15)
+        assert told(websocket) == (0, 20, 12)
+        with stores.engine.begin() as conn:
+            conn.execute(sa.text("UPDATE users SET total_score = 500 WHERE id = :id"), {"id": eleventh.user_id})
+            conn.execute(sa.text("UPDATE users SET status = 'suspended' WHERE id = :id"), {"id": last.user_id})
+        assert told(websocket) == (500, 20, 11)
+        with pytest.raises(TimeoutError):
+            websocket.recv(timeout=1.5)  # nothing has changed
+    assert stores.value("SELECT version FROM boards") == version
+
+
+def test_own_scores_are_for_who_asks(web: Process, stores: Stores, crowd: list[Listener]) -> None:
+    with ExitStack() as stack:
+        deaf = [stack.enter_context(listening(web, crowd[10].token, path=path)) for path in ("/ws", "/ws?me=0")]
+        asking = stack.enter_context(listening(web, crowd[10].token, path=OWN))
+        assert told(asking) == (0, 20, 11)
+        award(stores, crowd[11].user_id, 15)
+        assert told(asking) == (0, 20, 12)
+        for websocket in deaf:
+            assert message(websocket)["type"] == "top_scores_update"
+            with pytest.raises(TimeoutError):
+                websocket.recv(timeout=0.1)
+
+
+def test_own_scores_of_a_newcomer_have_no_rank(web: Process, stores: Stores) -> None:
+    with listening(web, listener(stores).token, path=OWN) as websocket:
+        assert told(websocket) == (0, 0, None)
+
+
+def test_own_scores_are_signed_as_the_board_is(service: Service, stores: Stores, crowd: list[Listener]) -> None:
+    web = service.web(SIGNING_KEY="hmac:" + "c2VjcmV0" * 6)
+    with listening(web, crowd[0].token, path=OWN) as websocket:
+        message(websocket)
+        assert message(websocket, within=2)["signature"]["alg"] == "HMAC-SHA256"
+
+
+def test_own_scores_rest_while_broadcasting_is_off(
+    stores: Stores, crowd: list[Listener], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(own_scores, "EVERY", 0.1)
+    with in_process(stores, caplog) as server, listening(server, crowd[10].token, path=OWN) as websocket:
+        assert told(websocket) == (0, 20, 11)
+
+        async def broadcast(enabled: bool) -> None:
+            server.web.board.broadcast(enabled)
+
+        def flag(enabled: bool) -> None:
+            in_transaction(
+                stores.engine,
+                lambda conn: feature_flags.write(conn, feature_flags.BROADCAST, enabled=enabled, actor="cli"),
+            )
+            server.call(broadcast(enabled))
+
+        flag(False)
+        try:
+            award(stores, crowd[11].user_id, 15)
+            with pytest.raises(TimeoutError):
+                websocket.recv(timeout=0.5)
+            with listening(server, crowd[11].token, path=OWN) as newcomer:
+                assert told(newcomer) == (0, 25, 11)
+        finally:
+            flag(True)
+        assert told(websocket) == (0, 20, 12)
+
+
+def test_own_scores_of_all_who_listen_are_one_query(
+    stores: Stores, crowd: list[Listener], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[Sequence[UserId]] = []
+    read = standings.own
+
+    def counted(conn: sa.Connection, board_id: BoardId, user_ids: Sequence[UserId]) -> list[Own]:
+        asked.append(user_ids)
+        return read(conn, board_id, user_ids)
+
+    monkeypatch.setattr(standings, "own", counted)
+    monkeypatch.setattr(own_scores, "EVERY", 0.1)
+    with in_process(stores, caplog) as server, ExitStack() as stack:
+        sockets = [stack.enter_context(listening(server, it.token, path=OWN)) for it in crowd for _ in range(2)]
+        assert [told(it)[2] for it in sockets] == [rank for rank in range(1, 13) for _ in range(2)]
+        asked.clear()
+        award(stores, crowd[11].user_id, 1000)
+        assert told(sockets[-1])[2] == 1
+        assert [told(it)[2] for it in sockets[:-2]] == [rank for rank in range(2, 13) for _ in range(2)]
+        assert all(sorted(it) == sorted(player.user_id for player in crowd) for it in asked)
+    eventually(lambda: not server.web.own_scores._listeners, what="nobody to be listened to")
+
+
+def test_own_ranks_are_those_of_each_one_alone(stores: Stores, crowd: list[Listener]) -> None:
+    """Of equals, of a suspended player and of one who was never there, whoever else is asked about."""
+    for player in crowd[3:6]:
+        stores.execute(
+            "UPDATE standings SET score = 77, reached_at = '2026-01-01' WHERE user_id = :id", id=player.user_id
+        )
+    stores.execute("UPDATE users SET status = 'suspended' WHERE id = :id", id=crowd[1].user_id)
+    stores.execute("UPDATE standings SET score = -5 WHERE user_id = :id", id=crowd[2].user_id)
+    wanted = [it.user_id for it in crowd] + [UserId(new_id())]
+    with stores.engine.connect() as conn:
+        together = {it.user_id: it for it in standings.own(conn, ALL_TIME, wanted)}
+        alone = [it for user_id in wanted for it in standings.own(conn, ALL_TIME, [user_id])]
+    assert {it.user_id: it for it in alone} == together
+    assert len(together) == 12
+    level = sorted(crowd[3:6], key=lambda it: it.user_id)
+    in_order = [crowd[0], *level, *crowd[6:]]
+    assert [together[it.user_id].rank for it in in_order] == list(range(1, 11))
+    assert [together[it.user_id].rank for it in crowd[1:3]] == [None, None]
