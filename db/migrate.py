@@ -58,8 +58,8 @@ def _have_to_ourselves(database: sa.Engine, conn: sa.Connection) -> None:
         keep_bounds(database, conn)
     except SharedSession:
         raise SchemaError(
-            "leads through a pooler in transaction mode, where a migration can't hold its lock: give release an address "
-            "of PostgreSQL itself (docs/deploy.md, Behind a pooler)"
+            "leads through a pooler in transaction mode, where a migration can't hold its lock: give release "
+            "PostgreSQL's own address (docs/deploy.md, Behind a pooler)"
         ) from None
 
 

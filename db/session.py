@@ -121,7 +121,7 @@ class SharedSession(Exception):
 
 
 def keep_bounds(engine: sa.Engine, conn: sa.Connection) -> None:
-    """Put our bounds in force for all of a session where a pooler took none at its start: for work outside transactions.
+    """Put our bounds in force for all of a session where a pooler took none at its start.
 
     Raises:
         SharedSession: when others would get the session, and with it our bounds, locks and what else belongs to it.

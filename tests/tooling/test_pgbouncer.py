@@ -1,4 +1,4 @@
-"""Behind PgBouncer, which refuses or drops the parameters of a session's start, every bound is in force all the same."""
+"""Behind PgBouncer, which refuses or drops the parameters of a session's start, every bound is in force."""
 
 import os
 import shutil
@@ -145,5 +145,6 @@ def test_release_migrates_by_session_and_says_what_to_set_by_transaction(pooler:
     else:
         assert done.returncode == 2
         (line,) = [line for line in done.stderr.splitlines() if line.startswith("scoreboard:")]
-        assert "DATABASE_URL" in line and "transaction mode" in line
+        assert "DATABASE_URL" in line
+        assert "transaction mode" in line
         assert "Traceback" not in done.stderr
