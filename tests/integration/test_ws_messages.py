@@ -165,7 +165,7 @@ def test_without_an_interval_every_board_is_pushed(service: Service, stores: Sto
         message(websocket)
         for _ in range(20):
             update = award(stores, dora.user_id)
-            assert message(websocket, within=1)["version"] == update.stamp[1]
+            assert message(websocket)["version"] == update.stamp[1]
 
 
 def test_a_heartbeat_names_the_version_last_pushed(
@@ -175,16 +175,16 @@ def test_a_heartbeat_names_the_version_last_pushed(
     monkeypatch.setattr(live, "HEARTBEAT_EVERY", 0.3)
     award(stores, dora.user_id)
     with in_process(stores, caplog) as server, listening(server, dora.token) as websocket:
-        began = time.monotonic()
         first = message(websocket)
         beats = [message(websocket) for _ in range(3)]
-        assert 0.8 < time.monotonic() - began < 1.5
+        # By the sender's clock, which wrote these: when they were read says nothing of its pace.
+        sent = [datetime.fromisoformat(beat["timestamp"]) for beat in beats]
+        assert all((later - earlier).total_seconds() > 0.29 for earlier, later in pairwise(sent))
         for beat in beats:
             assert list(beat) == ["type", "board", "epoch", "version", "timestamp"]
             assert beat["type"] == "heartbeat"
             assert MOMENT.fullmatch(beat["timestamp"])
             assert {**first, **beat, "type": 0, "timestamp": 0} == {**first, "type": 0, "timestamp": 0}
-        assert beats[0]["timestamp"] < beats[2]["timestamp"]
         update = award(stores, dora.user_id)
         until_version(websocket, update)
         beat = message(websocket)
@@ -195,7 +195,7 @@ def test_a_long_interval_holds_back_pushes_but_no_heartbeat(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     clear(stores)
-    monkeypatch.setattr(live, "HEARTBEAT_EVERY", 0.3)
+    monkeypatch.setattr(live, "HEARTBEAT_EVERY", 0.1)
     with (
         in_process(stores, caplog, PUSH_INTERVAL_MS="1000") as server,
         listening(server, dora.token) as websocket,
