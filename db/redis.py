@@ -1,7 +1,7 @@
 """Redis: every key, channel and script that the project has, and connections on which every wait is bounded."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 import redis.asyncio
@@ -68,22 +68,29 @@ def _repeat(retries: int) -> tuple[Any, int, Any]:
 
 # KEYS[1] the board's key. ARGV: message, epoch, version, channel, and what the key must hold to be overwritten by
 # force ("" for: only when it holds nothing newer).
-# Returns what the key held when the message was not taken, nil when it was.
+# Returns 1 when the message was taken, else 0; and what the key holds instead of it, nil when it holds the message.
 _PUBLISH = """
 local held = redis.pcall('GET', KEYS[1])
 if type(held) == 'table' then held = false end  -- no string: SET replaces it
-if held == ARGV[1] then return nil end
+if held == ARGV[1] then return {0} end
 if held and held ~= ARGV[5] then
     local ok, message = pcall(cjson.decode, held)
     if ok and type(message) == 'table' and type(message.epoch) == 'string' and type(message.version) == 'number' then
         local older = message.epoch < ARGV[2] or (message.epoch == ARGV[2] and message.version < tonumber(ARGV[3]))
-        if not older then return held end
+        if not older then return {0, held} end
     end
 end
 redis.call('SET', KEYS[1], ARGV[1])
 redis.call('PUBLISH', ARGV[4], ARGV[1])
-return nil
+return {1}
 """
+
+
+class Outcome(NamedTuple):
+    """Whether a message was taken, and what the key holds instead of it; None when it holds the message."""
+
+    taken: bool
+    instead: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +105,16 @@ class Publisher:
     def on(cls, client: Redis, signer: Signer = UNSIGNED) -> "Publisher":
         return cls(client, client.register_script(_PUBLISH), signer)
 
-    def publish(self, board_id: str, text: str, epoch: str, version: int, *, instead_of: bytes = b"") -> bytes | None:
+    def publish(self, board_id: str, text: str, epoch: str, version: int, *, instead_of: bytes = b"") -> Outcome:
         """Publish a message.
 
         Args:
             instead_of: what the key must hold for the message to be taken although it isn't newer.
 
-        Returns:
-            None when the key holds the message now; otherwise what it holds instead.
-
         Raises:
             redis.RedisError: when Redis is away.
         """
-        held: bytes | None = self.script(
+        taken, *instead = self.script(
             keys=[top_scores_key(board_id)], args=[text, epoch, version, TOP_SCORES_CHANNEL, instead_of]
         )
-        return held
+        return Outcome(bool(taken), instead[0] if instead else None)

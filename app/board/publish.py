@@ -14,6 +14,7 @@ from app.domain import messages
 from app.domain.ids import BoardId, id_after
 from app.domain.messages import Row, Update
 from app.domain.signing import UNSIGNED, Key, Signer
+from config import logs, metrics
 from config.settings import Settings
 from db import boards
 from db.redis import Publisher
@@ -71,8 +72,18 @@ def publish(engine: sa.Engine, publisher: Publisher, board_id: BoardId, *, seen:
 
 
 def _push(publisher: Publisher, update: Update, instead_of: bytes) -> bytes | None:
+    """Return what the key holds instead of the update, and count the update as a change if it was taken.
+
+    A change is counted here and nowhere else: it is committed, whatever has caused it, and of all processes that
+    publish it only one is told that its message was taken. A board that is put back after Redis has lost it counts as
+    well.
+    """
     epoch, version = update.stamp
-    return publisher.publish(update.board, update.text, epoch, version, instead_of=instead_of)
+    taken, held = publisher.publish(update.board, update.text, epoch, version, instead_of=instead_of)
+    if taken:
+        metrics.top10_changed.inc()
+        logs.event(log, logs.TOP10_CHANGED, board=update.board, epoch=epoch, version=version)
+    return held
 
 
 def _supersede(engine: sa.Engine, update: Update, seen: Update, signer: Signer) -> Update:

@@ -26,11 +26,10 @@ MAX_ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What one transaction settled: cleared actions, the rule of each held one, the board's version if it changed."""
+    """What one transaction settled: the number of cleared actions, and the rule of each held one."""
 
     cleared: int = 0
     held_by: tuple[str, ...] = ()
-    version: int | None = None
 
     @property
     def held(self) -> int:
@@ -60,11 +59,10 @@ def _write(conn: sa.Connection, judged: list[tuple[Facts, Verdict]]) -> Settled:
     for facts, verdict in held:
         _record(conn, facts, verdict)
     earned = _sum(facts for facts, verdict in judged if not verdict.held)
-    version = None
     if earned:
         standings.raise_scores(conn, ALL_TIME, earned)
-        version = top.refresh(conn, ALL_TIME, [user_id for user_id, _, _ in earned])
-    return Settled(cleared=len(judged) - len(held), held_by=tuple(verdict.rule for _, verdict in held), version=version)
+        top.refresh(conn, ALL_TIME, [user_id for user_id, _, _ in earned])
+    return Settled(cleared=len(judged) - len(held), held_by=tuple(verdict.rule for _, verdict in held))
 
 
 def _sum(cleared: Iterable[Facts]) -> list[tuple[UserId, int, datetime]]:

@@ -180,8 +180,6 @@ def _settle(desk: Desk, action_ids: Iterable[ActionId]) -> None:
         logs.event(log, logs.SCORE_UPDATED, cleared=settled.cleared, held=settled.held)
     if settled.held:
         suspend_whom_due(desk.engine, desk.vetting)
-    if settled.version is not None:
-        logs.event(log, logs.TOP10_CHANGED, board=ALL_TIME, version=settled.version)
 
 
 def _count(settled: settle.Settled) -> None:
@@ -189,8 +187,6 @@ def _count(settled: settle.Settled) -> None:
     metrics.fraud_verdicts.labels("cleared", "none").inc(settled.cleared)
     for rule in settled.held_by:
         metrics.fraud_verdicts.labels("held", rule).inc()
-    if settled.version is not None:
-        metrics.top10_changed.inc()
 
 
 _FIRST_DUTIES: dict[str, Callable[[Desk], object]] = {

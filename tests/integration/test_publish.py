@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -10,12 +11,16 @@ import pytest
 import redis
 import sqlalchemy as sa
 
+from app.board import correct
+from app.board.erase import erase
 from app.board.publish import publish, read
 from app.domain import messages
-from app.domain.ids import ALL_TIME, BoardId, new_id
+from app.domain.ids import ALL_TIME, BoardId, id_after, new_id
 from app.domain.messages import Update
+from config import metrics
 from db import boards
 from db.redis import TOP_SCORES_CHANNEL, Publisher, connect
+from db.transaction import in_transaction
 from tests.live import Listener, award, clear, forge, listener
 from tests.service import Stores
 
@@ -93,11 +98,36 @@ def test_the_same_version_has_the_same_bytes_whenever_it_is_read(stores: Stores,
     assert len({read(stores.engine, ALL_TIME).text for _ in range(5)}) == 1
 
 
+def test_publish_counts_and_logs_each_change_once_whatever_caused_it(
+    stores: Stores, publisher: Publisher, dora: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    operator = {"actor": "shell", "reason": "a test"}
+    epoch = read(stores.engine, ALL_TIME).stamp[0]
+    changes: list[Callable[[sa.Connection], object]] = [
+        lambda conn: correct.adjust(conn, dora.user_id, points=5, **operator),
+        lambda conn: correct.suspend(conn, dora.user_id, **operator),
+        lambda conn: correct.reinstate(conn, dora.user_id, **operator),
+        lambda conn: erase(conn, dora.user_id, actor="shell", reason="a test"),
+        lambda conn: boards.renew_epoch(conn, ALL_TIME, old=epoch, new=id_after(epoch)),
+    ]
+    before = metrics.top10_changed._value.get()
+    caplog.set_level("INFO", "scoreboard.publish")
+    published = []
+    for change in changes:
+        in_transaction(stores.engine, change)
+        published.append(publish(stores.engine, publisher, ALL_TIME).stamp)
+        publish(stores.engine, publisher, ALL_TIME)  # another process, which comes late
+    assert metrics.top10_changed._value.get() == before + len(changes)
+    events = [it.fields for it in caplog.records if it.message == "top10.changed"]  # type: ignore[attr-defined]
+    assert [(it["epoch"], it["version"]) for it in events] == published
+    assert len(set(published)) == len(changes)
+
+
 def test_an_older_board_never_overwrites_a_newer_one(stores: Stores, publisher: Publisher, dora: Listener) -> None:
     older = read(stores.engine, ALL_TIME)
     newer = award(stores, dora.user_id)
     with Ear(stores) as ear:
-        assert publisher.publish(ALL_TIME, older.text, *older.stamp) == newer.text.encode()
+        assert publisher.publish(ALL_TIME, older.text, *older.stamp) == (False, newer.text.encode())
         assert ear.heard() == []
     assert held(stores) == newer.text
 
@@ -106,9 +136,10 @@ def test_versions_are_compared_as_numbers(stores: Stores, publisher: Publisher) 
     stores.redis.delete(KEY)
     nine = messages.update(ALL_TIME, (LONG_AGO, 9), [], stores.value("SELECT now()"))
     ten = messages.update(ALL_TIME, (LONG_AGO, 10), [], stores.value("SELECT now()"))
-    assert publisher.publish(ALL_TIME, nine.text, *nine.stamp) is None
-    assert publisher.publish(ALL_TIME, ten.text, *ten.stamp) is None
-    assert publisher.publish(ALL_TIME, nine.text, *nine.stamp) == ten.text.encode()
+    assert publisher.publish(ALL_TIME, nine.text, *nine.stamp) == (True, None)
+    assert publisher.publish(ALL_TIME, ten.text, *ten.stamp) == (True, None)
+    assert publisher.publish(ALL_TIME, ten.text, *ten.stamp) == (False, None)
+    assert publisher.publish(ALL_TIME, nine.text, *nine.stamp) == (False, ten.text.encode())
 
 
 def test_a_missing_key_is_written_and_published_again(stores: Stores, publisher: Publisher, dora: Listener) -> None:

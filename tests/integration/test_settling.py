@@ -64,7 +64,7 @@ def test_a_settled_action_stands_on_the_board(engine: sa.Engine, stores: Stores)
 
     settled = in_transaction(engine, lambda conn: settle.settle(conn, [action_id], VETTING))
 
-    assert settled == settle.Settled(cleared=1, held_by=(), version=1)
+    assert settled == settle.Settled(cleared=1, held_by=())
     assert top(engine) == [(alice, 10)]
     assert stores.rows("SELECT settlement, settled_at IS NOT NULL FROM actions") == [("cleared", True)]
     assert stores.value("SELECT reached_at = end_at FROM standings, actions")
@@ -122,7 +122,7 @@ def test_an_action_for_no_points_moves_nobody(engine: sa.Engine, stores: Stores)
     with engine.begin() as conn:
         conn.execute(sa.text("UPDATE actions SET score = 0"))
     settled = in_transaction(engine, lambda conn: settle.settle(conn, [action_id], VETTING))
-    assert settled == settle.Settled(cleared=1, held_by=(), version=None)
+    assert settled == settle.Settled(cleared=1, held_by=())
     assert stores.value("SELECT count(*) FROM standings") == 0
 
 

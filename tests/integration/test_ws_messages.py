@@ -221,7 +221,7 @@ def test_another_service_on_the_same_redis_server_is_not_shown(
                 rows = [messages.Row(UserId(new_id()), "stranger", version, 1)]
                 stamp = (id_after(epoch), version)
                 theirs = messages.update(ALL_TIME, stamp, rows, datetime.now(UTC))
-                assert other.publish(ALL_TIME, theirs.text, *stamp) is None
+                assert other.publish(ALL_TIME, theirs.text, *stamp).taken
             update = award(stores, dora.user_id)
             assert message(websocket) == json.loads(update.text)
             with pytest.raises(TimeoutError):
