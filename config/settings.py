@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from config import values
+from config import store_urls, values
 from config.values import Network, Rate, SigningKey
 
 HERE = Path(__file__).parent
@@ -104,12 +104,12 @@ def load(environ: Mapping[str, str]) -> Settings:
     env = _Environment(environ)
     production = env.get("APP_ENV", values.one_of("development", "production"), "development") == "production"
     registration, top_scores_auth = values.one_of("open", "closed"), values.one_of("optional", "required")
-    redis_url = env.get("REDIS_URL", values.redis_url, "")
+    redis_url = env.get("REDIS_URL", store_urls.redis_url, "")
     settings = Settings(
         production=production,
-        database_url=env.get("DATABASE_URL", values.database_url, ""),
+        database_url=env.get("DATABASE_URL", store_urls.database_url, ""),
         redis_url=redis_url,
-        broker_url=env.get("CELERY_BROKER_URL", values.redis_url, redis_url),
+        broker_url=env.get("CELERY_BROKER_URL", store_urls.redis_url, redis_url),
         secret_key=env.get("SECRET_KEY", values.secret, DEVELOPMENT_SECRET),
         secret_keys_retired=env.get("SECRET_KEYS_RETIRED", values.list_of(values.secret), ()),
         signing_key=env.get("SIGNING_KEY", values.signing_key, None),

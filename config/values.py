@@ -3,21 +3,17 @@
 import base64
 import binascii
 import ipaddress
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import limits
-import sqlalchemy as sa
 
 MIN_SECRET_BYTES = 32
 MOST_OF_A_RATE = 1_000_000_000
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-
-_REDIS_DATABASE = re.compile(r"/?[0-9]*")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Rate = limits.RateLimitItem
@@ -62,49 +58,6 @@ def one_of(*words: str) -> Callable[[str], str]:
 def list_of(parse: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
     """Take a comma separated list."""
     return lambda text: tuple(parse(part.strip()) for part in text.split(",") if part.strip())
-
-
-def database_url(text: str) -> str:
-    """Take PostgreSQL's address, and give it as SQLAlchemy wants it."""
-    scheme, separator, rest = text.partition("://")
-    if not separator or scheme not in ("postgres", "postgresql", "postgresql+psycopg2"):
-        raise ValueError("must begin with postgres:// or postgresql://")
-    # SQLAlchemy 2.1 reads a bare postgresql:// as psycopg 3.
-    url = f"postgresql+psycopg2://{rest}"
-    try:
-        sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError):  # neither's words: they may hold the password
-        raise ValueError("must be postgresql://user:password@host:port/database") from None
-    return url
-
-
-def redis_url(text: str) -> str:
-    """Take Redis's address."""
-    if not text.startswith(("redis://", "rediss://")):
-        raise ValueError("must begin with redis:// or rediss://")
-    try:
-        parts = urlsplit(text)
-        well_formed = parts.hostname and parts.port != 0 and _REDIS_DATABASE.fullmatch(parts.path)
-    except ValueError:
-        well_formed = None
-    if not well_formed:
-        raise ValueError("must be redis://:password@host:port/number")
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        if name.startswith("ssl_"):
-            _check_tls(parts.scheme, name, value)
-    return text
-
-
-def _check_tls(scheme: str, name: str, value: str) -> None:
-    """Refuse what redis-py and kombu would fail on only when they connect, or read differently."""
-    if scheme != "rediss":
-        raise ValueError(f"{name} wants rediss://")
-    if name == "ssl_cert_reqs" and value not in ("required", "optional", "none"):
-        raise ValueError(f"ssl_cert_reqs must be required, optional or none, not {value!r}")
-    if name == "ssl_check_hostname" and value.lower() not in ("true", "false"):
-        raise ValueError(f"ssl_check_hostname must be true or false, not {value!r}")
-    if name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
-        file(value)
 
 
 def secret(text: str) -> str:

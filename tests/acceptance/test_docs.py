@@ -14,7 +14,7 @@ import pytest
 
 from app import client_address
 from bin.procfile import read_procfile
-from config import settings, values
+from config import settings, store_urls, values
 from db.embedded.postgres import binaries
 from tests.service import ROOT, Process, Service, eventually
 
@@ -148,7 +148,7 @@ def test_the_profile_of_a_platform_adds_what_its_redis_needs(
 ) -> None:
     script = block("docs/deploy.md", "Redis behind TLS") + 'printf %s "$REDIS_URL"'
     assert typed(service, script, tmp_path, REDIS_URL=set_by_the_platform) == started_with
-    assert values.redis_url(started_with) == started_with
+    assert store_urls.redis_url(started_with) == started_with
 
 
 def test_what_is_set_and_scaled_on_a_platform_exists() -> None:

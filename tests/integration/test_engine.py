@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.domain.errors import DatabaseUnavailable
+from config import store_urls
 from db import engine as engines
 from db import waiting
 from db.embedded import Postgres
@@ -510,9 +511,9 @@ def silent() -> Iterator[int]:
 
 
 def test_a_silent_host_is_left_for_the_next_one_and_asked_last_from_then_on(notes: Stores, silent: int) -> None:
-    url = sa.make_url(notes.database_url).set(host=None, port=None)
-    hosts = {"host": "127.0.0.1,127.0.0.1", "port": f"{silent},{port_of(notes)}"}
-    with connected(url.update_query_dict(hosts).render_as_string(hide_password=False)) as engine:
+    place = f"127.0.0.1:{port_of(notes)}"
+    url = notes.database_url.replace(place, f"127.0.0.1:{silent},{place}")
+    with connected(store_urls.database_url(url)) as engine:
         began = time.monotonic()
         with engine.connect() as conn:
             assert pid_of(conn)

@@ -16,6 +16,7 @@ PROCESSES: dict[str, list[str]] = {
     "worker": ["celery", "-A", "workers.app", "worker", "--concurrency", "1"],
     "beat": ["celery", "-A", "workers.app", "beat"],
     "flower": [sys.executable, "-m", "workers.flower"],
+    "release": [sys.executable, "-m", "db.migrate"],
     "manage": [sys.executable, "-m", "app.cli", "demo"],
 }
 RATE = ["often", "10", "-1/minute", "0/minute", "10/fortnight", "1.5/minute"]
@@ -24,8 +25,20 @@ NETWORKS = ["10.0.0.0/33", "localhost", "10.0.0.0/8;192.168.0.0/16", "2001:db8::
 SECRET = ["short", "x" * 31]
 MALFORMED: dict[str, list[str]] = {
     "APP_ENV": ["prod", "Production"],
-    "DATABASE_URL": ["mysql://localhost/x", "localhost", "postgresql://localhost:port/x", "sqlite://"],
-    "REDIS_URL": ["http://localhost", "localhost:6379", "redis://localhost:port/0", "redis://localhost/first"],
+    "DATABASE_URL": [
+        "mysql://localhost/x",
+        "localhost",
+        "postgresql://localhost:port/x",
+        "sqlite://",
+        "postgresql://localhost/x?schema=other",
+    ],
+    "REDIS_URL": [
+        "http://localhost",
+        "localhost:6379",
+        "redis://localhost:port/0",
+        "redis://localhost/first",
+        "redis://localhost?x=1",
+    ],
     "CELERY_BROKER_URL": ["amqp://localhost", "localhost", "redis://localhost:99999/0"],
     "SECRET_KEY": SECRET,
     "SECRET_KEYS_RETIRED": [*SECRET, "x" * 32 + ",short"],
@@ -91,6 +104,19 @@ def test_every_process_stops_with_one_line(stores: Stores, process: str) -> None
     (line,) = complaints(stores, process, ACCESS_TOKEN_TTL="soon")
     assert "ACCESS_TOKEN_TTL" in line
     assert "soon" in line
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_every_process_names_a_parameter_that_is_not_understood(stores: Stores, process: str) -> None:
+    (line,) = complaints(stores, process, DATABASE_URL=f"{stores.database_url}?schema=tenant")
+    assert line.startswith("scoreboard: DATABASE_URL: ")
+    assert "schema" in line
+
+
+def test_parameters_of_other_clients_are_understood(stores: Stores) -> None:
+    url = f"{stores.database_url}?pgbouncer=true&schema=public&connection_limit=1&sslmode=prefer"
+    ended = stores.run(*PROCESSES["release"], DATABASE_URL=url, REDIS_URL=f"{stores.redis_url}?family=0")
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])

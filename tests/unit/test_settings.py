@@ -88,6 +88,35 @@ GOOD: list[tuple[str, str, str, Any]] = [
         "postgresql+psycopg2://u:p@h/d?sslmode=require",
     ),
     ("DATABASE_URL", "postgresql+psycopg2://h/d", "database_url", "postgresql+psycopg2://h/d"),
+    *(
+        ("DATABASE_URL", f"postgres://u:p@h/d?{given}", "database_url", f"postgresql+psycopg2://u:p@h/d{understood}")
+        for given, understood in (
+            ("pgbouncer=true&connection_limit=1", ""),
+            ("schema=public", ""),
+            ("sslmode=verify-full&schema=public", "?sslmode=verify-full"),
+            ("ssl=true", "?sslmode=require"),
+            ("supa=base-pooler.x", ""),
+            ("connect_timeout=300&application_name=x", ""),
+            ("target_session_attrs=any", "?target_session_attrs=any"),
+            ("options=endpoint%3Dx-1", "?options=endpoint%3Dx-1"),
+        )
+    ),
+    *(
+        ("DATABASE_URL", f"postgresql://{given}", "database_url", f"postgresql+psycopg2://{understood}")
+        for given, understood in (
+            ("u:p@a:1,b:2/d", "u:p@/d?host=a%2Cb&port=1%2C2"),
+            ("u:p,/p@a,b:2/d?sslmode=require", "u:p%2C%2Fp@/d?host=a%2Cb&port=5432%2C2&sslmode=require"),
+            ("a,b/d", "/d?host=a%2Cb"),
+            ("u:p@[::1]:1,[::2]/d", "u:p@/d?host=%3A%3A1%2C%3A%3A2&port=1%2C5432"),
+        )
+    ),
+    ("REDIS_URL", "redis://:p@h:6379/0?family=0", "redis_url", "redis://:p@h:6379/0"),
+    (
+        "CELERY_BROKER_URL",
+        "rediss://h?socket_timeout=100&ssl_cert_reqs=none&decode_responses=true",
+        "broker_url",
+        "rediss://h?ssl_cert_reqs=none",
+    ),
     ("REDIS_URL", "rediss://:p@h:6380/1", "redis_url", "rediss://:p@h:6380/1"),
     ("REDIS_URL", "redis://h", "redis_url", "redis://h"),
     (
@@ -204,6 +233,13 @@ BAD: list[tuple[str, str]] = [
         for text in ("postgres://u:p@h:port/d", "postgresql+asyncpg://h/d", "postgres://u:p@h:1:2/d")
     ),
     *(
+        ("DATABASE_URL", f"postgres://h/d?{text}")
+        for text in ("schema=other", "foo=1", "async=1", "dsn=x", "sslmode=on", "sslmode=require&sslmode=disable")
+    ),
+    *(("DATABASE_URL", f"postgres://{text}/d") for text in ("a:1,b:x", "a:1,:2", "a,b:1:2")),
+    ("DATABASE_URL", "postgres://h/d?sslrootcert=/nowhere.pem"),
+    *(("REDIS_URL", f"redis://h?{text}") for text in ("db=1", "foo=1", "connection_class=x", "ssl_version=1")),
+    *(
         ("REDIS_URL", text)
         for text in ("http://h", "h:6379", "redis:h", "redis://", "redis://h:port", "redis://h:99999")
     ),
@@ -267,6 +303,10 @@ def test_a_value_of_two_lines_is_told_in_one(name: str) -> None:
     [
         ("DATABASE_URL", "postgres://u:hunter2@h:port/d"),
         ("DATABASE_URL", "hunter2"),
+        ("DATABASE_URL", "postgres://h/d?foo=hunter2"),
+        ("DATABASE_URL", "postgres://h/d?sslmode=hunter2"),
+        ("DATABASE_URL", "postgres://h/d?x-hunter2=@h"),
+        ("REDIS_URL", "redis://h?foo=hunter2"),
         ("REDIS_URL", "redis://:hunter2@h:port"),
         ("CELERY_BROKER_URL", "amqp://:hunter2@h"),
         ("SECRET_KEY", "hunter2"),
