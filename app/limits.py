@@ -18,7 +18,7 @@ from limits.aio.storage import RedisStorage
 from limits.aio.strategies import RateLimiter
 from limits.util import WindowStats
 
-from db.redis import AsyncRedis
+from db.redis import AsyncRedis, token_bucket_key
 
 log = logging.getLogger("scoreboard.limits")
 
@@ -104,7 +104,7 @@ class Bucket(NamedTuple):
 
     @property
     def key(self) -> str:
-        return f"tokens:{self.policy.name}:{self.owner}"
+        return token_bucket_key(self.policy.name, self.owner)
 
 
 class Decision(NamedTuple):
@@ -148,7 +148,6 @@ class TokenBucketRateLimiter(RateLimiter):
         self._clock = clock
         bridge: Any = storage.bridge
         self._redis: AsyncRedis = bridge.storage
-        self._prefix = "scoreboard:"
         self._sha = "0" * 40
         self._local: LRUCache[str, tuple[float, float]] = LRUCache(LOCAL_BUCKETS)
         self._local_until = -math.inf
@@ -176,7 +175,7 @@ class TokenBucketRateLimiter(RateLimiter):
         key = _bucket(item, identifiers, 0, 0).key
         self._local.pop(key, None)
         try:
-            await self._redis.delete(self._prefix + key)
+            await self._redis.delete(key)
         except redis.RedisError as error:
             self._redis_is_away(error)
 
@@ -205,7 +204,7 @@ class TokenBucketRateLimiter(RateLimiter):
     def _packed(self, check: Check, places: dict[str, int]) -> list[float]:
         numbers: list[float] = []
         for (name, capacity, _, per_token), owner, takes, needs in check:
-            place = places.setdefault(f"{self._prefix}tokens:{name}:{owner}", len(places) + 1)
+            place = places.setdefault(token_bucket_key(name, owner), len(places) + 1)
             token = per_token * 1000
             numbers += (place, capacity * token, takes * token, needs * token)
         return numbers

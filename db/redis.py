@@ -30,6 +30,11 @@ def top_scores_key(board_id: str) -> str:
     return "top_scores:10" if board_id == "all-time" else f"top_scores:10:{board_id}"
 
 
+def token_bucket_key(policy: str, owner: str) -> str:
+    """Return the key of the token bucket that limits `owner` under a policy."""
+    return f"scoreboard:tokens:{policy}:{owner}"
+
+
 def connect(url: str, *, timeout: float, retries: int = 1) -> Redis:
     """Make a client; no connection is opened yet.
 

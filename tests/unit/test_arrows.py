@@ -142,7 +142,7 @@ def attributes(tree: ast.Module) -> set[str]:
     return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
-KEY_OR_CHANNEL = re.compile(r"top_scores:.*|top_scores_updates|scoreboard:[a-z].*", re.DOTALL)
+KEY_OR_CHANNEL = re.compile(r"top_scores:.*|top_scores_updates|scoreboard:\S*", re.DOTALL)
 
 
 def test_keys_and_channels_are_named_in_one_place() -> None:
