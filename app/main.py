@@ -1,4 +1,4 @@
-"""The web application: everything wired, in one screen."""
+"""The web application: its routes, its lifetime, and the wiring of what they need."""
 
 import asyncio
 import contextlib

@@ -1,6 +1,6 @@
 """Settling: completed actions get their verdict, and what is cleared reaches the standings and the board.
 
-Lock order: actions, standings, boards. Source: docs/architecture.md, "Settling".
+Lock order: actions, standings, boards. Source: docs/architecture.md, "A completion, step by step".
 """
 
 import logging

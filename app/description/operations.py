@@ -185,7 +185,10 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "admin",
         {200: shapes.UserRecords},
         query={
-            "query": Query({"type": "string", "maxLength": 256, "default": ""}, "Part of a name or an e-mail address."),
+            "query": Query(
+                {"type": "string", "maxLength": 256, "default": ""},
+                "What a name or an e-mail address begins with, or a user's id.",
+            ),
             "limit": _PAGE["limit"],
         },
         errors=(400,),

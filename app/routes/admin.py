@@ -88,8 +88,10 @@ async def list_users(request: Request) -> Response:
     """GET /admin/users"""
     web, _ = await operator(request)
     query, most = request.query_params.get("query", ""), _limit(request)
-    if len(query) > 256 or "\0" in query:
+    if len(query) > 256:
         raise Malformed("query: is too long.")
+    if "\0" in query:
+        raise Malformed("query: must not contain NUL.")
     rows = await run(web, lambda conn: moderation.find_users(conn, query, most=most))
     return JSON({"items": [_user(row) for row in rows]})
 

@@ -43,7 +43,8 @@ async def set_flag(request: Request) -> Response:
         return feature_flags.write(conn, name, enabled=body.enabled, actor=claims.sub)
 
     flag = await change(web, claims, switch)
-    web.board.broadcast(flag.enabled)
+    if name == feature_flags.BROADCAST:
+        web.board.broadcast(flag.enabled)
     return JSON(_flag(flag))
 
 
