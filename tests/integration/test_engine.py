@@ -4,14 +4,16 @@ import gc
 import os
 import resource
 import select
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
+import psycopg2
 import pytest
 import sqlalchemy as sa
 
@@ -694,7 +696,34 @@ class ForgetfulPostgres(Postgres):
         return [*super().argv(), "-c", "wal_writer_delay=10s"]
 
 
-def test_a_commit_that_a_crash_swallowed_is_not_taken_for_the_one_that_gets_its_number(tmp_path: Path) -> None:
+def restart(server: Postgres) -> None:
+    """Kill the whole server and start it again."""
+    server.kill()
+    server.start()
+
+
+def crash_of_a_session(server: Postgres) -> None:
+    """Kill one session, for which the server, staying what it is, ends all others and recovers."""
+    reset = "SELECT stats_reset FROM pg_stat_wal"
+    with closing(psycopg2.connect(server.url)) as victim, victim.cursor() as cursor:
+        cursor.execute(reset)
+        before = cursor.fetchone()
+        os.kill(victim.info.backend_pid, signal.SIGKILL)
+
+        def recovered() -> bool:
+            with suppress(psycopg2.OperationalError), closing(psycopg2.connect(server.url)) as other:
+                with other.cursor() as cursor:
+                    cursor.execute(reset)
+                    return bool(cursor.fetchone() != before)
+            return False
+
+        eventually(recovered, what="the recovery")
+
+
+@pytest.mark.parametrize("crash", [restart, crash_of_a_session])
+def test_a_commit_that_a_crash_swallowed_is_not_taken_for_the_one_that_gets_its_number(
+    crash: Callable[[Postgres], None], tmp_path: Path
+) -> None:
     """The crash forgets the transaction's id as well, and the next one that writes is given it."""
     xids: list[str] = []
 
@@ -709,8 +738,7 @@ def test_a_commit_that_a_crash_swallowed_is_not_taken_for_the_one_that_gets_its_
         @sa.event.listens_for(engine, "before_cursor_execute")
         def crash_once(conn: sa.Connection, cursor: object, statement: str, *_: object) -> None:
             if statement == "COMMIT" and len(xids) == 1:
-                server.kill()
-                server.start()
+                crash(server)
                 with connected(server.url, engines.OPERATOR) as other, other.begin() as another:
                     work(another)
 
