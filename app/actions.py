@@ -171,6 +171,5 @@ def _completed_today(
     limited = [action for action in locked if action.status == "started" and _rule(rules, action).per_day is not None]
     if not limited:
         return Counter()
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     user_ids, types = {action.user_id for action in limited}, {action.type for action in limited}
-    return Counter(actions.completed_since(conn, user_ids, types, midnight))
+    return Counter(actions.completed_today(conn, user_ids, types, now))

@@ -46,6 +46,12 @@ actions_set_aside = Counter("actions_set_aside", "Actions that could not be sett
 rate_limited = Counter("rate_limited", "Requests that were refused for a rate limit.", ["policy"])
 ws_messages = Counter("ws_messages", "Messages that were handed over to sockets.")
 ws_connections = Gauge("ws_connections", "Open sockets.", multiprocess_mode="livesum")
+invariant_unchecked = Gauge(
+    "invariant_unchecked",
+    "1 while the last audit could not finish this check.",
+    ["name"],
+    multiprocess_mode="livemostrecent",
+)
 invariant_violations = Gauge(
     "invariant_violations", "Violations that the newest audit found.", ["name"], multiprocess_mode="mostrecent"
 )

@@ -193,21 +193,22 @@ def lock_with_users(conn: sa.Connection, ends: Sequence[End], *, skip_locked: bo
 
 
 # For each user alone, or else the planner may come to read what everybody has completed since.
-_COMPLETED_SINCE = sa.text("""
+_COMPLETED_TODAY = sa.text("""
     SELECT own.user_id::text, own.type, own.completions FROM unnest(CAST(:users AS uuid[])) AS wanted(user_id)
     CROSS JOIN LATERAL (
         SELECT user_id, type, count(*) AS completions FROM actions
-        WHERE user_id = wanted.user_id AND end_at >= :since AND score IS NOT NULL AND type = ANY(:types)
+        WHERE user_id = wanted.user_id AND end_at >= date_trunc('day', CAST(:now AS timestamptz), 'UTC')
+            AND score > 0 AND type = ANY(:types) AND settlement <> 'reversed'
         GROUP BY user_id, type
     ) AS own
 """)
 
 
-def completed_since(
-    conn: sa.Connection, users: Collection[UserId], types: Collection[str], since: datetime
+def completed_today(
+    conn: sa.Connection, users: Collection[UserId], types: Collection[str], now: datetime
 ) -> dict[tuple[UserId, str], int]:
-    """Count the completions by user and type since a moment."""
-    rows = conn.execute(_COMPLETED_SINCE, {"users": list(users), "types": list(types), "since": since})
+    """Count completions by user and type on the UTC day of `now`, but for those reversed or for no points."""
+    rows = conn.execute(_COMPLETED_TODAY, {"users": list(users), "types": list(types), "now": now})
     return {(user_id, type_): count for user_id, type_, count in rows}
 
 

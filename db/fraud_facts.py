@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from app.domain.fraud import WINDOW, Facts
 from app.domain.ids import ActionId, UserId
+from db import marks
 
 HISTORY = 500
 """A user's last completions that the history is made of."""
@@ -97,23 +98,34 @@ def addresses(conn: sa.Connection, asked: Collection[Asked], *, limit: int) -> d
     return {keys[n - 1]: (completions, accounts) for n, completions, accounts in rows}
 
 
-# Held actions that an operator has released since, and those from before a reinstatement, don't count.
-_DUE_FOR_SUSPENSION = sa.text("""
-    SELECT events.user_id::text, count(DISTINCT events.action_id) FROM audit_events AS events
-    JOIN users ON users.id = events.user_id AND users.status = 'active'
-    JOIN actions ON actions.id = events.action_id AND actions.settlement <> 'cleared'
-    WHERE events.kind = 'held' AND events.at > clock_timestamp() - interval '24 hours'
-        AND NOT events.details->>'rule' = ANY(:excused)
-        AND NOT EXISTS (
-            SELECT 1 FROM audit_events AS later
-            WHERE later.user_id = events.user_id AND later.kind = 'reinstated' AND later.at >= events.at
-        )
-    GROUP BY events.user_id HAVING count(DISTINCT events.action_id) >= :held
+# Only who has had an action held since the last look can have come to be due; each of them is counted by the index on
+# user and time. A range that is closed on both sides is taken for a small one by the planner. Held actions that an
+# operator has released since, and those from before a reinstatement, don't count.
+_DUE_FOR_SUSPENSION = sa.text(f"""
+    SELECT candidates.user_id::text, own.held FROM (
+        SELECT DISTINCT user_id FROM audit_events
+        WHERE kind = 'held' AND at <= now()
+            AND at >= greatest({marks.AT.format(name=marks.HELD)}, now() - interval '24 hours')
+    ) AS candidates
+    JOIN users ON users.id = candidates.user_id AND users.status = 'active'
+    CROSS JOIN LATERAL (
+        SELECT count(DISTINCT events.action_id) AS held FROM (
+            SELECT *, max(at) FILTER (WHERE kind = 'reinstated') OVER () AS reinstated_at FROM audit_events
+            WHERE user_id = candidates.user_id AND at > now() - interval '24 hours'
+        ) AS events
+        JOIN actions ON actions.id = events.action_id AND actions.settlement <> 'cleared'
+        WHERE events.kind = 'held' AND (reinstated_at IS NULL OR events.at > reinstated_at)
+            AND NOT events.details->>'rule' = ANY(:excused)
+    ) AS own
+    WHERE own.held >= :held
 """)
 
 
 def due_for_suspension(conn: sa.Connection, *, held: int, excused: Sequence[str]) -> dict[UserId, int]:
-    """Find active users with at least `held` held actions in 24 hours, and how many they have."""
+    """Find active users with at least `held` held actions in 24 hours, and how many they have.
+
+    Those are looked at who have had an action held since the mark `HELD`.
+    """
     rows = conn.execute(_DUE_FOR_SUSPENSION, {"held": held, "excused": list(excused)})
     return {user_id: count for user_id, count in rows}
 

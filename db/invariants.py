@@ -63,7 +63,7 @@ def wrong_standings(conn: sa.Connection, board_id: BoardId, users: Sequence[User
 _WRONG_SETTLEMENTS = sa.text("""
     SELECT count(*) FROM (
         SELECT DISTINCT ON (action_id) action_id, kind FROM audit_events
-        WHERE action_id IS NOT NULL AND at > clock_timestamp() - make_interval(hours => :hours)
+        WHERE action_id IS NOT NULL AND at > now() - make_interval(hours => :hours)
         ORDER BY action_id, id DESC
     ) AS last
     JOIN actions ON actions.id = last.action_id
@@ -94,6 +94,7 @@ def wrong_top(conn: sa.Connection, board_id: BoardId) -> int:
     return int(conn.execute(_WRONG_TOP, {"board": board_id}).scalar_one())
 
 
+# Without the mark of the outbox, which may be wrong itself.
 _UNSETTLED = sa.text("""
     SELECT count(*) FROM actions
     WHERE status = 'completed' AND settled_at IS NULL AND end_at < clock_timestamp() - make_interval(secs => :age)

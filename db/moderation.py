@@ -7,21 +7,24 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.domain.ids import ActionId, UserId, first_id_since
+from app.domain.ids import ActionId, UserId, first_id_since, is_id
 from db.actions import PAGE_BYTES, page_of
+from db.outbox import LONGEST_WAITING, SETTLE_LAG, UNSETTLED_COUNT
 
-_ACTIONS = sa.text("""
+_ACTIONS = """
     SELECT actions.id::text, user_id::text, type, actions.status, start_at, end_at, score, metadata::text, settlement,
         users.username, verdict.reason, verdict.details
-    FROM actions JOIN users ON users.id = actions.user_id
+    FROM {source} JOIN users ON users.id = actions.user_id
     LEFT JOIN LATERAL (
         SELECT reason, details FROM audit_events
         WHERE audit_events.action_id = actions.id AND kind = 'held' ORDER BY id DESC LIMIT 1
     ) AS verdict ON true
     WHERE settlement = :settlement AND (CAST(:before AS uuid) IS NULL OR actions.id < CAST(:before AS uuid))
     ORDER BY actions.id DESC LIMIT :limit + 1
-""")
-_PAGE_OF_ACTIONS = page_of(_ACTIONS)
+"""
+_PAGE_OF_ACTIONS = page_of(sa.text(_ACTIONS.format(source="actions")))
+# The outbox has no order of ids. It is short, but for a backlog; of one, what has waited longest is shown.
+_PAGE_OF_PENDING = page_of(sa.text(_ACTIONS.format(source=f"({LONGEST_WAITING}) AS actions")))
 
 
 def actions_by_settlement(
@@ -33,15 +36,23 @@ def actions_by_settlement(
         `limit` rows at most, fewer where their metadata would exceed `PAGE_BYTES`; and whether there are more.
     """
     values = {"settlement": settlement, "before": before, "limit": limit, "bytes": PAGE_BYTES}
-    rows = conn.execute(_PAGE_OF_ACTIONS, values).all()
+    rows = conn.execute(_PAGE_OF_PENDING if settlement == "pending" else _PAGE_OF_ACTIONS, values).all()
     return rows[:limit], bool(rows) and rows[0].found > len(rows[:limit])
 
 
 _USER_COLUMNS = "id::text, username, email, role, status, total_score, created_at"
+# Each by an index that gives its rows in order, so that no more are read than are asked for.
 _USERS = sa.text(f"""
-    SELECT {_USER_COLUMNS} FROM users
-    WHERE username_key LIKE :pattern OR email LIKE :pattern OR id::text = :query OR (:query = '' AND status = 'erased')
-    ORDER BY username_key, id LIMIT :most
+    SELECT {_USER_COLUMNS} FROM (
+        (SELECT * FROM users WHERE username_key LIKE :pattern ORDER BY username_key USING ~<~ LIMIT :most)
+        UNION
+        (SELECT * FROM users WHERE :query <> '' AND email LIKE :pattern ORDER BY email USING ~<~ LIMIT :most)
+        UNION
+        (SELECT * FROM users WHERE id = CAST(:id AS uuid))
+        UNION
+        (SELECT * FROM users WHERE :query = '' AND status = 'erased' ORDER BY id LIMIT :most)
+    ) AS found
+    ORDER BY username_key USING ~<~, id LIMIT :most
 """)
 _USER = sa.text(f"SELECT {_USER_COLUMNS} FROM users WHERE id = :id")
 
@@ -49,7 +60,9 @@ _USER = sa.text(f"SELECT {_USER_COLUMNS} FROM users WHERE id = :id")
 def find_users(conn: sa.Connection, query: str, *, most: int) -> Sequence[sa.Row[Any]]:
     """Find users whose name or e-mail address begins with the query, or whose id it is; who is erased comes last."""
     prefix = query.lower().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-    return conn.execute(_USERS, {"pattern": f"{prefix}%", "query": query, "most": most}).all()
+    return conn.execute(
+        _USERS, {"pattern": f"{prefix}%", "query": query, "id": query if is_id(query) else None, "most": most}
+    ).all()
 
 
 def user(conn: sa.Connection, user_id: UserId) -> sa.Row[Any] | None:
@@ -81,18 +94,21 @@ def reversible(
     return list(conn.execute(_REVERSIBLE, values).scalars())
 
 
-_STATS = sa.text("""
+_STATS = sa.text(f"""
     SELECT
         (SELECT count(*) FROM users) AS users,
         (SELECT count(*) FROM users WHERE status = 'suspended') AS suspended,
         (SELECT count(*) FROM actions WHERE settlement = 'held') AS held,
         (SELECT count(*) FROM actions WHERE status = 'started') AS started,
-        (SELECT count(*) FROM actions WHERE status = 'completed' AND settled_at IS NULL) AS unsettled,
+        ({UNSETTLED_COUNT}) AS unsettled,
         (SELECT count(*) FROM actions
-            WHERE id >= CAST(:since AS uuid) AND status = 'completed' AND end_at > clock_timestamp() - interval '60 s'
+            WHERE (client_ip IS NULL) IS FALSE AND coalesce(end_at, start_at) > now() - interval '60 s'
+                AND status = 'completed'
+        ) + (SELECT count(*) FROM actions
+            WHERE id >= CAST(:since AS uuid) AND client_ip IS NULL AND status = 'completed'
+                AND end_at > now() - interval '60 s'
         ) AS completions,
-        (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(end_at)), 0)::float FROM actions
-            WHERE status = 'completed' AND settled_at IS NULL) AS settle_lag,
+        ({SETTLE_LAG}) AS settle_lag,
         (SELECT version FROM boards WHERE id = 'all-time') AS version
 """)
 
@@ -100,7 +116,7 @@ _STATS = sa.text("""
 def stats(conn: sa.Connection) -> sa.Row[Any]:
     """Count what operators want to know at a glance; `settle_lag` in seconds.
 
-    `completions` are those of the last minute. Ids have their time in front: those of five minutes are looked through,
-    by the primary key, and no index has to be kept for it.
+    `completions` are those of the last minute. They are found by the index of addresses that are to be forgotten. Those
+    that have no address are found by their ids, which have their time in front: if they began in the last five minutes.
     """
     return conn.execute(_STATS, {"since": first_id_since(time.time() - 300)}).one()

@@ -1,4 +1,4 @@
-"""SQL on the outbox: the actions that are completed and not settled yet. Its index is `actions_outbox_idx`."""
+"""SQL on the outbox: the actions that are completed and not settled yet. Its index is `actions_unsettled_idx`."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,7 +6,10 @@ import sqlalchemy as sa
 
 from app.domain.fraud import Facts
 from app.domain.ids import ActionId
+from db import marks
 from db.transaction import later, note_transaction_id
+
+_UNSETTLED = f"status = 'completed' AND settled_at IS NULL AND end_at >= {marks.AT.format(name=marks.OUTBOX)}"
 
 _CLAIM = sa.text("""
     SELECT pg_current_xact_id()::text, id::text, user_id::text, score, start_at, end_at, host(client_ip) FROM actions
@@ -37,11 +40,17 @@ def settle(conn: sa.Connection, settlements: Sequence[tuple[ActionId, str]]) -> 
     later(conn, _SETTLE, {"ids": list(ids), "settlements": list(words)})
 
 
-# now(), not clock_timestamp(): only what stays the same throughout a statement bounds the scan of an index.
-_OVERDUE = sa.text("""
-    SELECT id::text, attempts FROM actions
-    WHERE status = 'completed' AND settled_at IS NULL AND end_at < now() - make_interval(secs => :age)
-    ORDER BY attempts, end_at LIMIT :most
+# In the order of the index, so that no more is read than is taken. now(), not clock_timestamp(): only what stays the
+# same throughout a statement bounds the scan of an index.
+_OVERDUE = sa.text(f"""
+    SELECT overdue.id::text, tried.attempts
+    FROM generate_series(0, CAST((SELECT max(attempts) FROM actions WHERE {_UNSETTLED}) AS int)) AS tried(attempts)
+    CROSS JOIN LATERAL (
+        SELECT id, end_at FROM actions
+        WHERE {_UNSETTLED} AND attempts = tried.attempts AND end_at < now() - make_interval(secs => :age)
+        ORDER BY end_at LIMIT :most
+    ) AS overdue
+    ORDER BY tried.attempts, overdue.end_at LIMIT :most
 """)
 
 
@@ -50,14 +59,20 @@ def overdue(conn: sa.Connection, *, age: float, most: int) -> list[tuple[ActionI
     return [(action_id, attempts) for action_id, attempts in conn.execute(_OVERDUE, {"age": age, "most": most})]
 
 
-_SETTLE_LAG = sa.text("""
-    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(end_at)), 0)
-    FROM actions WHERE status = 'completed' AND settled_at IS NULL
-""")
+SETTLE_LAG = f"""
+    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(oldest.end_at)), 0)::float
+    FROM generate_series(0, CAST((SELECT max(attempts) FROM actions WHERE {_UNSETTLED}) AS int)) AS tried(attempts)
+    CROSS JOIN LATERAL (
+        SELECT end_at FROM actions WHERE {_UNSETTLED} AND attempts = tried.attempts ORDER BY end_at LIMIT 1
+    ) AS oldest
+"""
+_SETTLE_LAG = sa.text(SETTLE_LAG)
+LONGEST_WAITING = f"SELECT * FROM actions WHERE {_UNSETTLED} ORDER BY attempts, end_at LIMIT 10000"
+UNSETTLED_COUNT = f"SELECT count(*) FROM actions WHERE {_UNSETTLED}"
 
 
 def settle_lag(conn: sa.Connection) -> float:
-    """Give the seconds since the oldest completed action that is not settled, 0 when there is none."""
+    """Return the seconds since the oldest completed action that is not settled, 0 when there is none."""
     return max(0.0, float(conn.execute(_SETTLE_LAG).scalar_one()))
 
 

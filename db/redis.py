@@ -16,6 +16,8 @@ TOP_SCORES_CHANNEL = "top_scores_updates"
 RELAY_CHANNEL = "scoreboard:relay"
 """Nobody publishes here: a subscription that there is always keeps the relay's connection in use."""
 AUDIT_CURSOR_KEY = "scoreboard:audit-cursor"
+AUDIT_RESULT_KEY = "scoreboard:audit"
+AUDIT_RESULT_TTL = 7 * 24 * 3600
 WORKER_SEEN_KEY = "scoreboard:worker-seen"
 _WRITABLE_KEY = "scoreboard:writable"
 WORKER_SEEN_TTL = 15

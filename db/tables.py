@@ -47,7 +47,22 @@ sa.Index(
     unique=True,
     postgresql_where=sa.text("username_key IS NOT NULL"),
 )
+# Where operators look users up by how their names begin; in the order of bytes, whatever the database's collation.
+sa.Index(
+    "users_name_prefix_idx",
+    users.c.username_key,
+    postgresql_ops={"username_key": "text_pattern_ops"},
+    postgresql_where=sa.text("username_key IS NOT NULL"),
+)
+sa.Index(
+    "users_email_prefix_idx",
+    users.c.email,
+    postgresql_ops={"email": "text_pattern_ops"},
+    postgresql_where=sa.text("email IS NOT NULL"),
+)
 sa.Index("users_email_idx", users.c.email, unique=True, postgresql_where=sa.text("email IS NOT NULL"))
+# Erased users have no name to be found by.
+sa.Index("users_erased_idx", users.c.id, postgresql_where=sa.text("status = 'erased'"))
 # Whether somebody is the last admin.
 sa.Index("users_admins_idx", users.c.id, postgresql_where=sa.text("role = 'admin'"))
 
@@ -75,7 +90,8 @@ actions = sa.Table(
 )
 # The outbox: what is completed and waits to be settled.
 sa.Index(
-    "actions_outbox_idx",
+    "actions_unsettled_idx",
+    actions.c.attempts,
     actions.c.end_at,
     postgresql_where=sa.text("status = 'completed' AND settled_at IS NULL"),
 )
@@ -158,6 +174,8 @@ audit_events = sa.Table(
 )
 sa.Index("audit_events_user_idx", audit_events.c.user_id, audit_events.c.at)
 sa.Index("audit_events_action_idx", audit_events.c.action_id)
+# What was held, released or reversed lately.
+sa.Index("audit_events_moderated_idx", audit_events.c.at, postgresql_where=sa.text("action_id IS NOT NULL"))
 # What suspends a user.
 sa.Index("audit_events_held_idx", audit_events.c.at, postgresql_where=sa.text("kind = 'held'"))
 # What the web processes poll for.
@@ -182,6 +200,14 @@ erasures = sa.Table(
     sa.Column("done_to", _id),
 )
 sa.Index("erasures_erased_at_idx", erasures.c.erased_at)
+
+# Moments before which there is nothing left to do, so that it need not be looked for: see db/marks.py.
+marks = sa.Table(
+    "marks",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("at", _moment, nullable=False),
+)
 
 feature_flags = sa.Table(
     "feature_flags",

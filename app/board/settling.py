@@ -20,7 +20,7 @@ from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import ALL_TIME, ActionId
 from app.domain.scoring import ScoringRules
 from config import logs, metrics, queues, tracing
-from db import actions, outbox
+from db import actions, marks, outbox
 from db.redis import WORKER_SEEN_KEY, WORKER_SEEN_TTL, Publisher
 from db.transaction import TimedOut, in_statement, in_transaction, pgcode
 
@@ -31,6 +31,9 @@ OVERDUE = 2.0
 
 SWEEP_FOR = 1.5
 """Seconds that one sweep goes on beginning new batches."""
+
+SLOW = 0.25
+"""Seconds over which the database counts as slow at a question that should take a millisecond."""
 
 LOCK_NOT_AVAILABLE = "55P03"
 """The SQLSTATE of a lock that was not given in time."""
@@ -109,6 +112,7 @@ def _settle_overdue(desk: Desk) -> None:
     while time.monotonic() < deadline:
         overdue = in_statement(desk.engine, lambda conn: outbox.overdue(conn, age=OVERDUE, most=queues.BATCH))
         if not overdue:
+            in_statement(desk.engine, lambda conn: marks.advance(conn, marks.OUTBOX))
             return
         fresh = [action_id for action_id, attempts in overdue if attempts == 0]
         if len(fresh) > FEW:
@@ -140,9 +144,12 @@ def _attempt(desk: Desk, action_ids: Sequence[ActionId]) -> bool:
         _settle(desk, action_ids)
     except TimedOut as error:
         log.warning("settling %d actions took too long, the next sweep tries again", len(action_ids))
-        if _somebody_is_in_the_way(error):
+        # An action that takes too long by itself is set aside in the end. A lock that somebody holds, a whole batch, or
+        # a database that is slow at everything says nothing about it.
+        if len(action_ids) > 1 or _somebody_is_in_the_way(error) or _database_is_slow(desk):
             _forgive(desk, action_ids)
     except DatabaseUnavailable:
+        _forgive(desk, action_ids)
         raise
     except Exception:
         # Whatever it is, it is tried again alone, five times at most, and must not hold up the others.
@@ -153,6 +160,16 @@ def _attempt(desk: Desk, action_ids: Sequence[ActionId]) -> bool:
 def _somebody_is_in_the_way(error: TimedOut) -> bool:
     """Tell a lock that another transaction holds, such as a rebuild, from work that takes too long by itself."""
     return isinstance(error.__cause__, sa.exc.DBAPIError) and pgcode(error.__cause__) == LOCK_NOT_AVAILABLE
+
+
+def _database_is_slow(desk: Desk) -> bool:
+    """Return whether a question that should take a millisecond takes long as well."""
+    began = time.monotonic()
+    try:
+        in_statement(desk.engine, outbox.settle_lag)
+    except DatabaseUnavailable:
+        return True
+    return time.monotonic() - began > SLOW
 
 
 def _forgive(desk: Desk, action_ids: Sequence[ActionId]) -> None:

@@ -16,7 +16,7 @@ from app.domain.fraud import Facts, FraudRules, Verdict
 from app.domain.ids import ActionId, UserId
 from config import logs
 from config.values import Network
-from db import fraud_facts
+from db import fraud_facts, marks
 from db.fraud_facts import Asked
 from db.transaction import in_statement, in_transaction
 
@@ -45,7 +45,9 @@ def suspend_whom_due(engine: sa.Engine, vetting: Vetting) -> list[UserId]:
         engine,
         lambda conn: fraud_facts.due_for_suspension(conn, held=rule.held_in_24h, excused=fraud.NOT_THE_USERS_FAULT),
     )
-    return [user_id for user_id, held in sorted(due.items()) if _suspend(engine, user_id, held)]
+    suspended = [user_id for user_id, held in sorted(due.items()) if _suspend(engine, user_id, held)]
+    in_statement(engine, lambda conn: marks.advance(conn, marks.HELD))
+    return suspended
 
 
 def _suspend(engine: sa.Engine, user_id: UserId, held: int) -> bool:

@@ -132,17 +132,18 @@ class InvariantCheck(msgspec.Struct):
     violations: int
 
 
-class AuditReport(msgspec.Struct):
-    """Whether everything is right."""
+class AuditReport(msgspec.Struct, rename="camel"):
+    """Whether everything is right; the age is 0 unless there was too much to check, and a worker's result is told."""
 
     ok: bool
     checks: list[InvariantCheck]
+    age_seconds: int
 
 
 class Stats(msgspec.Struct):
     """Counters; the lag in seconds; the queue's length is null while it can't be asked.
 
-    Completions are those of the last 60 s, of actions that were started in the last five minutes.
+    Completions are those of the last 60 s.
     """
 
     users: int

@@ -237,6 +237,22 @@ def test_the_audit_is_clean_and_the_counters_count(operator: Player, alice: Play
     assert {"total-scores", "standings", "scored-once", "top-scores", "outbox", "published", "versions"} <= set(checks)
 
 
+def test_audit_with_too_much_to_check_tells_what_the_worker_found_last(
+    operator: Player, alice: Player, stores: Stores
+) -> None:
+    with stores.engine.connect() as busy:
+        busy.exec_driver_sql("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE")
+        stores.redis.delete("scoreboard:audit")
+        assert problem(operator.http.get("/admin/audit"), 503)
+        stores.redis.set("scoreboard:audit", '[["standings", 2]]', ex=7 * 24 * 3600 - 90)
+        told = operator.http.get("/admin/audit").json()
+        busy.rollback()
+    stores.redis.delete("scoreboard:audit")
+    assert told == {"ok": False, "checks": [{"name": "standings", "violations": 2}], "ageSeconds": told["ageSeconds"]}
+    assert 90 <= told["ageSeconds"] < 100
+    assert operator.http.get("/admin/audit").json()["ageSeconds"] == 0
+
+
 def test_stats_count_what_changed(web: Process, operator: Player, alice: Player, bob: Player, stores: Stores) -> None:
     def changes(before: dict[str, float]) -> dict[str, float]:
         now = operator.http.get("/admin/stats").json()

@@ -13,7 +13,7 @@ from app.board.publish import publish
 from app.board.settling import Desk
 from app.domain.ids import ALL_TIME, UserId, new_id
 from config import metrics
-from db import boards, invariants
+from db import boards, invariants, marks, outbox
 from db.redis import AUDIT_CURSOR_KEY, Publisher, connect
 from db.transaction import in_transaction
 from tests.board import RULES, VETTING, add_user, completed
@@ -24,7 +24,7 @@ from tests.service import Stores, free_port
 def desk(stores: Stores) -> Desk:
     """A worker's resources, on this module's stores with nothing in them."""
     with stores.engine.begin() as conn:
-        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE"))
+        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
         boards.ensure(conn, ALL_TIME, new_id())
     stores.redis.flushall()
     return Desk(stores.engine, Publisher.on(stores.redis), RULES, VETTING)
@@ -148,3 +148,55 @@ def test_watch_finds_an_old_key(desk: Desk, players: list[UserId], monkeypatch: 
         conn.execute(sa.text("UPDATE boards SET version = version + 1"))
     audit.watch(desk)
     assert (violations("published"), violations("versions")) == (1, 0)
+
+
+def unchecked(name: str) -> float:
+    return float(metrics.invariant_unchecked.labels(name)._value.get())
+
+
+def test_watch_lets_no_check_that_takes_too_long_hide_another(
+    desk: Desk, players: list[UserId], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    damage(desk, players[0])
+    with desk.engine.begin() as conn:
+        conn.execute(sa.text("UPDATE top_scores SET score = 99 WHERE rank = 1"))
+
+    def slow(conn: sa.Connection, *, hours: int) -> int:
+        conn.execute(sa.text("SET LOCAL statement_timeout = 50"))
+        return int(conn.execute(sa.text("SELECT 0 FROM pg_sleep(10)")).scalar_one())
+
+    with monkeypatch.context() as slowed:
+        slowed.setattr(invariants, "wrong_settlements", slow)
+        audit.watch(desk)
+    assert (unchecked("scored-once"), unchecked("top-scores"), unchecked("total-scores")) == (1, 0, 0)
+    assert (violations("top-scores"), violations("total-scores")) == (1, 1)
+    assert "scored-once could not be checked" in caplog.text
+    audit.watch(desk)
+    assert unchecked("scored-once") == 0
+
+
+def test_watch_keeps_what_it_found_for_operators_who_ask(desk: Desk, players: list[UserId]) -> None:
+    assert audit.last_result(desk.publisher) is None
+    damage(desk, players[0])
+    audit.watch(desk)
+    found = audit.last_result(desk.publisher)
+    assert found is not None
+    checks, age = found
+    assert 0 <= age < 5
+    assert audit.Check("total-scores", 1) in checks
+    assert {check.name for check in checks} == {
+        *("scored-once", "top-scores", "outbox", "published", "versions", "total-scores", "standings")
+    }
+
+
+def test_watch_has_the_outbox_looked_through_again_when_something_was_left_behind_the_mark(
+    desk: Desk, players: list[UserId]
+) -> None:
+    in_transaction(desk.engine, lambda conn: marks.advance(conn, marks.OUTBOX))
+    with desk.engine.begin() as conn:
+        conn.execute(sa.text("UPDATE actions SET settlement = 'pending', settled_at = NULL, start_at = '2020-01-01'"))
+        conn.execute(sa.text("UPDATE actions SET end_at = '2020-01-02'"))
+    assert in_transaction(desk.engine, lambda conn: outbox.overdue(conn, age=2, most=10)) == []
+    audit.watch(desk)
+    assert violations("outbox") == len(players)
+    assert len(in_transaction(desk.engine, lambda conn: outbox.overdue(conn, age=2, most=10))) == len(players)

@@ -12,6 +12,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.domain.ids import new_id
+from db import actions
+from tests.board import add_user
 from tests.service import Player, Process, Service, Stores, eventually, problem
 
 RULES = """
@@ -278,6 +281,34 @@ def test_cancelled_actions_do_not_use_up_the_day(alice: Player) -> None:
     for _ in range(3):
         assert alice.end(alice.started("daily"), "cancelled").status_code == 200
     assert alice.end(alice.started("daily")).json()["awardedPoints"] == 7
+
+
+def test_reversed_completions_do_not_use_up_the_day(alice: Player, stores: Stores) -> None:
+    for _ in range(2):
+        action_id = alice.started("daily")
+        assert alice.end(action_id).json()["score"] > 0
+    assert alice.end(alice.started("daily")).json()["score"] == 0
+    stores.execute("UPDATE actions SET settlement = 'reversed', settled_at = now() WHERE id = :id", id=action_id)
+    assert alice.end(alice.started("daily")).json()["score"] > 0
+    assert alice.end(alice.started("daily")).json()["score"] == 0
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles"])
+def test_the_day_is_that_of_utc_whatever_the_session_says(stores: Stores, zone: str) -> None:
+    alice = add_user(stores.engine)
+    noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    midnight = noon.replace(hour=0)
+    for at in (midnight - timedelta(microseconds=1), midnight, midnight + timedelta(hours=1)):
+        stores.execute(
+            "INSERT INTO actions (id, user_id, type, status, start_at, end_at, score, settlement, settled_at)"
+            " VALUES (:id, :user, 'daily', 'completed', :at, :at, 5, 'cleared', :at)",
+            id=new_id(),
+            user=alice,
+            at=at,
+        )
+    with stores.engine.begin() as conn:
+        conn.exec_driver_sql(f"SET LOCAL timezone = '{zone}'")
+        assert actions.completed_today(conn, [alice], ["daily"], noon) == {(alice, "daily"): 2}
 
 
 def test_the_days_number_holds_for_completions_at_once(web: Process, alice: Player, stores: Stores) -> None:

@@ -17,7 +17,7 @@ from tests.service import Stores
 def engine(stores: Stores) -> sa.Engine:
     """This module's database with nothing in it."""
     with stores.engine.begin() as conn:
-        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE"))
+        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
         boards.ensure(conn, ALL_TIME, new_id())
     stores.redis.flushall()
     return stores.engine
@@ -191,7 +191,9 @@ def _audit_in(conn: sa.Connection) -> list[audit.Check]:
     return [
         audit.Check("total-scores", invariants.wrong_totals(conn)),
         audit.Check("standings", invariants.wrong_standings(conn, ALL_TIME)),
-        *audit._cheap(conn, hours=audit.EVER),
+        audit._scored_once(conn, hours=audit.EVER),
+        audit._top_scores(conn),
+        audit._outbox(conn),
     ]
 
 

@@ -26,7 +26,9 @@ from tests.service import ROOT, Stores, eventually, free_port
 def engine(stores: Stores) -> sa.Engine:
     """This module's database with nothing in it."""
     with stores.engine.begin() as conn:
-        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, erasures, boards CASCADE"))
+        conn.execute(
+            sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, erasures, marks CASCADE")
+        )
         boards.ensure(conn, ALL_TIME, new_id())
     return stores.engine
 

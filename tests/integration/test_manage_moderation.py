@@ -19,7 +19,7 @@ from tests.service import Stores
 def engine(stores: Stores) -> sa.Engine:
     """This module's database with nothing in it."""
     with stores.engine.begin() as conn:
-        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE"))
+        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
         boards.ensure(conn, ALL_TIME, new_id())
     stores.redis.flushall()
     return stores.engine

@@ -30,6 +30,7 @@ TABLES = {
     "top_scores": "board_id rank user_id username score updated_at",
     "audit_events": "id kind user_id action_id points reason actor details at",
     "erasures": "user_id erased_at done_to",
+    "marks": "name at",
     "feature_flags": "name enabled updated_at updated_by",
 }
 """What docs/architecture.md names."""
@@ -118,7 +119,7 @@ def test_columns_constraints_and_indexes_are_those_of_the_tables(migrated: sa.En
 def test_partial_indexes_and_their_conditions_are_those_that_the_design_names(migrated: sa.Engine) -> None:
     indexes = {name: str(definition) for _, name, definition in facts(migrated)["indexes"]}
     conditions = {
-        "actions_outbox_idx": r"\(end_at\) WHERE .*status = 'completed'.* AND .*settled_at IS NULL",
+        "actions_unsettled_idx": r"\(attempts, end_at\) WHERE .*status = 'completed'.* AND .*settled_at IS NULL",
         "actions_user_idx": r"\(user_id, end_at\)",
         "actions_ip_idx": r"\(client_ip, end_at\)",
         "actions_expiry_idx": r"\(type, start_at\) WHERE .*status = 'started'",

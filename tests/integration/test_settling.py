@@ -1,5 +1,6 @@
 """Settling: each completed action counts once, whatever becomes of its message."""
 
+import contextlib
 import json
 import logging
 import threading
@@ -34,7 +35,7 @@ from tests.service import Stores
 def engine(stores: Stores) -> sa.Engine:
     """This module's database with nothing in it."""
     with stores.engine.begin() as conn:
-        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE"))
+        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
         boards.ensure(conn, ALL_TIME, new_id())
     stores.redis.flushall()
     return stores.engine
@@ -225,6 +226,33 @@ def test_sweep_says_that_a_worker_lives_for_a_few_seconds_only(
 ) -> None:
     settling.sweep(Desk(engine, publisher, RULES, VETTING))
     assert 0 < stores.redis.ttl(WORKER_SEEN_KEY) <= 15
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable("away"), TimedOut("slow")], ids=["away", "slow"])
+def test_sweep_gives_attempts_back_when_the_database_was_at_fault(
+    engine: sa.Engine,
+    stores: Stores,
+    publisher: Publisher,
+    monkeypatch: pytest.MonkeyPatch,
+    error: DatabaseUnavailable,
+) -> None:
+    """Whatever a slow or missing database does to a batch, none of its actions is ever set aside for it."""
+    ids = completed(engine, add_user(engine))
+    stores.execute("UPDATE actions SET end_at = end_at - interval '1 min', start_at = start_at - interval '1 min'")
+    stores.execute("UPDATE actions SET attempts = :most", most=settle.MAX_ATTEMPTS - 1)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(settling, "_settle", fail)
+        broken.setattr(settling, "SLOW", 0.0)
+        for _ in range(3):
+            with contextlib.suppress(DatabaseUnavailable):
+                settling._attempt(Desk(engine, publisher, RULES, VETTING), ids)
+            assert stores.rows("SELECT DISTINCT attempts FROM actions") == [(settle.MAX_ATTEMPTS - 1,)]
+    settling.sweep(Desk(engine, publisher, RULES, VETTING))
+    assert stores.rows("SELECT DISTINCT settlement FROM actions") == [("cleared",)]
 
 
 def test_an_action_that_can_never_be_settled_is_set_aside_and_holds_up_nobody(

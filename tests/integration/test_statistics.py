@@ -14,7 +14,7 @@ from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
 from config import rules
 from config.settings import HERE
 from db import actions as rows
-from db import boards, outbox, persons
+from db import boards, fraud_facts, invariants, marks, moderation, outbox, persons
 from db.transaction import in_transaction
 from tests.service import Stores
 
@@ -72,7 +72,7 @@ READ = sa.text("""
 @pytest.fixture(params=STALE)
 def engine(stores: Stores, request: pytest.FixtureRequest) -> sa.Engine:
     """Many actions of the last two hours, and statistics from before."""
-    stores.execute("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE")
+    stores.execute("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE")
     for table in ("users", "actions", "standings"):
         stores.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
     with stores.engine.begin() as conn:
@@ -92,6 +92,7 @@ def read(engine: sa.Engine, work: Work) -> int:
         work(conn)
         return int(conn.execute(READ).scalar_one()) - before
 
+    engine.dispose()  # what this connection has read before may still be on its way into the counts
     return in_transaction(engine, counted)
 
 
@@ -113,3 +114,67 @@ def test_few_rows_are_read_for_an_action(engine: sa.Engine) -> None:
     # The day's completions of each of them are counted, which reads them.
     most = dict.fromkeys(count, 15 * len(users)) | {"end": (15 + 2 * EACH) * len(users)}
     assert {name: n for name, n in count.items() if n > most[name]} == {}
+
+
+as_it_is = pytest.mark.parametrize("engine", ["all as it is"], indirect=True)
+
+
+@as_it_is
+def test_overdue_reads_no_more_of_a_backlog_than_it_takes(engine: sa.Engine, stores: Stores) -> None:
+    stores.execute("UPDATE actions SET settlement = 'pending', settled_at = NULL WHERE status = 'completed'")
+    stores.execute("UPDATE actions SET attempts = 1 WHERE id IN (SELECT id FROM actions WHERE score = 10 LIMIT 5000)")
+    found: list[tuple[ActionId, int]] = []
+    assert read(engine, lambda conn: found.extend(outbox.overdue(conn, age=2, most=500))) < 10_000
+    assert {attempts for _, attempts in found} == {0}
+    assert len(found) == 500
+    assert read(engine, outbox.settle_lag) < 500
+
+
+@as_it_is
+def test_outbox_reads_few_of_the_entries_that_an_old_snapshot_keeps(engine: sa.Engine, stores: Stores) -> None:
+    """An export of twenty minutes: what was settled meanwhile stays in the index, which would be read each time."""
+    stores.execute("UPDATE actions SET settlement = 'pending', settled_at = NULL WHERE status = 'completed'")
+    with stores.engine.connect() as export:
+        export.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        export.execute(sa.text("SELECT count(*) FROM boards"))
+        stores.execute("UPDATE actions SET settlement = 'cleared', settled_at = now() WHERE status = 'completed'")
+        whole = read(engine, lambda conn: outbox.overdue(conn, age=2, most=500))
+        in_transaction(engine, lambda conn: marks.advance(conn, marks.OUTBOX))
+        assert read(engine, lambda conn: outbox.overdue(conn, age=2, most=500)) < 500 < whole
+        assert read(engine, outbox.settle_lag) < 500
+
+
+@as_it_is
+def test_suspensions_due_read_those_who_were_held_since_the_last_look(engine: sa.Engine, stores: Stores) -> None:
+    stores.execute(
+        "INSERT INTO audit_events (kind, user_id, action_id, actor, details, at) "
+        "SELECT 'held', user_id, id, 'system', '{\"rule\": \"velocity\"}', now() - interval '1 hour' FROM actions "
+        "WHERE status = 'completed'"
+    )
+
+    def due(conn: sa.Connection) -> object:
+        return fraud_facts.due_for_suspension(conn, held=3, excused=[])
+
+    in_transaction(engine, lambda conn: marks.advance(conn, marks.HELD))
+    assert read(engine, due) < 500
+    newest = stores.rows("SELECT id, user_id FROM actions WHERE status = 'completed' LIMIT 1")[0]
+    stores.execute(
+        "INSERT INTO audit_events (kind, user_id, action_id, actor, details) "
+        "VALUES ('held', :user, :id, 'system', '{\"rule\": \"velocity\"}')",
+        id=newest.id,
+        user=newest.user_id,
+    )
+    assert read(engine, due) < 500
+
+
+@as_it_is
+def test_operators_look_ups_read_few_rows(engine: sa.Engine, stores: Stores) -> None:
+    def search(query: str) -> Callable[[sa.Connection], object]:
+        return lambda conn: moderation.find_users(conn, query, most=50)
+
+    def pending(conn: sa.Connection) -> object:
+        return moderation.actions_by_settlement(conn, "pending", before=None, limit=50)
+
+    assert {query: n for query in ("", "12", "9999", "nobody") if (n := read(engine, search(query))) > 1000} == {}
+    assert read(engine, pending) < 500
+    assert read(engine, lambda conn: invariants.wrong_settlements(conn, hours=1)) < 500

@@ -30,7 +30,7 @@ SUSPEND: dict[str, Any] = {"suspend": {"held_in_24h": 2}}
 def engine(stores: Stores) -> sa.Engine:
     """This module's database with nothing in it."""
     with stores.engine.begin() as conn:
-        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE"))
+        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
         boards.ensure(conn, ALL_TIME, new_id())
     return stores.engine
 
@@ -180,10 +180,11 @@ def test_held_actions_suspend_once_there_are_enough_and_releasing_or_reinstating
 def test_suspending_counts_what_was_held_within_24_hours(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     rules = by({"velocity": {"completions_per_minute": 0}, **SUSPEND})
-    settled(engine, [done(engine, alice, 300), done(engine, alice, 200)], rules)
+    settled(engine, [done(engine, alice, 300)], rules)
     stores.execute("UPDATE audit_events SET at = at - interval '25 hours'")
+    settled(engine, [done(engine, alice, 200)], rules)
     assert vetting.suspend_whom_due(engine, rules) == []
-    stores.execute("UPDATE audit_events SET at = at + interval '2 hours'")
+    stores.execute("UPDATE audit_events SET at = at + interval '2 hours' WHERE at < now() - interval '24 hours'")
     assert vetting.suspend_whom_due(engine, rules) == [alice]
 
 

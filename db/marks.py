@@ -1,0 +1,34 @@
+"""Moments in the database's time before which there is nothing left to do.
+
+A partial index such as the outbox's keeps the entries of what was done for as long as some old snapshot may see them:
+an export of twenty minutes, or a backup. Whoever looks for what is left reads them all, unless it knows where to begin.
+The marks are in PostgreSQL and not in Redis, so that a restored backup has the marks that belong to it.
+"""
+
+import sqlalchemy as sa
+
+MARGIN = 120
+"""Seconds by which a mark stays behind: longer than any transaction may take that writes what is looked for."""
+
+OUTBOX, HELD = "outbox", "held"
+
+AT = "coalesce((SELECT at FROM marks WHERE name = '{name}'), '-infinity')"
+"""The SQL of a mark."""
+
+_FORGET = sa.text("DELETE FROM marks WHERE name = :name")
+
+
+def forget(conn: sa.Connection, name: str) -> None:
+    """Have everything looked at again: something was found where nothing should have been left."""
+    conn.execute(_FORGET, {"name": name})
+
+
+_ADVANCE = sa.text("""
+    INSERT INTO marks (name, at) VALUES (:name, statement_timestamp() - make_interval(secs => :margin))
+    ON CONFLICT (name) DO UPDATE SET at = excluded.at WHERE marks.at < excluded.at - interval '10 s'
+""")
+
+
+def advance(conn: sa.Connection, name: str) -> None:
+    """Note that there is nothing left from before `MARGIN` seconds ago; it is written every ten seconds at most."""
+    conn.execute(_ADVANCE, {"name": name, "margin": MARGIN})
