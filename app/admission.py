@@ -1,7 +1,6 @@
 """Which token buckets a request needs a token of, and what happens when one is empty."""
 
 import hashlib
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -94,13 +93,11 @@ class Admission:
         told[:] = [header for header in told if not header[0].startswith(b"ratelimit")]
         told += decision.headers()
         if not decision.allowed:
-            logs.event(
-                logs.security,
+            logs.refused(
                 logs.RATE_LIMITED,
-                logging.WARNING,
+                self.address(scope),
                 requestId=scope["request_id"],
                 policy=decision.policy,
-                client=self.address(scope),
                 path=scope["path"],
             )
             metrics.rate_limited.labels(decision.policy).inc()

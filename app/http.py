@@ -149,9 +149,10 @@ async def on_unexpected(request: Request, error: Exception) -> Response:
 
 
 def _invalid(request: Request, code: str, detail: str) -> None:
-    logs.event(
-        logs.security,
+    logs.refused(
         logs.REQUEST_INVALID,
+        request.app.state.web.admission.address(request.scope),
+        logging.INFO,
         requestId=request.scope["request_id"],
         code=code,
         detail=detail,

@@ -1,22 +1,22 @@
-"""Logging: one handler on standard error; lines for people in development, JSON in production.
+"""Logging to standard error: lines for people in development, JSON in production. Nobody who logs waits for the reader.
 
 An event is a log line whose message is a constant name; everything else about it is a keyword field.
 """
 
-import asyncio
-import atexit
 import contextlib
 import logging
 import re
-import sys
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+
+from config.log_quota import Quota
+from config.log_writer import Writer
 
 ACTION_CREATED = "action.created"
 ACTION_COMPLETED = "action.completed"
@@ -36,6 +36,10 @@ INVARIANT_VIOLATED = "invariant.violated"
 CLOCK_OFF = "clock.off"
 USER_SUSPENDED = "user.suspended"
 USER_ERASED = "user.erased"
+CONNECTION_CUT = "connection.cut"
+CONNECTIONS_FULL = "connections.full"
+LINES_DROPPED = "log.dropped"
+LINES_LEFT_OUT = "log.left_out"
 
 security = logging.getLogger("scoreboard.security")
 
@@ -45,59 +49,83 @@ _TOKEN_IN_URL = re.compile(r"((?:^|[?&\s\"'])token=)[^&\s\"']*")
 
 def set_up(level: str, *, json: bool) -> None:
     """Send every log line of this process to standard error, `json` or for people, tokens in URLs blanked."""
-    global _events
-    _events = _JsonLines() if json else None
-    handler = logging.StreamHandler()
+    global _json
+    _json = json
+    handler = _Handler()
     handler.setFormatter(_JsonFormatter() if json else _TextFormatter())
     handler.addFilter(_without_tokens)
     # What no line shows is not gathered. Source: Python's logging HOWTO, "Optimization".
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(True)  # which Python writes itself, and would wait for
 
 
 def event(logger: logging.Logger, name: str, /, level: int = logging.INFO, **fields: Any) -> None:
     """Log the event `name` with its fields."""
     if logger.isEnabledFor(level):
-        if _events is not None:
-            _events.put(_json_line(time.time(), level, logger.name, name, fields))
+        if _json:
+            # Without the records, filters and handlers that other lines need: a busy web process writes thousands in
+            # a second.
+            _writer.put(_json_line(time.time(), level, logger.name, name, fields) + b"\n")
         else:
             logger.log(level, name, extra={"fields": fields})
 
 
-class _JsonLines:
-    """Writes events without the records, filters and handlers that other lines need: a busy web process writes
-    thousands in a second.
+def refused(
+    name: str,
+    client: str | None,
+    /,
+    level: int = logging.WARNING,
+    logger: logging.Logger = security,
+    **fields: Any,
+) -> None:
+    """Log the event `name`, which `client` can bring about as often as it likes: so many lines a minute, then a sum."""
+    if _quota.allows(name, client):
+        event(logger, name, level, **fields, client=client)
 
-    Those of one turn of an event loop are written together.
-    """
 
-    def __init__(self) -> None:
-        self._waiting: deque[bytes] = deque()  # from any thread
-        atexit.register(self.flush)
+def flush() -> None:
+    """Wait, for a bounded time, until all that was logged is written; a process that ends by itself does so anyway."""
+    _writer.flush()
 
-    def put(self, line: bytes) -> None:
-        self._waiting.append(line)
+
+def when_dropped(count: Callable[[], None]) -> None:
+    """Have `count` called for each line that is dropped because nobody reads the log."""
+    _writer.on_drop = count
+
+
+class _Handler(logging.Handler):
+    """Hands lines to the writer."""
+
+    def emit(self, record: logging.LogRecord) -> None:
         try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.flush()
-        else:
-            if len(self._waiting) == 1:
-                loop.call_soon(self.flush)
+            _writer.put(self.format(record).encode(errors="backslashreplace") + b"\n")
+        except Exception:
+            self.handleError(record)
 
-    def flush(self) -> None:
-        lines = []
-        with contextlib.suppress(IndexError):
-            while True:
-                lines.append(self._waiting.popleft())
-        if lines:
-            sys.stderr.buffer.write(b"\n".join([*lines, b""]))
-            sys.stderr.buffer.flush()
+    def handleError(self, record: logging.LogRecord) -> None:
+        # The library's own writes to standard error itself, and so would wait there.
+        if logging.raiseExceptions:
+            _writer.put(f"--- Logging error ---\n{traceback.format_exc()}Message: {record.msg!r}\n".encode())
 
 
-_events: _JsonLines | None = None
+def _gap(lines: int) -> bytes:
+    fields = {"lines": lines}
+    if _json:
+        return _json_line(time.time(), logging.WARNING, "scoreboard.log", LINES_DROPPED, fields) + b"\n"
+    record = logging.makeLogRecord({"name": "scoreboard.log", "levelname": "WARNING", "msg": LINES_DROPPED})
+    record.fields = fields
+    return _TextFormatter().format(record).encode() + b"\n"
 
+
+def _left_out(name: str, client: str | None, lines: int) -> None:
+    event(security, LINES_LEFT_OUT, logging.WARNING, of=name, client=client, lines=lines)
+
+
+_json = False
+_writer = Writer(_gap)
+_quota = Quota(_left_out)
 
 _on_behalf_of: ContextVar[Mapping[str, str] | None] = ContextVar("on_behalf_of", default=None)
 

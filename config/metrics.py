@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import REGISTRY, Collector
 
-from config import metrics_directory
+from config import logs, metrics_directory
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -44,6 +44,7 @@ clock_offset = Gauge(
 fraud_verdicts = Counter("fraud_verdicts", "Verdicts on completed actions.", ["verdict", "rule"])
 actions_set_aside = Counter("actions_set_aside", "Actions that could not be settled and wait for an operator.")
 rate_limited = Counter("rate_limited", "Requests that were refused for a rate limit.", ["policy"])
+log_lines_dropped = Counter("log_lines_dropped", "Lines that were not logged, since nobody read the log.")
 ws_messages = Counter("ws_messages", "Messages that were handed over to sockets.")
 ws_connections = Gauge("ws_connections", "Open sockets.", multiprocess_mode="livesum")
 invariant_unchecked = Gauge(
@@ -63,6 +64,7 @@ push_latency = Histogram(
 http_request_duration = Histogram(
     "http_request_duration_seconds", "Time to the answer's end.", ["route", "method", "status"], buckets=_SECONDS
 )
+logs.when_dropped(log_lines_dropped.inc)
 
 
 class _Asked(Collector):

@@ -109,6 +109,7 @@ def _end_now() -> None:
         if child.pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child.pid, signal.SIGKILL)
+    logs.flush()
     os._exit(1)
 
 
@@ -137,3 +138,4 @@ def lift_limit(**_: Any) -> None:
 def close_process(**_: Any) -> None:
     resources.close()
     tracing.shut_down()
+    logs.flush()  # such a process ends without Python's own farewell

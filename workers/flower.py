@@ -1,15 +1,18 @@
 """Starts Flower on `FLOWER_PORT`; in production only behind `FLOWER_BASIC_AUTH`."""
 
 import os
+import sys
 
-from config import settings
+from celery import __main__ as celery
+
+from config import logs, settings
 
 COLUMNS = "name,state,received,runtime,uuid,args"
 """Of the list of tasks; arguments come last, since those of a batch are longer than any window is wide."""
 
 
 def main() -> None:
-    """Check the settings, then become Flower."""
+    """Check the settings, then be Flower."""
     config = settings.load_or_exit()
     if config.production and not config.flower_basic_auth:
         settings.exit_with(["FLOWER_BASIC_AUTH: production needs user:password, since Flower shows every task"])
@@ -19,7 +22,10 @@ def main() -> None:
     else:
         # By the environment: the command line is for everybody on the machine to see.
         os.environ["FLOWER_BASIC_AUTH"] = config.flower_basic_auth
-    os.execvp(command[0], command)
+    # Before Flower and its web server, which would each write to standard error themselves, and wait there.
+    logs.set_up(config.log_level, json=config.production)
+    sys.argv = command
+    sys.exit(celery.main())
 
 
 if __name__ == "__main__":

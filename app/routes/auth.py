@@ -1,7 +1,6 @@
 """Registering, logging in and out, and renewing a token."""
 
 import contextlib
-import logging
 import time
 from typing import Annotated
 
@@ -97,13 +96,11 @@ async def login(request: Request) -> Response:
     right = await web.passwords.run(verify_password, found.password_hash if found else None, body.password)
     if found is None or not right:
         await web.admission.login_failed(body.username)
-        logs.event(
-            logs.security,
+        logs.refused(
             logs.AUTH_FAILED,
-            logging.WARNING,
+            web.admission.address(request.scope),
             requestId=request.scope["request_id"],
             reason="wrong credentials",
-            client=web.admission.address(request.scope),
         )
         raise WrongCredentials("The username or the password is wrong.")
     if not found.active:

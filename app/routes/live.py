@@ -40,14 +40,7 @@ async def live(websocket: WebSocket) -> None:
         connection, claims = await _admit(web, websocket)
     except ScoreboardError as error:
         request_id = websocket.scope["request_id"]
-        logs.event(
-            logs.security,
-            logs.WS_REJECTED,
-            logging.WARNING,
-            requestId=request_id,
-            code=error.code,
-            client=web.admission.address(websocket.scope),
-        )
+        logs.refused(logs.WS_REJECTED, web.admission.address(websocket.scope), requestId=request_id, code=error.code)
         await websocket.send_denial_response(problem(error, request_id))
         return
     opened = time.monotonic()

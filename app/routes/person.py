@@ -1,7 +1,6 @@
 """What concerns the person behind an account: another password, and to be erased. Both want the present password."""
 
 import contextlib
-import logging
 
 import msgspec
 import sqlalchemy as sa
@@ -97,14 +96,12 @@ async def _confirm(web: Web, request: Request, claims: Claims, password: str) ->
     if await web.passwords.run(verify_password, account.password_hash, password):
         return account
     await web.admission.login_failed(account.username)
-    logs.event(
-        logs.security,
+    logs.refused(
         logs.AUTH_FAILED,
-        logging.WARNING,
+        web.admission.address(request.scope),
         requestId=request.scope["request_id"],
         reason="wrong password",
         userId=claims.sub,
-        client=web.admission.address(request.scope),
     )
     raise WrongPassword("The password is wrong.")
 

@@ -229,7 +229,8 @@ def test_no_answer_to_an_error_of_ours_tells_of_the_inside(web: Process, alice: 
     for word in ("score", "SELECT", "psycopg", "Traceback", "actions", "column"):
         assert word not in body["detail"] + body["title"]
     assert answer.headers["connection"] == "close"
-    assert f"request.failed requestId={body['requestId']}" in web.output()
+    line = f"request.failed requestId={body['requestId']}"
+    eventually(lambda: line in web.output(), what="its line in the log")
     assert alice.end(action_id).status_code == 200
 
 

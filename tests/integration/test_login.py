@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.service import PASSWORD, Player, Process, Stores, problem, unique
+from tests.service import PASSWORD, Player, Process, Stores, eventually, problem, unique
 
 
 @pytest.fixture
@@ -102,7 +102,8 @@ def test_a_missing_field_is_named(visitor: httpx2.Client, alice: Player, field: 
 
 def test_a_failed_login_is_logged_without_the_password(visitor: httpx2.Client, web: Process) -> None:
     answer = login(visitor, unique("somebody"), "a password nobody logs")
-    (line,) = (line for line in web.output().splitlines() if answer.headers["x-request-id"] in line)
+    request_id = answer.headers["x-request-id"]
+    (line,) = eventually(lambda: [it for it in web.output().splitlines() if request_id in it], what="its line")
     assert "auth.failed" in line
     assert "scoreboard.security" in line
     assert "a password nobody logs" not in web.output()

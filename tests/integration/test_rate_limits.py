@@ -392,7 +392,8 @@ def test_a_refusal_is_logged_with_its_policy(started: Callable[..., Process], on
     process = started(RATE_LIMIT_CREATE="1/hour")
     player = on(process)
     answers = [player.start() for _ in range(2)]
-    (line,) = (line for line in process.output().splitlines() if answers[1].headers["x-request-id"] in line)
+    request_id = answers[1].headers["x-request-id"]
+    (line,) = eventually(lambda: [it for it in process.output().splitlines() if request_id in it], what="its line")
     for word in ("scoreboard.security", "rate.limited", "policy=create", "client=127.0.0.1"):
         assert word in line
     assert player.token not in process.output()

@@ -16,6 +16,7 @@ def root_logger() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     root.handlers[:] = []
     yield
+    logging.captureWarnings(False)
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -23,16 +24,17 @@ def root_logger() -> Iterator[None]:
 log = logging.getLogger("scoreboard.test")
 
 
-def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    out, err = capsys.readouterr()
+def lines(capfd: pytest.CaptureFixture[str]) -> list[str]:
+    logs.flush()
+    out, err = capfd.readouterr()
     assert out == ""
     return err.removesuffix("\n").split("\n")
 
 
-def test_json_has_time_level_logger_event_and_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_time_level_logger_event_and_the_fields(capfd: pytest.CaptureFixture[str]) -> None:
     logs.set_up("INFO", json=True)
     logs.event(log, logs.ACTION_COMPLETED, actionId="a", points=10, deep={"x": [None, 1.5]})
-    (line,) = map(json.loads, lines(capsys))
+    (line,) = map(json.loads, lines(capfd))
     assert line.pop("time").endswith("Z")
     assert line == {
         "level": "info",
@@ -44,7 +46,7 @@ def test_json_has_time_level_logger_event_and_the_fields(capsys: pytest.CaptureF
     }
 
 
-def test_a_line_names_the_requests_that_it_was_written_on_behalf_of(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_names_the_requests_that_it_was_written_on_behalf_of(capfd: pytest.CaptureFixture[str]) -> None:
     logs.set_up("INFO", json=True)
     with logs.on_behalf_of({"a": "first", "b": "second"}):
         logs.event(log, logs.FRAUD_HELD, actionId="b")
@@ -52,7 +54,7 @@ def test_a_line_names_the_requests_that_it_was_written_on_behalf_of(capsys: pyte
         logs.event(log, logs.ACTION_EXPIRED, actionId="c", requestId="own")
         log.error("it failed")
     log.error("nobody asked")
-    found = [(line.get("requestId"), line.get("requestIds")) for line in map(json.loads, lines(capsys))]
+    found = [(line.get("requestId"), line.get("requestIds")) for line in map(json.loads, lines(capfd))]
     assert found == [
         ("second", None),
         (None, ["first", "second"]),
@@ -62,50 +64,50 @@ def test_a_line_names_the_requests_that_it_was_written_on_behalf_of(capsys: pyte
     ]
 
 
-def test_json_is_one_line_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_one_line_whatever_is_in_it(capfd: pytest.CaptureFixture[str]) -> None:
     logs.set_up("INFO", json=True)
     logs.event(log, logs.ACTION_CREATED, text='two\nlines, "quotes" and \u2028', thing=object(), nan=float("nan"))
-    (line,) = lines(capsys)
+    (line,) = lines(capfd)
     assert json.loads(line)["text"] == 'two\nlines, "quotes" and \u2028'
     assert json.loads(line)["thing"].startswith("<object object")
 
 
-def test_an_exception_goes_along(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exception_goes_along(capfd: pytest.CaptureFixture[str]) -> None:
     logs.set_up("INFO", json=True)
     try:
         raise ValueError("what went wrong")
     except ValueError:
         log.exception("it failed")
-    (line,) = map(json.loads, lines(capsys))
+    (line,) = map(json.loads, lines(capfd))
     assert line["level"] == "error"
     assert "Traceback" in line["exception"]
     assert line["exception"].endswith("ValueError: what went wrong")
 
 
-def test_a_line_for_people_ends_with_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_for_people_ends_with_the_fields(capfd: pytest.CaptureFixture[str]) -> None:
     logs.set_up("INFO", json=False)
     logs.event(log, logs.WS_CONNECTED, userId="u", connections=3)
     log.info("plain %s", "words")
-    event, plain = lines(capsys)
+    event, plain = lines(capfd)
     assert event.endswith("INFO    scoreboard.test: ws.connected userId=u connections=3")
     assert plain.endswith("INFO    scoreboard.test: plain words")
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_what_is_below_the_level_is_not_logged(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_below_the_level_is_not_logged(as_json: bool, capfd: pytest.CaptureFixture[str]) -> None:
     logs.set_up("WARNING", json=as_json)
     logs.event(log, logs.ACTION_CREATED)
     logs.event(log, logs.RATE_LIMITED, logging.WARNING)
     log.info("nothing")
-    assert len(lines(capsys)) == 1
+    assert len(lines(capfd)) == 1
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_setting_up_twice_logs_once(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_setting_up_twice_logs_once(as_json: bool, capfd: pytest.CaptureFixture[str]) -> None:
     logs.set_up("INFO", json=not as_json)
     logs.set_up("INFO", json=as_json)
     log.info("once")
-    assert len(lines(capsys)) == 1
+    assert len(lines(capfd)) == 1
 
 
 @pytest.mark.parametrize("as_json", [True, False])
@@ -123,11 +125,11 @@ def test_setting_up_twice_logs_once(as_json: bool, capsys: pytest.CaptureFixture
     ],
 )
 def test_tokens_in_urls_are_blanked(
-    message: str, args: tuple[str, ...], shown: str, as_json: bool, capsys: pytest.CaptureFixture[str]
+    message: str, args: tuple[str, ...], shown: str, as_json: bool, capfd: pytest.CaptureFixture[str]
 ) -> None:
     logs.set_up("INFO", json=as_json)
     log.info(message, *args)
-    (line,) = lines(capsys)
+    (line,) = lines(capfd)
     assert "SECRET" not in line
     text = json.loads(line)["event"] if as_json else line
     assert text.endswith(shown)
@@ -135,13 +137,13 @@ def test_tokens_in_urls_are_blanked(
 
 @pytest.mark.parametrize("as_json", [True, False])
 def test_a_line_with_wrong_arguments_is_reported_and_hurts_nobody(
-    as_json: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    as_json: bool, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging, "raiseExceptions", True)
     logs.set_up("INFO", json=as_json)
     log.info("%d of %d", "one")
     log.info("the next")
-    written = lines(capsys)
+    written = lines(capfd)
     assert "--- Logging error ---" in written
     assert "the next" in written[-1]
 
