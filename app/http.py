@@ -50,13 +50,13 @@ async def read_json(request: Request, shape: type[T], *, or_nothing: bool = Fals
     """Read the body as a JSON object of a given shape.
 
     Args:
-        or_nothing: take no body at all, without a media type, for an empty object.
+        or_nothing: take an empty body for an empty object, whatever media type it is said to have.
 
     Raises:
         TooLarge, UnsupportedMediaType, Malformed: in this order.
     """
     body = await _read_body(request)
-    if or_nothing and not body and "content-type" not in request.headers:
+    if or_nothing and not body:
         return strict_json.parse(b"{}", shape)
     media_type, _, parameters = request.headers.get("content-type", "").partition(";")
     charset = parameters.strip().lower()
