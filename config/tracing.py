@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.sampling import Sampler
     from opentelemetry.trace import Span, Tracer
 
 EXPORT_WITHIN = 2.0
@@ -33,9 +34,35 @@ def set_up(part: str, endpoint: str | None) -> None:
 
     resource = Resource.create({"service.name": f"scoreboard-{part}", "service.namespace": "scoreboard"})
     _provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    if part == "web":
+        _provider.sampler = _own_decision(_provider.sampler)
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_WITHIN)
     _provider.add_span_processor(BatchSpanProcessor(exporter))
     _tracer = _provider.get_tracer("scoreboard")
+
+
+def _own_decision(sampler: "Sampler") -> "Sampler":
+    """Return a sampler that decides on a stranger's sampled trace as on one that begins here.
+
+    Anybody can send `traceparent`, and would otherwise have each of their requests traced, whatever part of them the
+    operator chose. The trace's id can't decide either, since they choose that too.
+    """
+    from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+    from opentelemetry.sdk.trace.sampling import Sampler
+    from opentelemetry.trace import get_current_span
+
+    class OwnDecision(Sampler):
+        def should_sample(self, parent_context: Any, trace_id: int, *args: Any, **kwargs: Any) -> Any:
+            parent = get_current_span(parent_context).get_span_context()
+            if parent.is_remote and parent.trace_flags.sampled:
+                return sampler.should_sample(None, ids.generate_trace_id(), *args, **kwargs)
+            return sampler.should_sample(parent_context, trace_id, *args, **kwargs)
+
+        def get_description(self) -> str:
+            return f"OwnDecision({sampler.get_description()})"
+
+    ids = RandomIdGenerator()
+    return OwnDecision()
 
 
 def shut_down() -> None:

@@ -31,6 +31,14 @@ def test_a_friends_preflight_is_answered(http: httpx2.Client) -> None:
     assert {"authorization", "content-type", "if-none-match", "x-request-id"} <= allowed
 
 
+@pytest.mark.parametrize("header", ["traceparent", "tracestate", "baggage", "sentry-trace"])
+def test_a_friends_page_may_be_traced(http: httpx2.Client, header: str) -> None:
+    asked = {**PREFLIGHT, "access-control-request-headers": f"authorization,{header}"}
+    answer = http.options("/users/x/actions/y", headers={"origin": FRIEND, **asked})
+    assert answer.status_code == 200
+    assert header in answer.headers["access-control-allow-headers"].lower().split(", ")
+
+
 def test_a_friend_may_read_answers_and_their_headers_errors_too(http: httpx2.Client) -> None:
     for path, status in (("/top-scores", 200), ("/nowhere", 404)):
         answer = http.get(path, headers={"origin": FRIEND})

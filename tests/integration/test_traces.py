@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx2
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -120,6 +121,17 @@ def test_a_request_that_is_not_sampled_makes_no_trace(collector: Collector, alic
     alice.score()
     eventually(lambda: {PUT, "publish"} <= set(collector.spans(sampled)), what="the next one's trace")
     assert collector.spans(unsampled) == {}
+
+
+def test_a_stranger_can_not_have_each_request_traced(service: Service, collector: Collector, alice: Player) -> None:
+    few: dict[str, Any] = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.000001"}
+    web = service.web(**traced(collector.url), **few)
+    trace = f"{1:032x}"  # one that every ratio would take
+    for _ in range(5):
+        headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+        assert httpx2.get(f"{web.url}/action-types", headers=headers, timeout=10).status_code == 200
+    assert web.stop() == 0  # and has sent what it had
+    assert collector.spans(trace) == {}
 
 
 def test_the_workers_lines_name_the_request(worker: Process, alice: Player) -> None:
