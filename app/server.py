@@ -66,6 +66,7 @@ def serve() -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=config.keep_alive,
         timeout_graceful_shutdown=20,
         backlog=2048,
     )

@@ -123,6 +123,7 @@ class Protocol(WebSocketsSansIOProtocol):
         self.transport.write(response.serialize())
         self.handshake_complete = self.close_sent = self.disconnected = True
         self.transport.close()
+        self.loop.call_later(CUT_AFTER, self.transport.abort)  # whatever it reads
 
     def send_ready(self, text: str) -> bool:
         """Send a text at once; False, and nothing is sent, when that would have to wait, or the socket is closing."""

@@ -241,7 +241,8 @@ class InProcess:
 
     def __init__(self, stores: Stores, *, ping: float = 20, **env: str) -> None:
         environ = stores.environment(**{**NO_LIMITS, **env})
-        app = create_app(load(environ))
+        settings = load(environ)
+        app = create_app(settings)
         self._app: Any = app
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -256,6 +257,7 @@ class InProcess:
                 ws_per_message_deflate=False,
                 log_config=None,
                 access_log=False,
+                timeout_keep_alive=settings.keep_alive,
                 timeout_graceful_shutdown=5,
             )
         )
@@ -296,6 +298,12 @@ class InProcess:
     def peers(self) -> int:
         """Count the TCP connections that it holds."""
         return len(self._server.server_state.connections)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether there is a connection whose peer doesn't read what is written."""
+        connections: list[Any] = list(self._server.server_state.connections)
+        return any(it.flow.write_paused for it in connections)
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on its event loop."""

@@ -15,7 +15,7 @@ from app.auth import Claims
 from app.client_address import limited_as
 from app.connections import SLOW, TOKEN_OVER, Connection
 from app.domain import messages
-from app.domain.errors import ForeignOrigin, NotFound, ScoreboardError, Suspended, Unauthorized
+from app.domain.errors import ForeignOrigin, NotFound, ScoreboardError, Suspended, Unauthorized, Unavailable
 from app.domain.ids import ALL_TIME
 from app.http import problem
 from app.live import LiveBoard
@@ -81,6 +81,8 @@ async def _admit(web: Web, websocket: WebSocket) -> tuple[Connection, Claims]:
         raise Suspended("This account is suspended.")
     if websocket.query_params.get("board", ALL_TIME) != ALL_TIME:
         raise NotFound("There is no such board.")
+    if web.draining:
+        raise Unavailable("The process is stopping.")
     address = limited_as(web.admission.address(websocket.scope), web.settings.trusted_networks)
     return web.connections.admit(claims.sub, claims.ver, address), claims
 

@@ -1,5 +1,7 @@
 """GET /healthz and GET /readyz, and what is left of the service while something is away."""
 
+import json
+import re
 import signal
 import socket
 import uuid
@@ -12,6 +14,7 @@ import redis
 import sqlalchemy as sa
 
 from db import embedded
+from tests.live import raw_peer, upgrade
 from tests.service import PASSWORD, Player, Process, Service, eventually, free_port, problem, unique
 
 
@@ -122,6 +125,27 @@ def listens(web: Process) -> bool:
     except ConnectionRefusedError:
         return False
     return True
+
+
+def test_a_handshake_while_a_process_stops_is_sent_elsewhere(service: Service) -> None:
+    web = service.web()
+    player = Player(web.url, unique("late"))
+    with raw_peer(web) as peer:
+        peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert peer.recv(65536).startswith(b"HTTP/1.1 200 ")
+        web.signal(signal.SIGTERM)
+        eventually(lambda: not listens(web), what="the listener's end")
+        peer.sendall(upgrade(player.token, more="X-Request-ID: late\r\n"))
+        received = b""
+        while data := peer.recv(65536):
+            received += data
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert re.search(rb"(?i)\r\nretry-after: [1-9]", head)
+    assert re.search(rb"(?i)\r\nx-request-id: late", head)
+    assert json.loads(body)["code"] == "unavailable"
+    player.close()
+    assert web.stop() == 0
 
 
 def test_a_process_that_stops_is_down_on_connections_that_are_still_open(service: Service) -> None:
