@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bin.procfile import read_procfile
+from config import settings
 
 yaml: Any = pytest.importorskip("yaml")
 
@@ -96,16 +97,36 @@ def test_named_volumes_exist_and_mounted_files_too(compose: dict[str, Any]) -> N
             assert (ROOT / source).is_file() if source.startswith(".") else source in compose["volumes"]
 
 
+def test_the_proxy_holds_all_sockets_that_web_does(services: dict[str, Any]) -> None:
+    text = (ROOT / "docs/deploy/nginx.conf").read_text()
+    # It is the whole configuration: the stock one around a part of it holds 512 sockets.
+    assert "./docs/deploy/nginx.conf:/etc/nginx/nginx.conf:ro" in services["proxy"]["volumes"]
+    (most,) = re.findall(r"^\s*worker_connections (\d+);", text, re.M)
+    (files,) = re.findall(r"^worker_rlimit_nofile (\d+);", text, re.M)
+    sockets = settings.load({"DATABASE_URL": "postgresql://x/x", "REDIS_URL": "redis://x"}).ws_max_connections
+    assert int(most) >= 2 * 2 * sockets  # two connections each, and two webs at least
+    assert int(files) > int(most)
+    for name in ("proxy", "web"):
+        assert services[name]["ulimits"]["nofile"] >= int(files)
+
+
+def test_the_proxy_drops_idle_connections_before_web_does() -> None:
+    text = (ROOT / "docs/deploy/nginx.conf").read_text()
+    (upstream,) = re.findall(r"upstream web {.*?keepalive_timeout (\d+)s;.*?}", text, re.S)
+    kept = settings.load({"DATABASE_URL": "postgresql://x/x", "REDIS_URL": "redis://x"}).keep_alive
+    assert int(upstream) < kept
+
+
 def test_the_proxy_upgrades_sockets_and_logs_no_query() -> None:
     text = (ROOT / "docs/deploy/nginx.conf").read_text()
     for line in (
-        "proxy_set_header Upgrade $http_upgrade;",
+        "proxy_set_header Upgrade $upgrade;",
         "proxy_set_header X-Forwarded-For $remote_addr;",
         "resolver 127.0.0.11",
         "server web:8000 resolve;",
     ):
         assert line in text
-    (log_format,) = re.findall(r"^log_format .*;$", text, re.M)
+    (log_format,) = re.findall(r"^\s*log_format .*;$", text, re.M)
     assert "$uri" in log_format
     for leak in ("$request ", '$request"', "$request_uri", "$args", "$query_string", "$http_referer"):
         assert leak not in log_format

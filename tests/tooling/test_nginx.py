@@ -1,0 +1,71 @@
+"""The proxy of the compose file: Debian's nginx with its configuration, in front of a web process."""
+
+import re
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.integration.test_offered_upgrades import answer, java
+from tests.live import listening
+from tests.service import PASSWORD, ROOT, Player, Process, Service, Stores, eventually, free_port, message
+
+CONFIGURATION = (ROOT / "docs/deploy/nginx.conf").read_text()
+
+
+def nginx() -> str:
+    return shutil.which("nginx") or shutil.which("/usr/sbin/nginx") or pytest.fail("apt install nginx")
+
+
+def _for_this_machine(web: Process, port: int, folder: Path) -> str:
+    """Return the configuration with the names of the compose file's containers replaced, and nothing else."""
+    text = CONFIGURATION
+    for there, here in (
+        (r"resolver 127\.0\.0\.11 .*;", ""),
+        (r"server web:8000 resolve;", f"server 127.0.0.1:{web.port};"),
+        (r"listen 80;", f"listen 127.0.0.1:{port};"),
+        (r"/var/run/nginx\.pid", str(folder / "nginx.pid")),
+        (r"/dev/stderr crit", str(folder / "error.log")),
+        (r"/dev/stdout", str(folder / "access.log")),
+    ):
+        text, times = re.subn(there, here, text)
+        assert times == 1, there
+    folders = "".join(
+        f"    {kind}_temp_path {folder / kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    return text.replace("http {\n", f"http {{\n{folders}", 1)
+
+
+@pytest.fixture(scope="module")
+def proxy(service: Service, web: Process, stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Process:
+    folder = tmp_path_factory.mktemp("nginx")
+    port = free_port()
+    configuration = folder / "nginx.conf"
+    configuration.write_text(_for_this_machine(web, port, folder))
+    command = [nginx(), "-p", str(folder), "-c", str(configuration)]
+    checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    process = service.start("nginx", [*command, "-g", "daemon off;"], stores.environment(), port)
+    eventually(lambda: _listens(port), what="nginx")
+    return process
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_proxy_passes_sockets_on(proxy: Process, alice: Player) -> None:
+    with listening(proxy, alice.token) as websocket:
+        assert message(websocket)["type"] == "top_scores_update"
+
+
+def test_proxy_passes_on_bodies_of_clients_that_offer_h2c(proxy: Process, alice: Player) -> None:
+    login = b'{"username": "%s", "password": "%s"}' % (alice.username.encode(), PASSWORD.encode())
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as peer:
+        for _ in range(2):
+            for packet in java("POST", "/auth/login", login):
+                peer.sendall(packet)
+            assert answer(peer).startswith(b"HTTP/1.1 200 ")
