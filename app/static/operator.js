@@ -6,7 +6,7 @@ import { attend, say } from "./messages.js";
 import { grouped } from "./numbers.js";
 import { ask } from "./operator-ask.js";
 import { forgetPlot, plot } from "./operator-plot.js";
-import { logIn, logOut, onEnd, renewIfDue, restore, session } from "./session.js";
+import { end, logIn, onEnd, renewIfDue, restore, session, signOut, signOutEverywhere } from "./session.js";
 
 const POLL_MS = 2_000;
 const LONGEST_POLL_MS = 20_000;
@@ -44,6 +44,7 @@ function item(title, lines, acts) {
 async function loadHeld(cursor = null) {
   const page = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
   const { data } = await call("GET", `/admin/actions?settlement=held&limit=20${page}`, { tries: 2 });
+  if (cursor && cursor !== nextHeld) return; // the list has begun again meanwhile
   const items = data.items.map(heldItem);
   if (cursor) $("held").append(...items);
   else $("held").replaceChildren(...(items.length ? items : [element("li", "quiet", "Nothing is held.")]));
@@ -54,9 +55,9 @@ async function loadHeld(cursor = null) {
 
 function heldItem({ actionId, username, score, type, endAt, verdict }) {
   const facts = Object.entries(verdict?.facts ?? {}).map(([name, value]) => `${name} ${value}`);
-  const about = `${grouped(score)} points of ${username}`;
+  const about = `${grouped(score)} points of ${username ?? "an erased user"}`;
   return item(
-    `${username}: ${grouped(score)} points`,
+    `${username ?? "An erased user"}: ${grouped(score)} points`,
     [`${verdict?.rule ?? "held"}: ${verdict?.reason ?? ""}`, [type, new Date(endAt).toLocaleString(), ...facts].join(" · ")],
     [
       act("Release", about, () => decide(actionId, "release", `Release ${about}?`, false)),
@@ -83,6 +84,8 @@ async function findUsers() {
 }
 
 function userItem({ userId, username, email, role, status, totalScore }) {
+  const standing = `${role} · ${status} · ${grouped(totalScore)} points in total`;
+  if (status === "erased") return item("An erased user", [userId, standing], []); // for good: nothing can be changed
   const change = (verb, title, options) => async () => {
     const answer = await ask(title, options);
     if (!answer) return;
@@ -95,7 +98,7 @@ function userItem({ userId, username, email, role, status, totalScore }) {
       ? [act("Suspend", username, change("suspend", `Suspend ${username}?`, { needsReason: true }))]
       : [act("Reinstate", username, change("reinstate", `Reinstate ${username}?`, { needsReason: false }))];
   acts.push(act("Adjust", username, change("adjust", `Give ${username} points?`, { needsReason: true, points: true })));
-  return item(username, [email, `${role} · ${status} · ${grouped(totalScore)} points in total`], acts);
+  return item(username, [email, standing], acts);
 }
 
 /* Switches and checks */
@@ -193,7 +196,7 @@ function state(name, words) {
 async function enter() {
   const { data } = await call("GET", `/users/${session.userId}`, { tries: 2 });
   if (data.role !== "admin") {
-    await logOut();
+    end("");
     return say($("guest-message"), "This page is for operators; this account is a player's.", "bad");
   }
   say($("guest-message"), "");
@@ -231,7 +234,8 @@ onSubmit("sign-in", "guest-message", async () => {
 onSubmit("find", "message", findUsers);
 $("more-held").addEventListener("click", () => attend($("more-held"), $("message"), () => loadHeld(nextHeld)));
 $("audit").addEventListener("click", () => attend($("audit"), $("message"), audit));
-$("sign-out").addEventListener("click", () => attend($("sign-out"), $("message"), logOut));
+$("sign-out").addEventListener("click", () => signOut());
+$("sign-out-everywhere").addEventListener("click", () => attend($("sign-out-everywhere"), $("message"), signOutEverywhere));
 document.addEventListener("visibilitychange", () => document.hidden || renewIfDue());
 
 onEnd(leave);

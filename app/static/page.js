@@ -9,7 +9,7 @@ import { goLive, isLive, leaveLive, onBoard, onOwn, poll } from "./live.js";
 import { attend, say } from "./messages.js";
 import { cancel, complete, resume, showAction, start } from "./play.js";
 import { forgetProfile, loadProfile, loadProfileSoon, onProfile, showProfile, takeOwn } from "./profile.js";
-import { logOut, onEnd, renewIfDue, restore, session } from "./session.js";
+import { onEnd, renewIfDue, restore, session, signOut, signOutEverywhere } from "./session.js";
 import { loadTypes } from "./types.js";
 import { toggleWall, watchWall } from "./wall.js";
 
@@ -65,7 +65,8 @@ onSubmit("sign-in", "guest-message", signInAndEnter);
 onSubmit("start", "player-message", start);
 onClick("complete", "player-message", complete);
 onClick("cancel", "player-message", cancel);
-onClick("sign-out", "player-message", logOut);
+onClick("sign-out", "player-message", () => signOut());
+onClick("sign-out-everywhere", "player-message", signOutEverywhere);
 onClick("older", "player-message", loadOlder);
 $("history").addEventListener("toggle", loadHistory);
 $("switch").addEventListener("click", switchForm);

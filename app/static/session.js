@@ -1,14 +1,24 @@
-/** Who is signed in, in this tab: the token, kept until it ends and renewed before it does. */
+/**
+ * Who is signed in, in this tab: the token, kept until it ends and renewed before it does.
+ *
+ * Each tab has a session of its own. `end` forgets this tab's; `signOut` those of all tabs of this browser, also of tabs
+ * that are asleep and look later; `signOutEverywhere` has the server end every token of the user.
+ */
 
 import { authorize, call, onTokenRefused, parse } from "./api.js";
 import { SUSPENDED_TEXT } from "./messages.js";
 
-/** @typedef {{accessToken: string, userId: string, username: string, renewAt: number, expiresAt: number}} Session */
+/**
+ * @typedef {{accessToken: string, userId: string, username: string, renewAt: number, expiresAt: number,
+ *   signOuts: string | null}} Session
+ */
 
 const RENEW_AFTER = 2 / 3; // of the token's life
 const RENEW_RETRY_MS = 15_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const SIGN_OUTS = "sign-outs"; // how often somebody has signed out in this browser: it ends the sessions from before
 export const ENDED_TEXT = "Your session has ended. Please sign in again.";
+const SIGNED_OUT_TEXT = "You are signed out on this device.";
 
 /** @type {Session | null} */
 export let session = null;
@@ -26,6 +36,10 @@ export function onEnd(callback) {
 /** Takes up the session that this tab had before it was loaded anew. */
 export function restore() {
   session = parse(sessionStorage.getItem("session") ?? "null");
+  if (session && session.signOuts !== signOuts()) {
+    session = null;
+    sessionStorage.clear();
+  }
   if (!session) return;
   authorize(session.accessToken);
   renewIn(session.renewAt - Date.now());
@@ -37,14 +51,31 @@ export async function register(username, email, password) {
 
 export async function logIn(username, password) {
   const { data } = await call("POST", "/auth/login", { body: { username, password } });
-  keep(data, username);
+  keep(data, username, signOuts());
 }
 
-export async function logOut() {
+/** Forgets the sessions of this browser, in every tab; what is open elsewhere stays. */
+export function signOut(message = SIGNED_OUT_TEXT) {
+  localStorage.setItem(SIGN_OUTS, String(Number(signOuts()) + 1));
+  end(message);
+}
+
+/** Has the server end every token of the user, and forgets the sessions of this browser. */
+export async function signOutEverywhere() {
   const told = await call("POST", "/auth/logout").then(() => true, () => false);
   if (!session && !told) return; // it had ended already, and said so
-  end(told ? "You are signed out, on every device." : "You are signed out here; the server couldn't be told.");
+  signOut(told ? "You are signed out, on every device." : `${SIGNED_OUT_TEXT} The server couldn't be told of the others.`);
 }
+
+const signOuts = () => localStorage.getItem(SIGN_OUTS);
+
+/** Ends this tab's session when somebody has signed out in another tab. */
+function endIfSignedOut() {
+  if (session && session.signOuts !== signOuts()) end(SIGNED_OUT_TEXT);
+}
+
+addEventListener("storage", endIfSignedOut);
+addEventListener("pageshow", endIfSignedOut); // a page that was put aside as it was has missed the event
 
 /** Writes the name as the server has it. */
 export function rename(username) {
@@ -54,6 +85,7 @@ export function rename(username) {
 
 /** Renews a token that is close to its end; timers are late after a laptop's sleep, so others ask too. */
 export async function renewIfDue() {
+  endIfSignedOut();
   if (!session) return;
   const now = Date.now();
   // A timer may be early by this clock, and a timer that is not set again would let the session run out.
@@ -68,7 +100,7 @@ export function renew() {
     const before = session;
     try {
       const { data } = await call("POST", "/auth/refresh");
-      if (session === before) keep(data, session.username);
+      if (session === before) keep(data, session.username, session.signOuts);
     } catch (error) {
       if (session !== before || !session) return;
       if (error.status === 403) return end(SUSPENDED_TEXT);
@@ -80,7 +112,7 @@ export function renew() {
   return renewing;
 }
 
-/** Forgets the session and says why. */
+/** Forgets this tab's session and says why. */
 export function end(message) {
   session = null;
   authorize(null);
@@ -89,9 +121,9 @@ export function end(message) {
   ended(message);
 }
 
-function keep({ accessToken, userId, expiresIn }, username) {
+function keep({ accessToken, userId, expiresIn }, username, signOuts) {
   const [now, life] = [Date.now(), expiresIn * 1000];
-  session = { accessToken, userId, username, renewAt: now + life * RENEW_AFTER, expiresAt: now + life };
+  session = { accessToken, userId, username, renewAt: now + life * RENEW_AFTER, expiresAt: now + life, signOuts };
   authorize(accessToken);
   sessionStorage.setItem("session", JSON.stringify(session));
   renewIn(session.renewAt - now);

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.operators import make_operator
 from tests.browser.windows import Windows, connection, expect_score, guest_message, row, sign_in
 from tests.service import ROOT, Player, Process, Service, Stores, eventually, unique
 
@@ -25,11 +26,7 @@ def worker(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Proces
 
 @pytest.fixture
 def operator(web: Process, stores: Stores) -> Iterator[Player]:
-    player = Player(web.url, unique("operator"))
-    stores.execute("UPDATE users SET role = 'admin' WHERE id = :id", id=player.user_id)
-    event = "INSERT INTO audit_events (kind, user_id, actor) VALUES ('role_changed', :id, 'shell')"
-    stores.execute(event, id=player.user_id)
-    eventually(lambda: player.http.get("/admin/flags").status_code == 200, what="that it may operate")
+    player = make_operator(web, stores)
     yield player
     player.close()
 
@@ -144,16 +141,60 @@ def test_what_is_going_on_is_counted_and_plotted(
     drawn = len(desk.evaluate(lines).split("L"))
     desk.reload()
     desk.wait_for_function(f"(before) => (({lines})() ?? '').split('L').length > before", arg=drawn)
-    desk.get_by_role("button", name="Sign out").click()
+    desk.get_by_role("button", name="Sign out", exact=True).click()
     expect(guest_message(desk)).to_contain_text("signed out")
     expect(desk.locator("#held li")).to_have_count(0)
 
 
-def test_a_player_is_turned_away(windows: Windows, web: Process, player: Player) -> None:
-    page = windows.open(f"{web.url}/operator")
+def test_an_erased_user_is_named_so_and_nothing_is_offered(
+    web: Process, player: Player, operator: Player, desk: Page
+) -> None:
+    player.score()
+    answer = operator.http.post(f"/admin/users/{player.user_id}/erase", json={"reason": "asked for it"})
+    assert answer.status_code == 200
+    desk.get_by_label("Name or e-mail").fill(player.user_id)
+    desk.get_by_role("button", name="Find").click()
+    found = desk.locator("#users li")
+    expect(found).to_have_text(re.compile(rf"^An erased user{player.user_id}player · erased · 10 points in total$"))
+    expect(found.get_by_role("button")).to_have_count(0)
+
+
+def test_a_held_action_of_an_erased_user_names_nobody(
+    web: Process, worker: Process, player: Player, operator: Player, desk: Page, stores: Stores
+) -> None:
+    player.score(times=4)
+    held = "SELECT id::text FROM actions WHERE user_id = :id AND settlement = 'held'"
+    eventually(lambda: stores.rows(held, id=player.user_id), what="a held action")
+    assert operator.http.post(f"/admin/users/{player.user_id}/erase", json={"reason": "left"}).status_code == 200
+    desk.reload()
+    expect(desk.locator("#held li", has_text="An erased user").first).to_contain_text("An erased user: 10 points")
+    expect(desk.locator("#held")).not_to_contain_text("null")
+
+
+def test_a_player_is_turned_away_and_stays_signed_in_elsewhere(windows: Windows, web: Process, player: Player) -> None:
+    page = windows.open(web.url)
     sign_in(page, player.username)
-    expect(guest_message(page)).to_contain_text("for operators")
-    expect(page.get_by_role("heading", name="Held actions")).to_be_hidden()
+    expect(connection(page)).to_have_text("Live")
+    desk = windows.open_beside(page, f"{web.url}/operator")
+    sign_in(desk, player.username)
+    expect(guest_message(desk)).to_contain_text("for operators")
+    expect(desk.get_by_role("heading", name="Held actions")).to_be_hidden()
+    assert desk.evaluate("() => sessionStorage.length") == 0
+    page.reload()
+    expect(connection(page)).to_have_text("Live")
+    assert player.http.get(f"/users/{player.user_id}").status_code == 200
+
+
+def test_an_operator_signs_out_here_and_everywhere(
+    windows: Windows, web: Process, operator: Player, desk: Page
+) -> None:
+    desk.get_by_role("button", name="Sign out", exact=True).click()
+    expect(guest_message(desk)).to_have_text("You are signed out on this device.")
+    assert operator.http.get("/admin/flags").status_code == 200
+    sign_in(desk, operator.username)
+    desk.get_by_role("button", name="Sign out everywhere").click()
+    expect(guest_message(desk)).to_have_text("You are signed out, on every device.")
+    eventually(lambda: operator.http.get("/admin/flags").status_code == 401, what="that the older token is over")
 
 
 def test_the_service_goes_away_and_comes_back(windows: Windows, service: Service, operator: Player) -> None:

@@ -80,19 +80,43 @@ def test_a_wrong_password_is_said_and_the_right_one_signs_in(windows: Windows, w
     expect(heading(page)).to_be_focused()
 
 
-def test_signing_out_ends_the_session_in_every_window(windows: Windows, web: Process, alice: Player) -> None:
+def test_signing_out_everywhere_ends_the_session_in_every_window(windows: Windows, web: Process, alice: Player) -> None:
     windows.provoke("/ws", "/auth/refresh", "/top-scores", "/users/")
     here, there = windows.open(web.url), windows.open(web.url)
     for page in (here, there):
         sign_in(page, alice.username)
         expect(connection(page)).to_have_text("Live")
-    here.get_by_role("button", name="Sign out").click()
+    here.get_by_role("button", name="Sign out everywhere").click()
     expect(guest_message(here)).to_have_text("You are signed out, on every device.")
     expect(connection(here)).to_have_text("Sign in for live updates")
     expect(guest_message(there)).to_have_text("Your session has ended. Please sign in again.")
     assert here.evaluate("() => sessionStorage.length") == 0
     sign_in(there, alice.username)
     expect(connection(there)).to_have_text("Live")
+
+
+def test_signing_out_ends_every_tab_of_this_browser_and_no_other(windows: Windows, web: Process, alice: Player) -> None:
+    here, elsewhere = windows.open(web.url), windows.open(web.url)
+    beside = windows.open_beside(here, web.url)
+    asleep = windows.open_beside(here, web.url)
+    for page in (here, elsewhere, beside, asleep):
+        sign_in(page, alice.username)
+        expect(connection(page)).to_have_text("Live")
+    asleep.goto(f"{web.url}/docs")  # it keeps its session for when it comes back
+    here.get_by_role("button", name="Sign out", exact=True).click()
+    for page in (here, beside):
+        expect(guest_message(page)).to_have_text("You are signed out on this device.")
+        assert page.evaluate("() => sessionStorage.length") == 0
+    asleep.go_back()
+    expect(asleep.locator("#guest")).to_be_visible()
+    assert asleep.evaluate("() => sessionStorage.length") == 0
+    elsewhere.reload()
+    expect(connection(elsewhere)).to_have_text("Live")
+    assert alice.http.get(f"/users/{alice.user_id}").status_code == 200
+    sign_in(here, alice.username)
+    expect(connection(here)).to_have_text("Live")
+    here.reload()
+    expect(connection(here)).to_have_text("Live")
 
 
 def test_a_token_is_renewed_silently_before_it_ends(windows: Windows, short_lived: Process, alice: Player) -> None:

@@ -53,6 +53,12 @@ class Windows:
         page.goto(url)
         return page
 
+    def open_beside(self, page: Page, url: str) -> Page:
+        """Open the page in another tab of the same browser."""
+        other = page.context.new_page()
+        other.goto(url)
+        return other
+
     def provoke(self, *paths: str) -> None:
         """Expect requests to these paths to fail."""
         self._provoked.update(paths)
