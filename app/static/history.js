@@ -21,22 +21,30 @@ const when = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "shor
 let actions = [];
 /** @type {string | null} */
 let cursor = null; // of the page after the last one shown
+let asked = 0; // rises with each request for the newest: an answer that is overtaken is left
 
-/** Asks for the newest, if the list is open; older ones that are shown stay. */
+/**
+ * Asks for the newest, if the list is open. Older ones that are shown stay if the page reaches them; if more than a page
+ * is new, the list begins again with the newest, since it would have a hole otherwise.
+ */
 export async function loadHistory() {
   if (!session || !$("history").open) return;
+  const mine = ++asked;
   const page = await ask(null);
-  if (!page) return;
-  const last = page.items.at(-1)?.actionId ?? "";
-  const older = page.nextCursor ? actions.filter((action) => action.actionId < last) : []; // ids begin with their time
+  if (!page || mine !== asked) return;
+  const shown = new Set(actions.map((action) => action.actionId));
+  const joined = page.nextCursor !== null && page.items.some((action) => shown.has(action.actionId));
+  const last = page.items[page.items.length - 1]?.actionId;
+  const older = joined ? actions.filter((action) => action.actionId < last) : []; // ids begin with their time
   if (!older.length) cursor = page.nextCursor;
   write([...page.items, ...older]);
 }
 
 /** Asks for those before the last one shown. */
 export async function loadOlder() {
-  const page = await ask(cursor);
-  if (!page) return;
+  const before = cursor;
+  const page = await ask(before);
+  if (!page || before !== cursor) return; // the list has begun again meanwhile
   cursor = page.nextCursor;
   write([...actions, ...page.items]);
 }

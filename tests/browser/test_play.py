@@ -112,6 +112,27 @@ def test_the_own_actions_are_listed_with_what_became_of_them(
     expect(rows).to_have_count(0)
 
 
+def test_the_list_of_own_actions_has_no_hole_after_a_pause(windows: Windows, web: Process, alice: Player) -> None:
+    alice.score(times=21)
+    page = windows.open(web.url)
+    sign_in(page, alice.username)
+    page.get_by_text("Your actions").click()
+    rows, older = page.locator("#actions li"), page.get_by_role("button", name="Show older ones")
+    older.click()
+    expect(rows).to_have_count(20)
+    alice.score(times=15)  # more than a page, which nobody shows
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Complete").click()
+    expect(message(page)).to_have_text("+10 for default")
+    expect(rows).to_have_count(10)
+    for count in (20, 30, 37):
+        older.click()
+        expect(rows).to_have_count(count)
+    expect(older).to_be_hidden()
+    times = page.locator("#actions time").evaluate_all("(all) => all.map((it) => it.dateTime)")
+    assert times == sorted(set(times), reverse=True)
+
+
 def test_a_rate_limit_counts_down_until_one_may_try_again(windows: Windows, service: Service, alice: Player) -> None:
     windows.provoke("/actions")
     limited = service.web(RATE_LIMIT_CREATE="1/2 seconds")
