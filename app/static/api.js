@@ -49,13 +49,18 @@ async function callOnce(method, path, body, headers) {
   const all = { Accept: "application/json", ...headers };
   if (presented) all.Authorization = `Bearer ${presented}`;
   if (body) all["Content-Type"] = "application/json";
+  const timeout = new AbortController(); // AbortSignal.timeout is younger than many a TV
+  const timer = setTimeout(() => timeout.abort(), TIMEOUT_MS);
+  const options = { method, headers: all, body: body && JSON.stringify(body), signal: timeout.signal };
   let response, text;
+  // Nothing else belongs in here: whatever fails is taken for the network.
   try {
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
-    response = await fetch(path, { method, headers: all, body: body && JSON.stringify(body), signal });
+    response = await fetch(path, options);
     text = await response.text();
   } catch {
     throw new CallError(0, { detail: "The server can't be reached. Check your connection and try again." });
+  } finally {
+    clearTimeout(timer);
   }
   const date = Date.parse(response.headers.get("Date") ?? "");
   if (date) clockSkew = date + 500 - Date.now(); // the header is cut to whole seconds

@@ -14,8 +14,8 @@ export function say(box, parts, tone = "") {
 
 /** Runs what a button asks for, once at a time; tells errors in the box, and counts down a wait the server names. */
 export async function attend(button, box, work) {
-  if (button.ariaBusy === "true") return;
-  button.ariaBusy = "true"; // not disabled, which would take the keyboard's focus away
+  if (button.getAttribute("aria-busy") === "true") return;
+  button.setAttribute("aria-busy", "true"); // not disabled, which would take the keyboard's focus away
   say(box, "");
   try {
     await work();
@@ -25,7 +25,7 @@ export async function attend(button, box, work) {
     if (![429, 503].includes(error.status)) return say(box, text, "bad");
     await countDown(box, text, error.retryAfter ?? DEFAULT_WAIT);
   } finally {
-    button.ariaBusy = "false";
+    button.setAttribute("aria-busy", "false");
   }
 }
 

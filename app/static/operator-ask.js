@@ -11,6 +11,7 @@ import { $ } from "./elements.js";
  */
 export function ask(title, { needsReason, points = false }) {
   const dialog = $("ask");
+  if (!dialog.showModal) return Promise.resolve(askByPrompts(title, needsReason, points));
   const form = $("ask-form");
   form.reset();
   $("ask-title").textContent = title;
@@ -27,4 +28,13 @@ export function ask(title, { needsReason, points = false }) {
 function bodyOf(form, points) {
   const reason = form.reason.value.trim();
   return { ...(reason && { reason }), ...(points && { points: Number(form.points.value) }) };
+}
+
+/** Asks the same where there is no <dialog>: Firefox and Safari have it since March 2022. */
+function askByPrompts(title, needsReason, points) {
+  const given = points ? prompt(`${title} Points, negative to take some:`) : "";
+  if (given === null || (points && !/^-?[0-9]{1,10}$/.test(given.trim()))) return null;
+  const reason = prompt(`${title} ${needsReason ? "Reason:" : "Reason, if there is one:"}`)?.trim().slice(0, 500);
+  if (reason === undefined || (needsReason && !reason)) return null;
+  return { ...(reason && { reason }), ...(points && { points: Number(given) }) };
 }

@@ -72,6 +72,7 @@ export function showProfile() {
 function showPinned() {
   const pinned = $("pinned");
   pinned.hidden = !session || Boolean(ownEntry()) || !profile?.score;
+  pinned.closest(".board").classList.toggle("pinned", !pinned.hidden); // its rows make room
   if (pinned.hidden) return pinned.replaceChildren();
   if (!pinned.firstElementChild) pinned.append(copyOf("row"));
   fillRow(pinned.firstElementChild, { ...session, score: profile.score, rank: profile.rank });

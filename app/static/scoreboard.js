@@ -313,8 +313,13 @@ function verifierWith(keys) {
     let jwks = keys;
     if (source) {
       fetchedAt = Date.now();
-      const response = await fetch(source, { cache: "no-cache", signal: AbortSignal.timeout(KEYS_TIMEOUT_MS) });
-      jwks = await response.json();
+      const timeout = new AbortController(); // AbortSignal.timeout is younger than many a TV
+      const bell = setTimeout(() => timeout.abort(), KEYS_TIMEOUT_MS);
+      try {
+        jwks = await (await fetch(source, { cache: "no-cache", signal: timeout.signal })).json();
+      } finally {
+        clearTimeout(bell);
+      }
     }
     const fresh = new Map();
     for (const { kid, kty, crv, x } of jwks.keys) {

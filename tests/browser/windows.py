@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, WebError, expect
 
+from tests.browser.older import make_older
 from tests.service import PASSWORD
 
 # The browser's own lines about requests, which no page can keep from the console.
@@ -21,11 +22,12 @@ class Windows:
         self._complaints: list[str] = []
         self._provoked: set[str] = set()
 
-    def open(self, url: str, *, fake_clock: bool = False, **options: Any) -> Page:
+    def open(self, url: str, *, fake_clock: bool = False, older: bool = False, **options: Any) -> Page:
         """Open the page in a window of its own, without animations unless asked for by `reduced_motion`.
 
         Args:
             fake_clock: its timers can be put forward; they run by themselves nevertheless.
+            older: what browsers have learned in the last five years is taken away.
         """
         context = self._browser.new_context(**{"reduced_motion": "reduce", "locale": "en-GB", **options})
         self._contexts.append(context)
@@ -47,6 +49,8 @@ class Windows:
         context.on("console", on_console)
         context.on("weberror", on_error)
         context.on("request", on_request)
+        if older:
+            make_older(context)
         page = context.new_page()
         if fake_clock:
             page.clock.install()

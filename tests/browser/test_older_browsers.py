@@ -1,0 +1,98 @@
+"""Every page works in a browser of five years ago, such as the one in a TV."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Dialog, expect
+
+from tests.browser.older import older_css
+from tests.browser.operators import make_operator
+from tests.browser.test_signatures import FOLLOW, named
+from tests.browser.windows import Windows, connection, expect_score, guest_message, message, row, sign_in
+from tests.service import ROOT, Player, Process, Service, Stores, unique
+
+STATIC = ROOT / "app" / "static"
+
+
+def test_older_browser_plays_and_signs_out(windows: Windows, web: Process, worker: Process, alice: Player) -> None:
+    page = windows.open(web.url, older=True)
+    assert page.evaluate("() => [AbortSignal.timeout, [].at, window.structuredClone].every((it) => it === undefined)")
+    expect(connection(page)).to_have_text("Sign in for live updates")
+    sign_in(page, alice.username)
+    expect(connection(page)).to_have_text("Live")
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Complete").click()
+    expect(message(page)).to_have_text("+10 for default")
+    expect_score(page, alice.username, 10)
+    page.get_by_text("Your actions").click()
+    expect(page.locator("#actions li")).to_have_count(1)
+    page.get_by_role("radio", name="quest").check()
+    chosen = page.locator(".type", has_text="quest").locator(".type-name")
+    assert chosen.evaluate("(it) => getComputedStyle(it, '::before').borderTopWidth") == "1px"
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    expect(guest_message(page)).to_have_text("You are signed out on this device.")
+
+
+def test_older_browser_shows_the_wall(windows: Windows, web: Process, score: Callable[[dict[str, int]], None]) -> None:
+    name = unique("wall")
+    score({name: 5_000_000})
+    page = windows.open(f"{web.url}/?wall", older=True, viewport={"width": 1920, "height": 1080})
+    expect(row(page, name)).to_be_visible()
+    expect(page.locator("#guest")).to_be_hidden()
+    board = page.locator(".board").bounding_box()
+    assert board
+    assert board["width"] > 0.9 * 1920
+
+
+def test_older_browser_operates(windows: Windows, web: Process, stores: Stores, alice: Player) -> None:
+    operator = make_operator(web, stores)
+    page = windows.open(f"{web.url}/operator", older=True)
+    said: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        said.append(dialog.message)
+        dialog.accept("25" if "negative" in dialog.message else "a prize")
+
+    page.on("dialog", answer)
+    sign_in(page, operator.username)
+    expect(page.locator("#ask")).to_be_hidden()
+    expect(connection(page)).to_have_text("Live")
+    page.get_by_label("Name or e-mail").fill(alice.username)
+    page.get_by_role("button", name="Find").click()
+    found = page.locator("#users li", has_text=alice.username)
+    found.get_by_role("button", name="Adjust").click()
+    expect(found).to_contain_text("25 points")
+    found.get_by_role("button", name="Suspend").click()
+    expect(found).to_contain_text("suspended")
+    assert len(said) == 3
+    operator.close()
+
+
+def test_older_browser_reads_the_api_page(windows: Windows, web: Process) -> None:
+    page = windows.open(f"{web.url}/docs", older=True)
+    expect(page.locator("#postAuthLogin")).to_contain_text("password")
+
+
+def test_older_browser_follows_a_signed_board(windows: Windows, service: Service) -> None:
+    web = service.web(SIGNING_KEY=named(bytes(range(32))))
+    player = Player(web.url, unique("signed"))
+    page = windows.open(web.url, older=True)
+    page.evaluate(FOLLOW, {"url": "/ws", "token": player.token, "keys": "/.well-known/jwks.json"})
+    page.wait_for_function("() => states[states.length - 1] === 'live'")
+    assert page.evaluate("() => reasons") == []
+    player.close()
+
+
+@pytest.mark.parametrize(
+    ("sheet", "kept"),
+    [
+        (".a { color: red; }", ".a { color: red; }"),
+        (".a:has(.b) { color: red; } .c { top: 0; }", " .c { top: 0; }"),
+        (".a { color: red; & .b { top: 0; } }", ".a { color: red;  }"),
+        (".a { color: red; .b { top: 0; } }", ".a { color: red; }"),
+        ("@media (x) { .a:has(b) { top: 0; } .c { top: 0; } }", "@media (x) { .c { top: 0; } }"),
+        (".a { height: 10dvh; top: 0; }", ".a {  top: 0; }"),
+    ],
+)
+def test_older_css_is_what_an_old_parser_keeps(sheet: str, kept: str) -> None:
+    assert older_css(sheet).split() == kept.split()
