@@ -1,5 +1,7 @@
 """/ws?me=1: a player is told the own numbers, below the ten too, and many players cost one query."""
 
+import asyncio
+import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -11,7 +13,13 @@ from websockets.sync.client import ClientConnection
 
 from app import own_scores
 from app.domain.ids import ALL_TIME, BoardId, UserId, new_id
+from app.domain.signing import UNSIGNED
+from app.live import LiveBoard
+from app.own_scores import OwnScores
+from app.relay import SupervisedRedis
+from app.threads import Threads
 from db import feature_flags, standings
+from db.redis import Publisher
 from db.standings import Own
 from db.transaction import in_transaction
 from tests.live import Listener, award, clear, in_process, listener, listening
@@ -138,6 +146,33 @@ def test_own_scores_of_all_who_listen_are_one_query(
         assert all(sorted(it) == sorted(player.user_id for player in crowd) for it in asked)
     assert all(later - earlier > 0.09 for earlier, later in pairwise(moments))
     eventually(lambda: not server.web.own_scores._listeners, what="nobody to be listened to")
+
+
+def test_own_scores_that_one_socket_cannot_take_reach_the_others(
+    stores: Stores, crowd: list[Listener], caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(text: str) -> None:
+        raise RuntimeError("a socket of this test's own")
+
+    heard: list[str] = []
+    threads = Threads("test", 1, depth=10)
+
+    async def two_rounds() -> None:
+        relay = SupervisedRedis(stores.redis_url)
+        board = LiveBoard(ALL_TIME, stores.engine, Publisher.on(stores.redis), relay, threads)
+        scores = OwnScores(board, stores.engine, UNSIGNED, threads)
+        with scores.listening(crowd[0].user_id, broken), ExitStack() as stack:
+            for player in crowd[:3]:
+                stack.enter_context(scores.listening(player.user_id, heard.append))
+            await scores._round()
+            await scores._round()
+        await relay.disconnect()
+
+    with asyncio.Runner() as runner:
+        runner.run(two_rounds())
+    threads.close()
+    assert sorted(json.loads(text)["rank"] for text in heard) == [1, 2, 3]
+    assert [it.getMessage() for it in caplog.records if it.exc_info] == ["a player was not told"]
 
 
 def test_own_ranks_are_those_of_each_one_alone(stores: Stores, crowd: list[Listener]) -> None:
