@@ -60,6 +60,8 @@ app.conf.update(
     worker_hijack_root_logger=False,
     worker_send_task_events=True,
     task_send_sent_event=False,
+    # No pool: Flower asks in eight threads at once as it starts, and would keep all of their connections for ever.
+    broker_pool_limit=0,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     # A Redis without memory refuses what is noted of a message that was taken: no reason for the worker to end.
