@@ -194,7 +194,11 @@ def test_an_action_ends_once_and_the_conflict_tells_how(alice: Player, stores: S
 def test_too_soon_is_refused_and_the_action_can_be_completed_later(web: Process, alice: Player, stores: Stores) -> None:
     action_id = alice.started("slow")
     body = problem(alice.end(action_id), 403, "fraud-rule")
-    (line,) = (it for it in web.output().splitlines() if f"requestId={body['requestId']}" in it)
+
+    def lines() -> list[str]:
+        return [it for it in web.output().splitlines() if f"requestId={body['requestId']}" in it]
+
+    (line,) = eventually(lines, what="the line")
     for word in ("scoreboard.security", "fraud.refused", f"actionId={action_id}", f"userId={alice.user_id}"):
         assert word in line
     assert "1 s" in body["detail"]
