@@ -1,5 +1,6 @@
 /**
- * A live top 10 over one WebSocket, in any browser. It has no dependencies: copy it, or import it from the service.
+ * A live top 10 over one WebSocket, in any browser of the last five years. It has no dependencies: copy it, or import it
+ * from the service into a page of the same host.
  *
  *     import { connect } from "/scoreboard.js";
  *     const live = connect({
@@ -98,9 +99,9 @@ export function canonical(value) {
  */
 export function connect({ url, token, onBoard, onOwn, onState = () => {}, keys, WebSocket = globalThis.WebSocket }) {
   if (!WebSocket) throw new TypeError("There is no WebSocket here: give one as the option `WebSocket`.");
-  const address = new URL(url, globalThis.location?.href);
-  address.protocol = address.protocol.replace(/^http/, "ws");
-  if (onOwn) address.searchParams.set("me", "1");
+  let address = absolute(url).replace(/^http/i, "ws");
+  if (onOwn) address += `${address.includes("?") ? "&" : "?"}me=1`;
+  [onBoard, onOwn, onState] = [onBoard, onOwn, onState].map((callback) => callback && guarded(callback));
   const verifier = keys ? verifierWith(keys) : null;
 
   let turn = 0; // whatever an earlier turn still reports is ignored
@@ -137,7 +138,9 @@ export function connect({ url, token, onBoard, onOwn, onState = () => {}, keys, 
 
   /** @param {string} bearer */
   function dial(bearer) {
-    return new WebSocket(address, [PROTOCOL, `bearer.${bearer}`]);
+    const made = new WebSocket(address, [PROTOCOL, `bearer.${bearer}`]);
+    made.onerror = () => {}; // `ws` ends a Node process for an error that nobody hears; onclose follows anyway
+    return made;
   }
 
   /** Takes what a socket says for as long as the turn is its own. */
@@ -271,8 +274,28 @@ export function connect({ url, token, onBoard, onOwn, onState = () => {}, keys, 
   globalThis.addEventListener?.("online", wake);
   globalThis.addEventListener?.("offline", lose);
   globalThis.document?.addEventListener("visibilitychange", wake);
-  open();
+  queueMicrotask(() => turn === 0 && open()); // only once the caller has what `onState` may want to close
   return { close };
+}
+
+/**
+ * Completes an address as text: React Native's URL can't be changed, and its WebSocket takes nothing else.
+ * @param {string | URL} url
+ */
+function absolute(url) {
+  return /^\w+:/.test(String(url)) ? String(url) : new URL(url, globalThis.location?.href).href;
+}
+
+/** Lets a mistake in a callback be reported, and end nothing here. */
+function guarded(callback) {
+  return (...args) => {
+    try {
+      callback(...args);
+    } catch (error) {
+      if (globalThis.reportError) globalThis.reportError(error);
+      else console.error(error);
+    }
+  };
 }
 
 /**
