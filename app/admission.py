@@ -28,6 +28,7 @@ class Admission:
         if account := settings.rates.login_account:
             rates["login_failures"] = type(account)(account.amount * ACCOUNT_WIDER, account.multiples)
         self._policies = {name: Policy.of(name, rate) for name, rate in rates.items()}
+        metrics.begin_at_zero(policies=self._policies)
         self._checks = checks
         self._key = settings.secret_key.encode()[:64]
         self._addresses = ClientAddresses(settings.trusted_proxies)

@@ -2,6 +2,8 @@
 
 import argon2
 
+from app.domain.users import normalized
+
 # 19 MiB and two passes: OWASP's first choice. About 36 ms.
 _hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 _dummy = _hasher.hash("nobody's password")
@@ -9,11 +11,16 @@ _dummy = _hasher.hash("nobody's password")
 
 def hash_password(password: str) -> str:
     """Hash a password for storing."""
-    return _hasher.hash(password)
+    return _hasher.hash(normalized(password))
 
 
 def verify_password(password_hash: str | None, password: str) -> bool:
     """Tell whether a password is right; where there is no hash, take as long to say no."""
+    # A hash from before passwords were normalized is of what was typed.
+    return any([_verify(password_hash, it) for it in dict.fromkeys((normalized(password), password))])
+
+
+def _verify(password_hash: str | None, password: str) -> bool:
     try:
         _hasher.verify(password_hash or _dummy, password)
     except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):

@@ -67,6 +67,18 @@ http_request_duration = Histogram(
 logs.when_dropped(log_lines_dropped.inc)
 
 
+def begin_at_zero(*, policies: Iterable[str] = (), rules: Iterable[str] = (), invariants: Iterable[str] = ()) -> None:
+    """Have every series there from the start: an alert can't see the first event of one that begins with it."""
+    for policy in policies:
+        rate_limited.labels(policy)
+    for rule in rules:
+        fraud_verdicts.labels("held", rule)
+        fraud_verdicts.labels("cleared", "none")
+    for name in invariants:
+        invariant_violations.labels(name)
+        invariant_unchecked.labels(name)
+
+
 class _Asked(Collector):
     """Gauges whose values are found out when somebody asks."""
 

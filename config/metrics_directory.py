@@ -1,20 +1,30 @@
 """Where the processes of one service count together."""
 
 import atexit
+import fcntl
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
 _VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_PREFIX = "scoreboard-metrics-"
+_LOCK = "in-use"
 
 
 def share() -> None:
     """Have this process and its children count together, in a directory that goes when this process ends.
 
-    To be called before `config.metrics` is imported.
+    Those of processes that were killed are removed, too. To be called before `config.metrics` is imported.
     """
-    directory = tempfile.mkdtemp(prefix="scoreboard-metrics-")
+    _remove_abandoned()
+    directory = tempfile.mkdtemp(prefix=_PREFIX)
+    # Held by this process and those forked from it, until the last of them ends however it may.
+    # It gets its name once it is held, so that nobody finds it free.
+    unnamed = os.path.join(directory, "new")
+    lock = os.open(unnamed, os.O_CREAT | os.O_RDWR, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.rename(unnamed, os.path.join(directory, _LOCK))
     os.environ[_VARIABLE] = directory
     maker = os.getpid()
 
@@ -26,6 +36,22 @@ def share() -> None:
 
 
 def shared() -> Path | None:
-    """Give the directory, None in a process that counts for itself."""
+    """Return the directory, None in a process that counts for itself."""
     directory = os.environ.get(_VARIABLE)
     return Path(directory) if directory else None
+
+
+def _remove_abandoned() -> None:
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        try:
+            lock = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+        except OSError:
+            continue  # another user's, or one that is just being made
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            continue  # in use
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+        finally:
+            os.close(lock)

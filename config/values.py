@@ -88,6 +88,8 @@ def origin(text: str) -> str:
         port = f":{parts.port}" if parts.port is not None else ""
     except ValueError:
         parts, port = urlsplit(""), ""
+    if "*" in (parts.hostname or text):
+        raise ValueError(f"takes no patterns: name each origin, not {text!r}")
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     found = f"{parts.scheme}://{host}{port}"
     if parts.scheme not in ("http", "https") or text.lower().removesuffix("/") != found:
@@ -143,7 +145,9 @@ def log_level(text: str) -> str:
 
 
 def user_and_password(text: str) -> str:
-    """Take `user:password`."""
+    """Take one `user:password`, as Flower takes it: of what has a comma it makes several."""
+    if "," in text:
+        raise ValueError("must be one user:password, without a comma: Flower would take it for several")
     user, separator, password = text.partition(":")
     if not (user and separator and password):
         raise ValueError("must be user:password")

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
+from app.board import audit
 from app.board.publish import signer_of
 from app.board.settling import Desk
 from app.board.vetting import Vetting
+from app.domain import fraud
 from app.domain.fraud import FraudRules
 from app.domain.scoring import DEFAULT_TYPE, ScoringRules
+from config import metrics
 from config.settings import Settings
 from db import engine, redis
 from db.redis import Publisher
@@ -18,6 +21,7 @@ _desk: Desk | None = None
 def configure(settings: Settings, scoring_rules: ScoringRules, fraud_rules: FraudRules) -> None:
     """Say what this process, and those forked from it, work with; nothing is opened yet."""
     global _open
+    metrics.begin_at_zero(rules=fraud.RULES, invariants=[name for names in audit.LOOKS for name in names])
 
     def open_desk() -> Desk:
         return Desk(

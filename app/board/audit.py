@@ -79,7 +79,7 @@ def watch(desk: Desk) -> None:
     operators who ask.
     """
     found: list[Check] = []
-    for names, look in _LOOKS.items():
+    for names, look in LOOKS.items():
         try:
             checks = look(desk)
         except (redis.RedisError, DatabaseUnavailable) as error:
@@ -193,7 +193,7 @@ def published(engine: sa.Engine, publisher: Publisher) -> list[Check]:
         time.sleep(0.1)
 
 
-_LOOKS: dict[tuple[str, ...], Callable[[Desk], list[Check]]] = {
+LOOKS: dict[tuple[str, ...], Callable[[Desk], list[Check]]] = {
     ("scored-once",): _alone(_scored_once),
     ("top-scores",): _alone(_top_scores),
     ("outbox",): _alone(_outbox),

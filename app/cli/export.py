@@ -34,17 +34,20 @@ Write = Callable[[tuple[Any, ...]], object]
 @click.command()
 @click.argument("what", type=click.Choice(list(exports.EXPORTS)), default=exports.STANDINGS)
 @click.option("--csv", "as_csv", is_flag=True, help="Comma separated values, safe to open in a spreadsheet.")
+@click.option("--bom", is_flag=True, help="With --csv: a byte order mark, so that Excel shows names right.")
 @click.option("--jsonl", "as_jsonl", is_flag=True, help="One JSON object a line; so it is when neither is said.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of standard output.")
 @click.pass_obj
-def export(config: Settings, what: str, as_csv: bool, as_jsonl: bool, output: Path | None) -> None:
+def export(config: Settings, what: str, as_csv: bool, bom: bool, as_jsonl: bool, output: Path | None) -> None:
     """Write WHAT there is at this moment: the standings (all who are on the board), every action, or every user."""
     if as_csv and as_jsonl:
         raise click.UsageError("--csv or --jsonl, not both.")
+    if bom and not as_csv:
+        raise click.UsageError("--bom goes with --csv.")
     try:
         with database(config) as made, _opened(output) as file:
             columns = exports.EXPORTS[what].columns
-            write: Write = _csv(file, columns) if as_csv else _json_lines(file, columns)
+            write: Write = _csv(file, columns, bom=bom) if as_csv else _json_lines(file, columns)
             written = _write(write, exports.rows(made, what), what)
     except BrokenPipeError:
         # Whoever read it has had enough. Nothing may be written there any more, at the end of the process neither.
@@ -100,7 +103,9 @@ def _opened(output: Path | None) -> Iterator[IO[str]]:
         raise
 
 
-def _csv(file: IO[str], columns: tuple[str, ...]) -> Write:
+def _csv(file: IO[str], columns: tuple[str, ...], *, bom: bool) -> Write:
+    if bom:
+        file.write("\ufeff")
     writer = csv.writer(file)
     writer.writerow(columns)
     return lambda row: writer.writerow([_cell(value) for value in row])

@@ -89,6 +89,9 @@ class Verdict:
 CLEARED = Verdict(held=False)
 UNSETTLEABLE = Verdict(held=True, rule="unsettleable", reason="It could not be settled in five attempts.")
 
+RULES = ("velocity", "burst", "shared_ip", UNSETTLEABLE.rule)
+"""Every rule that may hold an action."""
+
 NOT_THE_USERS_FAULT = ("shared_ip", UNSETTLEABLE.rule)
 """Rules that never count towards a suspension."""
 
@@ -99,13 +102,14 @@ def parse(table: Mapping[str, Any]) -> FraudRules:
     Raises:
         ValueError: one line that names the key.
     """
+    # A section that is switched off needs nothing else.
+    table = {name: it for name, it in table.items() if not (isinstance(it, dict) and it.get("enabled") is False)}
     try:
         rules = msgspec.convert(table, FraudRules)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$.")
         raise ValueError(f"{path.rstrip('`') or 'file'}: {message[0].lower()}{message[1:]}") from None
-    sections = {name: getattr(rules, name) for name in FraudRules.__struct_fields__}
-    return FraudRules(**{name: rule for name, rule in sections.items() if rule is not None and rule.enabled})
+    return rules
 
 
 def judge(facts: Facts, rules: FraudRules, default_award: int) -> Verdict:

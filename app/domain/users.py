@@ -1,6 +1,7 @@
 """What names, addresses and passwords users may have."""
 
 import re
+import unicodedata
 
 USERNAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{2,31}"
 EMAIL = r"[^\s@\x00-\x1f\x7f]{1,64}@[^\s@\x00-\x1f\x7f]{1,189}"
@@ -26,11 +27,20 @@ def check_user(*, username: str, email: str, password: str) -> None:
     check_password(password)
 
 
+def normalized(password: str) -> str:
+    """Return a password as it is hashed and counted: one keyboard types "é" as one character, another as two.
+
+    Source: RFC 8265, "OpaqueString": spaces of any kind become ASCII's, then NFC.
+    """
+    spaced = "".join(" " if unicodedata.category(it) == "Zs" else it for it in password)
+    return unicodedata.normalize("NFC", spaced)
+
+
 def check_password(password: str, field: str = "password") -> None:
     """Refuse a password that nobody may have.
 
     Raises:
         InvalidUser: naming the field and its rule.
     """
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+    if not SHORTEST_PASSWORD <= len(normalized(password)) <= LONGEST_PASSWORD:
         raise InvalidUser(f"{field}: {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")

@@ -28,7 +28,7 @@ from config import logs
 from db import audit_events, users
 from db.transaction import in_transaction
 
-Text = Annotated[str, msgspec.Meta(max_length=256)]
+Text = Annotated[str, msgspec.Meta(max_length=512)]
 
 # These only describe: what is wrong is told in words by app.domain.users.
 Username = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^{USERNAME}$"})]

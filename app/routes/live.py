@@ -95,26 +95,29 @@ def _token(websocket: WebSocket) -> str | None:
 
 
 def _origin_allowed(origin: str | None, host: str | None, web: Web) -> bool:
-    """Tell whether a page of this origin may connect; hosts are compared, since TLS may end before us."""
+    """Return whether a page of this origin may connect.
+
+    An entry of ALLOWED_ORIGINS admits its own scheme alone. Without entries the page's host must be ours, over either
+    scheme, since TLS may end before us.
+    """
     if origin is None:
         return True
-    theirs = _host(origin)
+    theirs = _site(origin)
     if theirs is None:
         return False
     if web.settings.allowed_origins:
-        return any(_host(allowed) == theirs for allowed in web.settings.allowed_origins)
-    return theirs == _host(f"{urlsplit(origin).scheme}://{host}")
+        return any(_site(allowed) == theirs for allowed in web.settings.allowed_origins)
+    return theirs == _site(f"{theirs[0]}://{host}")
 
 
-def _host(origin: str) -> tuple[str, int | None] | None:
-    """Give an origin's host, and its port unless that is the scheme's own; None for what is no page's origin."""
+def _site(origin: str) -> tuple[str, str, int] | None:
+    """Return an origin's scheme, host and port; None for what is no page's origin."""
     try:
         parts = urlsplit(origin)
-        default = {"http": 80, "https": 443}[parts.scheme]
-        port = parts.port or default
-        return (parts.hostname, None if port == default else port) if parts.hostname else None
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     except (ValueError, KeyError):
         return None
+    return (parts.scheme, parts.hostname, port) if parts.hostname else None
 
 
 async def _serve(web: Web, websocket: WebSocket, connection: Connection, claims: Claims) -> int:

@@ -122,7 +122,7 @@ BAD: list[dict[str, Any]] = [
     {"currentPassword": PASSWORD, "newPassword": "x" * 129},
     {"currentPassword": PASSWORD, "newPassword": 12345678},
     {"currentPassword": None, "newPassword": NEW},
-    {"currentPassword": "x" * 257, "newPassword": NEW},
+    {"currentPassword": "x" * 513, "newPassword": NEW},
     {"currentPassword": PASSWORD, "newPassword": NEW, "surplus": 1},
     {"currentPassword": PASSWORD, "newPassword": "nul\0nul\0"},
 ]

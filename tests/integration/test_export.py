@@ -51,6 +51,17 @@ def scored(engine: sa.Engine, *user_ids: UserId) -> list[str]:
     return [str(it) for it in ids]
 
 
+def test_csv_begins_with_a_byte_order_mark_where_that_is_wanted(engine: sa.Engine, stores: Stores) -> None:
+    """Excel takes a file without one for the encoding of its own country."""
+    scored(engine, add_user(engine, "bjorn"))
+    plain, marked = export(stores, "--csv"), export(stores, "--csv", "--bom")
+    assert marked.stdout == f"\ufeff{plain.stdout}"
+    assert plain.stdout.startswith("rank,")
+    refused = export(stores, "--jsonl", "--bom")
+    assert (refused.returncode, "--bom goes with --csv" in refused.stderr) == (2, True)
+    assert "Excel" in export(stores, "--help").stdout
+
+
 def test_the_standings_are_everybody_on_the_board_not_only_the_first_ten(engine: sa.Engine, stores: Stores) -> None:
     players = [add_user(engine) for _ in range(13)]
     for n, player in enumerate(players):

@@ -11,6 +11,7 @@ import pytest
 from celery import Celery
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.domain import fraud
 from config import queues
 from db.redis import AUDIT_CURSOR_KEY
 from tests.service import Player, Process, Service, Stores, eventually, free_port, message, problem, socket_of, unique
@@ -68,6 +69,24 @@ def test_a_completion_is_counted_on_its_way_to_the_sockets(
     cleared = {"verdict": "cleared", "rule": "none"}
     assert value(after, "fraud_verdicts_total", **cleared) == value(settled, "fraud_verdicts_total", **cleared) + 1
     eventually(lambda: value(scrape(web.url), "ws_connections") == value(before, "ws_connections"), what="it is gone")
+
+
+def test_every_labelled_series_is_there_at_zero_from_the_start(service: Service) -> None:
+    """Or else an alert on its increase never sees the first event."""
+    port = free_port()
+    worker = service.worker(WORKER_METRICS_PORT=str(port))
+    worker.port = port
+    web = service.web(RATE_LIMIT_CREATE="10/minute", RATE_LIMIT_LOGIN_ACCOUNT="5/minute")
+    seen = {**scrape(web.url), **scrape(worker.url)}
+    worker.stop()
+    wanted = [("rate_limited_total", "policy", name) for name in ("create", "login_account", "login_failures")]
+    wanted += [("fraud_verdicts_total", "rule", name) for name in ("none", *fraud.RULES)]
+    names = ("scored-once", "top-scores", "outbox", "published", "versions", "total-scores", "standings")
+    for metric in ("invariant_violations", "invariant_unchecked"):
+        wanted += [(metric, "name", name) for name in names]
+    for metric, label, value_ in wanted:
+        found = [number for (name, labels), number in seen.items() if name == metric and (label, value_) in labels]
+        assert found == [0], (metric, value_)
 
 
 def test_a_board_that_nobody_was_there_to_see_is_not_timed(web: Process, worker: Process, alice: Player) -> None:

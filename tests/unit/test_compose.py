@@ -1,7 +1,11 @@
 import ipaddress
+import os
 import re
 import shutil
 import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +154,51 @@ def test_docker_compose_itself_takes_the_file() -> None:
         command, env={"PATH": "/usr/bin:/bin", **SECRETS}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+VARIABLE = re.compile(r"`([A-Z][A-Z_]+|_[A-Z_]+)`")
+ELSEWHERE = {"PORT", "FLOWER_PORT", "FLOWER_BASIC_AUTH"}
+"""Variables that compose gives to one service, or to its own ports."""
+
+
+def documented() -> set[str]:
+    """The variables of README's table; "`RATE_LIMIT_CREATE`, `_COMPLETE`" are two of one kind."""
+    names: set[str] = set()
+    for line in (ROOT / "README.md").read_text().splitlines():
+        if not line.startswith("| `"):
+            continue
+        first = ""
+        for name in VARIABLE.findall(line.split("|")[1]):
+            first = name if not name.startswith("_") else first
+            names.add(name if not name.startswith("_") else f"{first.rpartition('_')[0]}{name}")
+    return names
+
+
+def test_compose_hands_every_variable_of_the_readme_to_the_processes(compose: dict[str, Any]) -> None:
+    given = set(compose["x-app"]["environment"])
+    names = documented()
+    assert {"RATE_LIMIT_LOGIN_ACCOUNT", "OTEL_EXPORTER_OTLP_ENDPOINT", "SIGNING_KEYS_RETIRED"} <= names
+    assert names - ELSEWHERE - given == set()
+    assert {name for name in ELSEWHERE if name not in TEXT} == set()
+
+
+@pytest.mark.parametrize(("name", "port"), [("web", 8000), ("flower", 5555)])
+def test_health_check_asks_the_process_whatever_proxy_the_environment_names(
+    services: dict[str, Any], name: str, port: int
+) -> None:
+    class Healthy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Healthy) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        command, python, option, program = services[name]["healthcheck"]["test"]
+        assert (command, python, option) == ("CMD", "python", "-c")
+        there = program.replace(f":{port}/", f":{server.server_port}/")
+        proxies = {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+        done = subprocess.run([sys.executable, "-c", there], env={**os.environ, **proxies}, timeout=20, check=False)
+    assert done.returncode == 0

@@ -81,6 +81,7 @@ def test_a_section_that_is_switched_off_or_left_out_holds_nothing(section: str) 
     assert fraud.judge(guilty[section], fraud.parse(table), AWARD).rule == section
     off = {**table, section: {**table[section], "enabled": False}}
     assert fraud.judge(guilty[section], fraud.parse(off), AWARD) == CLEARED
+    assert fraud.parse({**table, section: {"enabled": False}}) == fraud.parse(off)
     del off[section]
     assert fraud.judge(guilty[section], fraud.parse(off), AWARD) == CLEARED
     assert fraud.judge(guilty[section], FraudRules(), AWARD) == CLEARED

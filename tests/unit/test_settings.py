@@ -259,7 +259,15 @@ BAD: list[tuple[str, str]] = [
     *(("TOP_SCORES_AUTH", text) for text in ("true", "none")),
     *(
         ("ALLOWED_ORIGINS", text)
-        for text in ("*", "play.example.com", "ftp://a.example", "https://", "https://a.example/x")
+        for text in (
+            "*",
+            "https://*.example.com",
+            "https://a.example, http://*",
+            "play.example.com",
+            "ftp://a.example",
+            "https://",
+            "https://a.example/x",
+        )
     ),
     *(("ALLOWED_ORIGINS", text) for text in ("https://a.example?x", "https://a.example#x", "https://u@a.example")),
     *(
@@ -267,6 +275,7 @@ BAD: list[tuple[str, str]] = [
         for text in ("https://a.example:port", "https://[::1", "https://a.example https://b.example")
     ),
     ("ALLOWED_ORIGINS", "https://a.example, null"),
+    *(("ALLOWED_ORIGINS", text) for text in ("https://*.example.com", "https://a.example, http://*")),
     *(("TRUSTED_PROXIES", text) for text in ("proxy", "10.0.0.0/33", "10.0.0", "10.0.0.0/8;10.1.0.0/16")),
     *(("TRUSTED_NETWORKS", text) for text in ("office", "fd00::/129")),
     *(("SCORING_FILE", text) for text in ("/nowhere/scoring.toml", str(HERE))),
@@ -279,7 +288,7 @@ BAD: list[tuple[str, str]] = [
     *(("LOG_LEVEL", text) for text in ("LOUD", "NOTSET", "20")),
     *(("FLOWER_PORT", text) for text in ("0", "65536")),
     *(("WORKER_METRICS_PORT", text) for text in ("-1", "65536")),
-    *(("FLOWER_BASIC_AUTH", text) for text in ("user", "user:", ":password")),
+    *(("FLOWER_BASIC_AUTH", text) for text in ("user", "user:", ":password", "ops:pa,ss", "ops:pass,")),
     *(
         ("OTEL_EXPORTER_OTLP_ENDPOINT", text)
         for text in ("collector:4318", "grpc://c:4317", "http://", "http://c:x", "http://c?a=b")

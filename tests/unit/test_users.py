@@ -2,11 +2,13 @@
 
 import contextlib
 
+import argon2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.users import InvalidUser, check_user
+from app.domain.users import InvalidUser, check_password, check_user, normalized
+from app.passwords import hash_password, verify_password
 
 EMAIL = "alice@example.org"
 PASSWORD = "correct horse"
@@ -57,3 +59,39 @@ def test_a_bad_password_is_refused_by_its_field(password: str) -> None:
 def test_any_text_passes_or_is_refused(username: str, email: str, password: str) -> None:
     with contextlib.suppress(InvalidUser):
         check_user(username=username, email=email, password=password)
+
+
+@pytest.mark.parametrize(
+    ("typed", "other"),
+    [
+        ("caf\u00e9 au lait", "cafe\u0301 au lait"),
+        ("\u1112\u1161\u11ab\u1100\u1173\u11af pass", "\ud55c\uae00 pass"),
+        ("two\u00a0words here", "two words here"),
+        ("two\u3000words here", "two words here"),
+    ],
+)
+def test_normalized_password_is_the_same_from_every_keyboard(typed: str, other: str) -> None:
+    assert typed != other
+    assert normalized(typed) == normalized(other)
+
+
+def test_normalized_password_keeps_case_and_what_looks_alike() -> None:
+    assert normalized("Password") != normalized("password")
+    assert normalized("\ufb01ne words") != normalized("fine words")
+
+
+def test_check_password_counts_characters_after_normalization() -> None:
+    check_password("e\u0301" * 128)
+    with pytest.raises(InvalidUser):
+        check_password("e\u0301" * 7)
+
+
+def test_verify_password_takes_either_form_and_hashes_from_before() -> None:
+    composed, decomposed = "caf\u00e9 au lait", "cafe\u0301 au lait"
+    for stored in (composed, decomposed):
+        for typed in (composed, decomposed):
+            assert verify_password(hash_password(stored), typed)
+    old = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(decomposed)
+    assert verify_password(old, decomposed)
+    assert not verify_password(old, "cafe au lait")
+    assert not verify_password(None, decomposed)
