@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from app.domain.fraud import WINDOW, Facts
 from app.domain.ids import ActionId, UserId
+from config.values import Network
 from db import marks
 
 HISTORY = 500
@@ -56,15 +57,15 @@ def minutes(conn: sa.Connection, claimed: Sequence[Facts]) -> dict[ActionId, lis
     return {action_id: points for action_id, points in rows}
 
 
-# Most addresses are far from the limit, so counting stops there; only beyond it the whole window is looked at.
-_ADDRESSES = sa.text("""
+# Most networks are far from the limit, so counting stops there; only beyond it the whole window is looked at.
+_ADDRESSES = """
     SELECT asked.n, greatest(whole.completions, few.completions), whole.accounts FROM unnest(
-        CAST(:firsts AS inet[]), CAST(:lasts AS inet[]), CAST(:ends AS timestamptz[])
-    ) WITH ORDINALITY AS asked(first_ip, last_ip, end_at, n)
+        CAST(:networks AS inet[]), CAST(:ends AS timestamptz[])
+    ) WITH ORDINALITY AS asked(network, end_at, n)
     CROSS JOIN LATERAL (
         SELECT count(*) AS completions FROM (
             SELECT 1 FROM actions
-            WHERE client_ip BETWEEN first_ip AND last_ip AND status = 'completed'
+            WHERE {of_network} AND status = 'completed'
                 AND actions.end_at > asked.end_at - make_interval(secs => :window)
                 AND actions.end_at <= asked.end_at
             LIMIT :beyond
@@ -72,15 +73,23 @@ _ADDRESSES = sa.text("""
     ) AS few
     CROSS JOIN LATERAL (
         SELECT count(*) AS completions, count(DISTINCT user_id) AS accounts FROM actions
-        WHERE few.completions >= :beyond AND client_ip BETWEEN first_ip AND last_ip AND status = 'completed'
+        WHERE few.completions >= :beyond AND {of_network} AND status = 'completed'
             AND actions.end_at > asked.end_at - make_interval(secs => :window)
             AND actions.end_at <= asked.end_at
     ) AS whole
-""")
+"""
+# Each in the words of its index, where the network comes before the time: a range of addresses would be read with all
+# that ever came from it.
+_OF_VERSION = {
+    4: sa.text(_ADDRESSES.format(of_network="client_ip = asked.network")),
+    6: sa.text(
+        _ADDRESSES.format(of_network="network(set_masklen(client_ip, 64)) = asked.network AND family(client_ip) = 6")
+    ),
+}
 
 
-Asked = tuple[str, str, datetime]
-"""The first and the last address of a network that counts as one address, and the end of a window."""
+Asked = tuple[Network, datetime]
+"""A network that counts as one address, one of IPv4 or the /64 of IPv6, and the end of a window."""
 
 
 def addresses(conn: sa.Connection, asked: Collection[Asked], *, limit: int) -> dict[Asked, tuple[int, int]]:
@@ -89,13 +98,20 @@ def addresses(conn: sa.Connection, asked: Collection[Asked], *, limit: int) -> d
     Args:
         limit: completions up to which the accounts that made them don't matter, and are not counted.
     """
-    if not asked:
-        return {}
-    keys = list(asked)
-    firsts, lasts, ends = (list(column) for column in zip(*keys, strict=True))
-    values = {"firsts": firsts, "lasts": lasts, "ends": ends, "window": WINDOW, "beyond": limit + 1}
-    rows = conn.execute(_ADDRESSES, values).all()
-    return {keys[n - 1]: (completions, accounts) for n, completions, accounts in rows}
+    found: dict[Asked, tuple[int, int]] = {}
+    for version, query in _OF_VERSION.items():
+        keys = [key for key in asked if key[0].version == version]
+        if not keys:
+            continue
+        values = {
+            "networks": [str(network) for network, _ in keys],
+            "ends": [end_at for _, end_at in keys],
+            "window": WINDOW,
+            "beyond": limit + 1,
+        }
+        for n, completions, accounts in conn.execute(query, values):
+            found[keys[n - 1]] = (completions, accounts)
+    return found
 
 
 # Only who has had an action held since the last look can have come to be due; each of them is counted by the index on

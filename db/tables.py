@@ -98,6 +98,13 @@ sa.Index(
 # Partial, so that starting an action doesn't touch them.
 sa.Index("actions_user_idx", actions.c.user_id, actions.c.end_at, postgresql_where=sa.text("end_at IS NOT NULL"))
 sa.Index("actions_ip_idx", actions.c.client_ip, actions.c.end_at, postgresql_where=sa.text("end_at IS NOT NULL"))
+# The /64s of IPv6, each of which counts as one address.
+sa.Index(
+    "actions_network_idx",
+    sa.text("network(set_masklen(client_ip, 64))"),
+    actions.c.end_at,
+    postgresql_where=sa.text("end_at IS NOT NULL AND family(client_ip) = 6"),
+)
 # A player's own actions, newest first, of all states or of one.
 sa.Index("actions_list_idx", actions.c.user_id, actions.c.status, actions.c.id)
 # Addresses that are to be forgotten, the oldest first. "IS NOT NULL" would follow from what the fraud rules ask for,

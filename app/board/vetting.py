@@ -95,18 +95,17 @@ def _gather(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> 
 
 def _asked(facts: Facts, vetting: Vetting) -> Asked | None:
     network = _network(facts.client_ip, vetting.trusted_networks)
-    return (*network, facts.end_at) if network else None
+    return (network, facts.end_at) if network else None
 
 
 @lru_cache(maxsize=10_000)
-def _network(client_ip: str | None, trusted_networks: tuple[Network, ...]) -> tuple[str, str] | None:
-    """Give the first and last address that count as this one: itself, or the /64 of IPv6; None if it is trusted."""
+def _network(client_ip: str | None, trusted_networks: tuple[Network, ...]) -> Network | None:
+    """Return what counts as this one address: itself, or the /64 of IPv6; None if it is trusted."""
     if client_ip is None:
         return None
     address = ipaddress.ip_address(client_ip)
     if any(address in network for network in trusted_networks):
         return None
     if address.version == 4:
-        return client_ip, client_ip
-    network = ipaddress.ip_network((address, 64), strict=False)
-    return str(network[0]), str(network[-1])
+        return ipaddress.ip_network(address)
+    return ipaddress.ip_network((address, 64), strict=False)

@@ -1,6 +1,8 @@
 """PostgreSQL plans by statistics, which may be from a time when all was different: few rows are read all the same."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 
 import pytest
 import sqlalchemy as sa
@@ -29,9 +31,11 @@ PLAYERS_COME = f"""
     SELECT CAST(lpad(CAST(n AS text), 8, '0') || '-0000-7000-8000-000000000000' AS uuid), n, n, n, '-'
     FROM generate_series(1, {PLAYERS}) AS n
 """
+# Every second player comes from the same /64, each by an address of their own.
 ENDED = """
     UPDATE actions SET status = 'completed', score = 10, settlement = 'cleared', settled_at = start_at,
-        end_at = start_at, client_ip = CAST('10.0.0.0' AS inet) + CAST(substr(user_id::text, 1, 8) AS int)
+        end_at = start_at, client_ip = CAST(substr(user_id::text, 1, 8) AS int)
+            + CASE CAST(substr(user_id::text, 1, 8) AS int) % 2 WHEN 0 THEN inet '10.0.0.0' ELSE inet '2001:db8::' END
 """
 STARTED = f"""
     INSERT INTO actions (id, user_id, type, start_at)
@@ -67,6 +71,8 @@ READ = sa.text("""
     WHERE relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace
 """)
 """Rows of tables, and entries of their indexes, that this connection has read lately."""
+BLOCKS = sa.text(READ.text.replace("tuples_returned", "blocks_fetched"))
+"""The same in blocks: entries of an index that are passed over count as well."""
 
 
 @pytest.fixture(params=STALE)
@@ -84,21 +90,24 @@ def engine(stores: Stores, request: pytest.FixtureRequest) -> sa.Engine:
     return stores.engine
 
 
-def read(engine: sa.Engine, work: Work) -> int:
-    """Give the rows that PostgreSQL reads for some work."""
+def read(engine: sa.Engine, work: Work, what: sa.TextClause = READ) -> int:
+    """Return the rows that PostgreSQL reads for some work, or the blocks."""
 
     def counted(conn: sa.Connection) -> int:
-        before = int(conn.execute(READ).scalar_one())
+        before = int(conn.execute(what).scalar_one())
         work(conn)
-        return int(conn.execute(READ).scalar_one()) - before
+        return int(conn.execute(what).scalar_one()) - before
 
     engine.dispose()  # what this connection has read before may still be on its way into the counts
     return in_transaction(engine, counted)
 
 
 def test_few_rows_are_read_for_an_action(engine: sa.Engine) -> None:
-    users = [UserId(f"{n:08}-0000-7000-8000-000000000000") for n in range(1, 101)]
-    starts = [Start(ActionId(new_id()), user_id, 0, "daily", f"10.0.0.{n}", "{}") for n, user_id in enumerate(users, 1)]
+    players = [UserId(f"{n:08}-0000-7000-8000-000000000000") for n in range(1, 101)]
+    starts = [
+        Start(ActionId(new_id()), user_id, 0, "daily", f"2001:db8::{n:x}" if n % 2 else f"10.0.0.{n}", "{}")
+        for n, user_id in enumerate(players, 1)
+    ]
     ends = [End(it.action_id, it.user_id, 0, "completed", it.client_ip) for it in starts]
     done: list[object] = []
     count = {
@@ -106,13 +115,13 @@ def test_few_rows_are_read_for_an_action(engine: sa.Engine) -> None:
         "end": read(engine, lambda conn: done.extend(actions.end(conn, ends, RULES))),
         "settle": read(engine, lambda conn: settle.settle(conn, [it.action_id for it in starts], VETTING)),
         "lag": read(engine, outbox.settle_lag),
-        "list": read(engine, lambda conn: rows.of_user(conn, users[0], statuses=["started"], before=None, limit=20)),
+        "list": read(engine, lambda conn: rows.of_user(conn, players[0], statuses=["started"], before=None, limit=20)),
         "expired": read(engine, lambda conn: rows.cancel_expired(conn, {"daily": 3600}, limit=500)),
         "forget": read(engine, lambda conn: persons.forget_addresses(conn, days=30, most=500)),
     }
     assert all(isinstance(it, CompletedAction) for it in done), done
     # The day's completions of each of them are counted, which reads them.
-    most = dict.fromkeys(count, 15 * len(users)) | {"end": (15 + 2 * EACH) * len(users)}
+    most = dict.fromkeys(count, 15 * len(players)) | {"end": (15 + 2 * EACH) * len(players)}
     assert {name: n for name, n in count.items() if n > most[name]} == {}
 
 
@@ -178,3 +187,15 @@ def test_operators_look_ups_read_few_rows(engine: sa.Engine, stores: Stores) -> 
     assert {query: n for query in ("", "12", "9999", "nobody") if (n := read(engine, search(query))) > 1000} == {}
     assert read(engine, pending) < 500
     assert read(engine, lambda conn: invariants.wrong_settlements(conn, hours=1)) < 500
+
+
+@as_it_is
+def test_a_network_of_ipv6_is_read_by_its_last_minute(engine: sa.Engine, stores: Stores) -> None:
+    """Half of all that was ever done came from this /64, each by an address of its own; and some of it just now."""
+    stores.execute(
+        "UPDATE actions SET end_at = now() WHERE id IN (SELECT id FROM actions WHERE family(client_ip) = 6 LIMIT 50)"
+    )
+    asked = (ip_network("2001:db8::/64"), datetime.now(UTC) + timedelta(seconds=1))
+    found: dict[fraud_facts.Asked, tuple[int, int]] = {}
+    assert read(engine, lambda conn: found.update(fraud_facts.addresses(conn, [asked], limit=1000)), BLOCKS) < 120
+    assert found == {asked: (50, 0)}
