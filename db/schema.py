@@ -29,6 +29,11 @@ _FACTS = {
     """,
 }
 
+_TRIGGER = sa.text("""
+    SELECT 1 FROM pg_trigger
+    WHERE tgrelid = to_regclass('users') AND tgname = 'users_hide_standings' AND tgenabled <> 'D'
+""")
+
 Facts = dict[tuple[str, str, str], str]
 """The definition of each thing, by its kind, its table and its name."""
 
@@ -47,8 +52,10 @@ def differences(conn: sa.Connection) -> list[str]:
     metadata.create_all(conn, checkfirst=False)
     want = _facts(conn, "pg_my_temp_schema()")
     conn.rollback()
+    trigger = conn.execute(_TRIGGER).scalar()
+    conn.rollback()
     tables = {table for _, table, _ in have}
-    found: set[str] = set()
+    found = set() if trigger else {"trigger users_hide_standings of users is missing"}
     for (kind, table, name), definition in want.items():
         if table not in tables:
             found.add(f"table {table} is missing")

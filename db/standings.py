@@ -6,6 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from app.domain import ranking
 from app.domain.ids import BoardId, UserId
 from app.domain.ranking import TOP, Standing
 from db.transaction import later
@@ -64,6 +65,11 @@ _RECOMPUTE = """
     )
     SELECT user_id::text FROM gone UNION ALL SELECT user_id::text FROM written
 """
+# While nobody else can write standings: whoever has changed a status has marked before, or will afterwards.
+_MARK_ALL = sa.text("""
+    UPDATE standings SET hidden = (users.status <> 'active') FROM users
+    WHERE users.id = standings.user_id AND standings.hidden <> (users.status <> 'active')
+""")
 _RECOMPUTE_SOME = sa.text(_RECOMPUTE.format(counted=_AMONG, among="AND user_id = ANY(CAST(:users AS uuid[]))"))
 _RECOMPUTE_ALL = sa.text(_RECOMPUTE.format(counted=_EVERYBODY, among=""))
 
@@ -84,14 +90,16 @@ def recompute(conn: sa.Connection, board_id: BoardId, user_ids: Sequence[UserId]
 def recompute_all(conn: sa.Connection, board_id: BoardId) -> list[UserId]:
     """Work every standing out anew, nobody else writing meanwhile, and give those that changed."""
     conn.execute(sa.text("LOCK TABLE standings IN SHARE ROW EXCLUSIVE MODE"))
+    conn.execute(_MARK_ALL)
     return list(conn.execute(_RECOMPUTE_ALL, {"board": board_id}).scalars())
 
 
-# The index gives the order; suspended users are passed over on the way.
+# The index gives the order; what is hidden is not in it, and whose mark is missing is passed over on the way.
 _TOP = sa.text("""
     SELECT standings.user_id::text, users.username, standings.score, standings.reached_at
     FROM standings JOIN users ON users.id = standings.user_id
-    WHERE standings.board_id = :board AND standings.score > 0 AND users.status = 'active'
+    WHERE standings.board_id = :board AND NOT standings.hidden
+        AND standings.score > 0 AND users.status = 'active'
     ORDER BY standings.score DESC, standings.reached_at, standings.user_id
     LIMIT :most
 """)
@@ -112,7 +120,7 @@ class Own:
     rank: int | None
 
 
-# The standings down to the last of these players are read once, however many the players are.
+# The standings down to the last of these players, or to the deepest place, are read once, however many the players are.
 _OWN = sa.text("""
     WITH mine AS MATERIALIZED (
         SELECT users.id, users.total_score, coalesce(standings.score, 0) AS score,
@@ -120,9 +128,12 @@ _OWN = sa.text("""
         FROM users LEFT JOIN standings ON standings.user_id = users.id AND standings.board_id = :board
         WHERE users.id = ANY(CAST(:users AS uuid[]))
     ), places AS (
-        SELECT user_id, row_number() OVER (ORDER BY score DESC, reached_at, user_id) AS rank FROM standings
-        WHERE board_id = :board AND score >= (SELECT min(score) FROM mine WHERE placed)
-            AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = standings.user_id AND users.status <> 'active')
+        SELECT user_id, row_number() OVER (ORDER BY score DESC, reached_at, user_id) AS rank FROM (
+            SELECT user_id, score, reached_at FROM standings
+            WHERE board_id = :board AND NOT hidden AND score >= (SELECT min(score) FROM mine WHERE placed)
+            ORDER BY score DESC, reached_at, user_id LIMIT :deepest
+        ) AS first
+        WHERE (SELECT count(*) FROM users AS u WHERE u.id = first.user_id AND u.status <> 'active') = 0
     )
     SELECT mine.id::text, mine.total_score, mine.score, CASE WHEN mine.placed THEN places.rank END
     FROM mine LEFT JOIN places ON places.user_id = mine.id
@@ -131,4 +142,5 @@ _OWN = sa.text("""
 
 def own(conn: sa.Connection, board_id: BoardId, user_ids: Sequence[UserId]) -> list[Own]:
     """Read many players' own numbers in one statement; those who don't exist are left out."""
-    return [Own(*row) for row in conn.execute(_OWN, {"board": board_id, "users": list(user_ids)})]
+    values = {"board": board_id, "users": list(user_ids), "deepest": ranking.DEEPEST}
+    return [Own(*row) for row in conn.execute(_OWN, values)]

@@ -63,6 +63,8 @@ sa.Index(
 sa.Index("users_email_idx", users.c.email, unique=True, postgresql_where=sa.text("email IS NOT NULL"))
 # Erased users have no name to be found by.
 sa.Index("users_erased_idx", users.c.id, postgresql_where=sa.text("status = 'erased'"))
+# Who is on no board.
+sa.Index("users_inactive_idx", users.c.id, postgresql_where=sa.text("status <> 'active'"))
 # Whether somebody is the last admin.
 sa.Index("users_admins_idx", users.c.id, postgresql_where=sa.text("role = 'admin'"))
 
@@ -140,6 +142,9 @@ standings = sa.Table(
     sa.Column("user_id", _id, sa.ForeignKey("users.id"), primary_key=True),
     sa.Column("score", sa.BigInteger, nullable=False),
     sa.Column("reached_at", _moment, nullable=False),
+    # That its user is not active. One that began when the user was not may lack it, so that nothing may follow from
+    # its absence; see docs/decisions/0010-hide-standings-by-a-trigger.md.
+    sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 sa.Index(
     "standings_rank_idx",
@@ -148,6 +153,28 @@ sa.Index(
     standings.c.reached_at,
     standings.c.user_id,
 )
+
+# The same of those that can be shown: however many leaders are suspended, the ten behind them are the first.
+sa.Index(
+    "standings_shown_idx",
+    standings.c.board_id,
+    standings.c.score.desc(),
+    standings.c.reached_at,
+    standings.c.user_id,
+    postgresql_where=sa.text("NOT hidden"),
+)
+HIDE_STANDINGS = """
+CREATE OR REPLACE FUNCTION hide_standings() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE standings SET hidden = (NEW.status <> 'active') FROM boards
+    WHERE standings.board_id = boards.id AND standings.user_id = NEW.id;
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER users_hide_standings AFTER UPDATE OF status ON users
+FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION hide_standings();
+"""
+"""What marks standings, whichever process or person changes a status. The migrations make it, `metadata` does not."""
 
 top_scores = sa.Table(
     "top_scores",

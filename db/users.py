@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from app.domain import ranking
 from app.domain.ids import BoardId, UserId
 
 
@@ -148,14 +149,27 @@ class Profile:
     rank: int | None
 
 
-# A rank is one more than the standings ahead; those of suspended and erased users are not on the board, and are few.
+# A rank is one more than the standings ahead, in two ranges of the index, so that nothing else is read, not even of
+# equals. Who is not active stands on no board; the mark of that may be missing, so that each is looked at.
 _PROFILE = sa.text("""
     SELECT users.username, users.email, users.role, users.total_score, coalesce(mine.score, 0),
-        CASE WHEN mine.score > 0 AND users.status = 'active' THEN 1 + (
-            SELECT count(*) FROM standings AS ahead
-            WHERE ahead.board_id = mine.board_id AND ahead.score >= mine.score
-                AND (ahead.score, mine.reached_at, mine.user_id) > (mine.score, ahead.reached_at, ahead.user_id)
-                AND NOT EXISTS (SELECT 1 FROM users AS u WHERE u.id = ahead.user_id AND u.status <> 'active')
+        CASE WHEN mine.score > 0 AND users.status = 'active' THEN (
+            SELECT CASE WHEN count(*) < :deepest THEN 1 + count(*) FILTER (
+                WHERE (SELECT count(*) FROM users AS u WHERE u.id = ahead.user_id AND u.status <> 'active') = 0
+            ) END
+            FROM (
+                (
+                    SELECT user_id FROM standings WHERE board_id = :board AND NOT hidden AND score > mine.score
+                    ORDER BY score DESC, reached_at, user_id LIMIT :deepest
+                )
+                UNION ALL
+                (
+                    SELECT user_id FROM standings WHERE board_id = :board AND NOT hidden AND score = mine.score
+                        AND (reached_at, user_id) < (mine.reached_at, mine.user_id)
+                    ORDER BY reached_at, user_id LIMIT :deepest
+                )
+                LIMIT :deepest
+            ) AS ahead
         ) END
     FROM users LEFT JOIN standings AS mine ON mine.user_id = users.id AND mine.board_id = :board
     WHERE users.id = :id
@@ -163,6 +177,6 @@ _PROFILE = sa.text("""
 
 
 def profile(conn: sa.Connection, user_id: UserId, board_id: BoardId) -> Profile | None:
-    """Read a user with the place on a board; the rank is None for who isn't on it."""
-    row = conn.execute(_PROFILE, {"id": user_id, "board": board_id}).one_or_none()
+    """Read a user with the place on a board; the rank is None for who isn't on it, or stands beyond `DEEPEST`."""
+    row = conn.execute(_PROFILE, {"id": user_id, "board": board_id, "deepest": ranking.DEEPEST}).one_or_none()
     return Profile(*row) if row else None

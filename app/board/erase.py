@@ -1,6 +1,7 @@
 """Erasing a person: the name goes, the actions stay as nobody's; and forgetting, batch by batch, what is left in them.
 
-Lock order: users, actions, boards. Source: docs/decisions/0006-erase-the-person-and-keep-the-actions.md.
+Lock order: users, actions, standings (by the trigger on users), boards.
+Source: docs/decisions/0006-erase-the-person-and-keep-the-actions.md.
 """
 
 import time
@@ -44,10 +45,10 @@ def erase(
     if person.username is None or person.email is None:
         return False
     keep_one_admin(person)
+    persons.forget_traces(conn, user_id, most=AT_ONCE)
     persons.erase(conn, user_id)
     audit_events.record(conn, "erased", actor=actor, user_id=user_id, reason=reason)
     audit_events.forget(conn, user_id, person.username, person.email)
-    persons.forget_traces(conn, user_id, most=AT_ONCE)
     top.refresh(conn, ALL_TIME, [user_id])
     return True
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from app.domain.ids import UserId
 
 TOP = 10
+DEEPEST = 10_000
+"""The last place that is told: what is read to find a rank has a bound."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,14 +20,14 @@ from alembic.script import ScriptDirectory
 from config import rules
 from db import engine as engines
 from db.migrate import MIGRATIONS, SchemaError, migrate
-from db.tables import metadata
+from db.tables import HIDE_STANDINGS, metadata
 from tests.conftest import _connect
 
 TABLES = {
     "users": "id username username_key email password_hash role status token_version total_score created_at updated_at",
     "actions": "id user_id type status start_at end_at score client_ip metadata settlement settled_at attempts",
     "boards": "id epoch version updated_at",
-    "standings": "board_id user_id score reached_at",
+    "standings": "board_id user_id score reached_at hidden",
     "top_scores": "board_id rank user_id username score updated_at",
     "audit_events": "id kind user_id action_id points reason actor details at",
     "erasures": "user_id erased_at done_to",
@@ -81,7 +82,9 @@ def facts(engine: sa.Engine) -> dict[str, list[tuple[object, ...]]]:
             FROM pg_constraint WHERE connamespace = 'public'::regnamespace
         """,
         "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
-        "triggers": "SELECT event_object_table, trigger_name, action_statement FROM information_schema.triggers",
+        "triggers": """
+            SELECT event_object_table, trigger_name, action_statement, action_condition FROM information_schema.triggers
+        """,
         "rows": "SELECT 'boards', id FROM boards",
     }
     with engine.connect() as conn:
@@ -110,6 +113,8 @@ def test_autogenerate_finds_no_difference(migrated: sa.Engine) -> None:
 def test_columns_constraints_and_indexes_are_those_of_the_tables(migrated: sa.Engine, empty: Make) -> None:
     declared = empty()
     metadata.create_all(declared)
+    with declared.begin() as conn:
+        conn.exec_driver_sql(HIDE_STANDINGS)
     have, want = facts(migrated), facts(declared)
     for what in ("columns", "constraints", "indexes", "triggers"):
         assert have[what] == want[what], what
@@ -271,6 +276,64 @@ def test_migrate_makes_an_index_again_that_an_interrupted_release_left_invalid(
     assert facts(engine) == facts(migrated)
 
 
+def player(conn: sa.Connection, user_id: str, status: str) -> None:
+    """Add a user who has a standing."""
+    conn.exec_driver_sql(
+        "INSERT INTO users (id, username, username_key, email, password_hash, status) "
+        f"VALUES ('{user_id}', '{user_id}', '{user_id}', '{user_id}', '-', '{status}')"
+    )
+    conn.exec_driver_sql(
+        f"INSERT INTO standings (board_id, user_id, score, reached_at) VALUES ('all-time', '{user_id}', 10, now())"
+    )
+
+
+def test_migration_0006_hides_who_is_not_active(empty: Make) -> None:
+    engine = empty()
+    with alembic(engine) as config:
+        command.upgrade(config, "0005")
+    with engine.begin() as conn:
+        conn.exec_driver_sql(f"INSERT INTO boards (id, epoch) VALUES ('all-time', '{uuid.uuid4()}')")
+        player(conn, PEOPLE[0], "active")
+        player(conn, PEOPLE[1], "suspended")
+    migrate(engine)
+    with engine.connect() as conn:
+        hidden = conn.execute(sa.text("SELECT user_id::text FROM standings WHERE hidden")).scalars().all()
+    assert hidden == [PEOPLE[1]]
+
+
+PEOPLE = [f"00000000-0000-7000-8000-00000000000{n}" for n in (1, 2)]
+
+
+def test_migration_0006_hides_nobody_who_is_being_reinstated(migrated: sa.Engine) -> None:
+    with alembic(migrated) as config:
+        mark = ScriptDirectory.from_config(config).get_revision("0006").module.MARK
+    with migrated.begin() as conn:
+        for user_id in PEOPLE:
+            player(conn, user_id, "suspended")
+
+    def hide() -> None:
+        with migrated.begin() as conn:
+            conn.execute(mark, {"after": "00000000-0000-0000-0000-000000000000"})
+
+    hiding = threading.Thread(target=hide)
+    with migrated.begin() as conn:
+        conn.exec_driver_sql(f"UPDATE users SET status = 'active' WHERE id = '{PEOPLE[0]}'")
+        hiding.start()
+        give_up = time.monotonic() + 30
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        while True:
+            with migrated.connect() as other:
+                if other.exec_driver_sql(waiting).scalar():
+                    break
+            assert time.monotonic() < give_up
+    hiding.join(30)
+    with migrated.connect() as conn:
+        hidden = conn.execute(sa.text("SELECT user_id::text FROM standings WHERE hidden")).scalars().all()
+    assert hidden == [PEOPLE[1]]
+
+
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
@@ -283,6 +346,7 @@ def test_migrate_makes_an_index_again_that_an_interrupted_release_left_invalid(
         ),
         ("ALTER TABLE actions ADD CONSTRAINT odd CHECK (score < 7)", "constraint odd of actions is unknown"),
         ("DROP TABLE feature_flags", "table feature_flags is missing"),
+        ("DROP TRIGGER users_hide_standings ON users", "trigger users_hide_standings of users is missing"),
     ],
 )
 def test_migrate_stops_where_the_schema_is_another(migrated: sa.Engine, damage: str, told: str) -> None:

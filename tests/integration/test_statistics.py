@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_network
 
 import pytest
@@ -16,7 +17,7 @@ from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
 from config import rules
 from config.settings import HERE
 from db import actions as rows
-from db import boards, fraud_facts, invariants, marks, moderation, outbox, persons
+from db import boards, fraud_facts, invariants, marks, moderation, outbox, persons, standings, users
 from db.transaction import in_transaction
 from tests.service import Stores
 
@@ -187,6 +188,27 @@ def test_operators_look_ups_read_few_rows(engine: sa.Engine, stores: Stores) -> 
     assert {query: n for query in ("", "12", "9999", "nobody") if (n := read(engine, search(query))) > 1000} == {}
     assert read(engine, pending) < 500
     assert read(engine, lambda conn: invariants.wrong_settlements(conn, hours=1)) < 500
+
+
+@as_it_is
+def test_the_ten_and_a_place_are_read_without_the_suspended_ahead(engine: sa.Engine, stores: Stores) -> None:
+    stores.execute(f"UPDATE users SET status = 'suspended' WHERE username_key::int <= {PLAYERS // 2}")
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.execute(sa.text("VACUUM users, standings"))
+    assert read(engine, lambda conn: standings.top(conn, ALL_TIME)) < 100
+    ranked = [
+        row.user_id
+        for row in stores.rows(
+            "SELECT user_id::text FROM standings WHERE NOT hidden ORDER BY score DESC, reached_at, user_id"
+        )
+    ]
+    assert len(ranked) == PLAYERS // 2
+    for place in (1, 200, 3000):
+        profile = partial(users.profile, user_id=ranked[place - 1], board_id=ALL_TIME)
+        assert read(engine, profile) < 100 + 3 * place
+        mine = in_transaction(engine, profile)
+        assert mine
+        assert mine.rank == place
 
 
 @as_it_is

@@ -1,0 +1,90 @@
+"""Standings of users who are not active are marked as hidden, whoever changes the status."""
+
+import pytest
+import sqlalchemy as sa
+
+from app.board import correct, erase, rebuild, settle
+from app.domain import ranking
+from app.domain.ids import ALL_TIME, UserId, new_id
+from db import boards, standings, users
+from db.transaction import in_transaction
+from tests.board import VETTING, add_user, completed, top
+from tests.corrections import OPERATOR, violations
+from tests.service import Stores
+
+
+@pytest.fixture
+def engine(stores: Stores) -> sa.Engine:
+    """This module's database with nothing in it."""
+    with stores.engine.begin() as conn:
+        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE"))
+        boards.ensure(conn, ALL_TIME, new_id())
+    return stores.engine
+
+
+def scored(engine: sa.Engine, *user_ids: UserId) -> None:
+    ids = completed(engine, *user_ids)
+    in_transaction(engine, lambda conn: settle.settle(conn, ids, VETTING))
+
+
+def hidden(engine: sa.Engine) -> set[str]:
+    with engine.connect() as conn:
+        return set(conn.execute(sa.text("SELECT user_id::text FROM standings WHERE hidden")).scalars())
+
+
+def rank(engine: sa.Engine, user_id: UserId) -> int | None:
+    profile = in_transaction(engine, lambda conn: users.profile(conn, user_id, ALL_TIME))
+    assert profile
+    return profile.rank
+
+
+def test_hidden_follows_every_change_of_a_status(engine: sa.Engine) -> None:
+    alice, bob, carol = (add_user(engine) for _ in range(3))
+    for player in (alice, bob, carol):
+        scored(engine, player)
+    assert hidden(engine) == set()
+    in_transaction(engine, lambda conn: correct.suspend(conn, alice, **OPERATOR))
+    in_transaction(engine, lambda conn: erase.erase(conn, bob, actor="carl", reason=None))
+    assert hidden(engine) == {alice, bob}
+    assert [user_id for user_id, _ in top(engine)] == [carol]
+    assert [rank(engine, player) for player in (alice, carol)] == [None, 1]
+
+    # As a process of an older release would, or an operator by psql.
+    with engine.begin() as conn:
+        conn.execute(sa.text("UPDATE users SET status = 'active' WHERE id = :id"), {"id": alice})
+    assert hidden(engine) == {bob}
+    in_transaction(engine, rebuild.rebuild)
+    assert [user_id for user_id, _ in top(engine)] == [alice, carol]
+    assert violations(engine) == {}
+
+
+def test_hidden_may_be_missing_where_a_standing_began_with_its_user_suspended(engine: sa.Engine) -> None:
+    alice, bob, carol = (add_user(engine) for _ in range(3))
+    (action_id,) = completed(engine, alice)
+    in_transaction(engine, lambda conn: correct.suspend(conn, alice, **OPERATOR))
+    in_transaction(engine, lambda conn: settle.settle(conn, [action_id], VETTING))
+    scored(engine, bob)
+    scored(engine, carol)
+    assert hidden(engine) == set()
+    assert [rank(engine, player) for player in (alice, bob, carol)] == [None, 1, 2]
+    first = in_transaction(engine, lambda conn: standings.top(conn, ALL_TIME))
+    assert [it.user_id for it in first] == [bob, carol]
+    own = in_transaction(engine, lambda conn: standings.own(conn, ALL_TIME, [alice, bob, carol]))
+    assert {it.user_id: it.rank for it in own} == {alice: None, bob: 1, carol: 2}
+
+    in_transaction(engine, lambda conn: correct.adjust(conn, carol, -10, **OPERATOR))
+    in_transaction(engine, rebuild.rebuild)
+    assert [user_id for user_id, _ in top(engine)] == [bob]
+    assert hidden(engine) == {alice}
+
+
+def test_rank_is_exact_down_to_the_deepest_and_null_beyond(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranking, "DEEPEST", 3)
+    players = [add_user(engine) for _ in range(5)]
+    scored(engine, *players)
+    scored(engine, players[4])
+    in_transaction(engine, lambda conn: correct.suspend(conn, players[0], **OPERATOR))
+    # All but the last reached their points at one moment: they stand in the order of their ids.
+    assert [rank(engine, player) for player in players] == [None, 2, 3, None, 1]
+    own = in_transaction(engine, lambda conn: standings.own(conn, ALL_TIME, players))
+    assert {it.user_id: it.rank for it in own} == dict(zip(players, [None, 2, 3, None, 1], strict=True))
