@@ -75,8 +75,8 @@ def begin_at_zero(*, policies: Iterable[str] = (), rules: Iterable[str] = (), in
         fraud_verdicts.labels("held", rule)
         fraud_verdicts.labels("cleared", "none")
     for name in invariants:
-        invariant_violations.labels(name)
-        invariant_unchecked.labels(name)
+        invariant_violations.labels(name).set(0)
+        invariant_unchecked.labels(name).set(0)
 
 
 class _Asked(Collector):
