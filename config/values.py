@@ -3,6 +3,7 @@
 import base64
 import binascii
 import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Rate = limits.RateLimitItem
 T = TypeVar("T")
+
+_HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +85,22 @@ def signing_key(text: str) -> SigningKey:
 
 
 def origin(text: str) -> str:
-    """Take the origin of a page."""
-    try:
-        parts = urlsplit(text)
-        port = f":{parts.port}" if parts.port is not None else ""
-    except ValueError:
-        parts, port = urlsplit(""), ""
-    if "*" in (parts.hostname or text):
+    """Return the origin of a page as browsers send it: in lower case, without the port that is the scheme's own.
+
+    What no browser sends is refused: it would be taken in silence, and match no page.
+    """
+    if "*" in text:
         raise ValueError(f"takes no patterns: name each origin, not {text!r}")
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    found = f"{parts.scheme}://{host}{port}"
-    if parts.scheme not in ("http", "https") or text.lower().removesuffix("/") != found:
-        raise ValueError(f"must be origins such as https://play.example.com, not {text!r}")
-    return found
+    given = text.lower().removesuffix("/")
+    try:
+        parts = urlsplit(given)
+        port, own = parts.port, {"http": 80, "https": 443}[parts.scheme]
+    except (ValueError, KeyError):
+        parts, port, own = urlsplit(""), None, None
+    host = parts.netloc.removesuffix(f":{port}")
+    if not _HOST.fullmatch(host) or given != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError(f"must be origins as browsers send them, such as https://play.example.com, not {text!r}")
+    return f"{parts.scheme}://{host}" if port in (None, own) else given
 
 
 def http_url(text: str) -> str:
@@ -148,6 +154,8 @@ def user_and_password(text: str) -> str:
     """Take one `user:password`, as Flower takes it: of what has a comma it makes several."""
     if "," in text:
         raise ValueError("must be one user:password, without a comma: Flower would take it for several")
+    if not text.isascii():
+        raise ValueError("must be of ASCII characters: Flower can't compare others, and answers 500 to everybody")
     user, separator, password = text.partition(":")
     if not (user and separator and password):
         raise ValueError("must be user:password")

@@ -13,7 +13,7 @@ PREFLIGHT = {"access-control-request-method": "PUT", "access-control-request-hea
 
 @pytest.fixture(scope="module")
 def open_to_friends(service: Service) -> Process:
-    return service.web(ALLOWED_ORIGINS=FRIEND)
+    return service.web(ALLOWED_ORIGINS=f"{FRIEND.upper()}:443/")  # browsers send none of this
 
 
 @pytest.fixture

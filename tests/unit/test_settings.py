@@ -153,6 +153,12 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ),
     ("ALLOWED_ORIGINS", "HTTPS://A.Example", "allowed_origins", ("https://a.example",)),
     (
+        "ALLOWED_ORIGINS",
+        "https://a.example:443,http://b.example:80/,http://[2001:db8::1]:80,http://c.example:443",
+        "allowed_origins",
+        ("https://a.example", "http://b.example", "http://[2001:db8::1]", "http://c.example:443"),
+    ),
+    (
         "TRUSTED_PROXIES",
         "10.0.0.0/8, 192.0.2.7,fd00::/8",
         "trusted_proxies",
@@ -274,8 +280,8 @@ BAD: list[tuple[str, str]] = [
         ("ALLOWED_ORIGINS", text)
         for text in ("https://a.example:port", "https://[::1", "https://a.example https://b.example")
     ),
-    ("ALLOWED_ORIGINS", "https://a.example, null"),
-    *(("ALLOWED_ORIGINS", text) for text in ("https://*.example.com", "https://a.example, http://*")),
+    *(("ALLOWED_ORIGINS", text) for text in ("https://a.example, null", "https://a.example; https://b.example")),
+    *(("ALLOWED_ORIGINS", text) for text in ("https://bücher.example", "https://a example", "https://a.example:0443")),
     *(("TRUSTED_PROXIES", text) for text in ("proxy", "10.0.0.0/33", "10.0.0", "10.0.0.0/8;10.1.0.0/16")),
     *(("TRUSTED_NETWORKS", text) for text in ("office", "fd00::/129")),
     *(("SCORING_FILE", text) for text in ("/nowhere/scoring.toml", str(HERE))),
@@ -288,7 +294,7 @@ BAD: list[tuple[str, str]] = [
     *(("LOG_LEVEL", text) for text in ("LOUD", "NOTSET", "20")),
     *(("FLOWER_PORT", text) for text in ("0", "65536")),
     *(("WORKER_METRICS_PORT", text) for text in ("-1", "65536")),
-    *(("FLOWER_BASIC_AUTH", text) for text in ("user", "user:", ":password", "ops:pa,ss", "ops:pass,")),
+    *(("FLOWER_BASIC_AUTH", text) for text in ("user", "user:", ":password", "ops:pa,ss", "ops:pass,", "ops:pässword")),
     *(
         ("OTEL_EXPORTER_OTLP_ENDPOINT", text)
         for text in ("collector:4318", "grpc://c:4317", "http://", "http://c:x", "http://c?a=b")
