@@ -127,12 +127,15 @@ def listens(web: Process) -> bool:
     return True
 
 
-def test_a_handshake_while_a_process_stops_is_sent_elsewhere(service: Service) -> None:
+@pytest.mark.parametrize("used", [True, False])
+def test_a_handshake_while_a_process_stops_is_sent_elsewhere(service: Service, used: bool) -> None:
     web = service.web()
     player = Player(web.url, unique("late"))
     with raw_peer(web) as peer:
-        peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert peer.recv(65536).startswith(b"HTTP/1.1 200 ")
+        if used:
+            peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert peer.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert httpx2.get(f"{web.url}/healthz").status_code == 200  # and the connection before this one is accepted
         web.signal(signal.SIGTERM)
         eventually(lambda: not listens(web), what="the listener's end")
         peer.sendall(upgrade(player.token, more="X-Request-ID: late\r\n"))
