@@ -27,6 +27,7 @@ from app.http import EXCEPTION_HANDLERS, problem
 from app.limits import TokenBucketRateLimiter, storage_on
 from app.live import LiveBoard
 from app.own_scores import OwnScores
+from app.reads import Reads
 from app.relay import SupervisedRedis
 from app.routes import actions, admin, auth, control, description, live, metrics, ops, person, scores, users
 from app.sessions import Sessions
@@ -103,7 +104,7 @@ def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
     # More connections than lanes and threads: nobody waits for one, the event loop above all.
     database = engine.connect(settings.database_url, engine.WEB, pool_size=12, name="web")
     cache = redis.connect(settings.redis_url, timeout=0.5)
-    threads = Threads("database", 4, depth=200)
+    threads = Threads("database", 3, depth=200)
     # Of its own: what keeps sessions and board fresh must not wait behind requests.
     upkeep = Threads("upkeep", 2, depth=20)
     buckets = redis.connect_on_loop(settings.redis_url, timeout=0.5)
@@ -129,6 +130,7 @@ def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
         own_scores=OwnScores(board, database, publisher.signer, upkeep),
         connections=connections,
         database=threads,
+        reads=Reads(Threads("reads", 2, depth=200)),
         upkeep=upkeep,
         passwords=Threads("passwords", 1, depth=64),
         draining=Draining(),
@@ -146,6 +148,7 @@ async def close(web: Web) -> None:
         web.enqueuer,
         web.sessions,
         web.database,
+        web.reads,
         web.upkeep,
         web.passwords,
     ):

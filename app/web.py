@@ -20,6 +20,7 @@ from app.draining import Draining
 from app.enqueue import Enqueuer
 from app.live import LiveBoard
 from app.own_scores import OwnScores
+from app.reads import Reads
 from app.relay import SupervisedRedis
 from app.sessions import Sessions
 from app.single_flight import SingleFlight
@@ -56,6 +57,7 @@ class Web:
     own_scores: OwnScores
     connections: Connections
     database: Threads
+    reads: Reads
     upkeep: Threads
     passwords: Threads
     draining: Draining

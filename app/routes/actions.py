@@ -102,7 +102,8 @@ async def list_own(request: Request) -> Response:
     if before is not None and not is_id(before):
         raise Malformed("cursor: is none of ours.")
     cursor = ActionId(before) if before else None
-    items, more = await web.database.run(
+    items, more = await web.reads.run(
+        user_id,
         in_statement,
         web.engine,
         lambda conn: actions.of_user(conn, user_id, statuses=statuses, before=cursor, limit=limit),
@@ -125,7 +126,7 @@ async def show(request: Request) -> Response:
     user_id = path_user(request, claims)
     await web.admission.read(request.scope, claims)
     action_id = _path_action(request)
-    action = await web.database.run(in_statement, web.engine, lambda conn: actions.get(conn, action_id))
+    action = await web.reads.run(user_id, in_statement, web.engine, lambda conn: actions.get(conn, action_id))
     if action is None:
         raise NotFound("There is no such action.")
     if action.user_id != user_id:

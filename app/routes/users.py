@@ -17,7 +17,9 @@ async def show(request: Request) -> Response:
     claims, _ = await reader(request)
     user_id = path_user(request, claims)
     await web.admission.read(request.scope, claims)
-    profile = await web.database.run(in_transaction, web.engine, lambda conn: users.profile(conn, user_id, ALL_TIME))
+    profile = await web.reads.run(
+        user_id, in_transaction, web.engine, lambda conn: users.profile(conn, user_id, ALL_TIME)
+    )
     if profile is None:
         raise Unauthorized("The token is no longer valid.")
     return JSON(
