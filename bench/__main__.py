@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from bench import pushes
 from bench.curve import curve
+from bench.history import history as long_history
 from bench.population import check_history, empty, make_players
 from bench.reference import Reference
 from bench.report import PERFORMANCE, RESULTS, insert, table
@@ -29,7 +30,7 @@ ACTIONS: Mapping[str, Callable[[Bench], list[Row]]] = {
 }
 """Rows on one running service with 10,000 players."""
 
-Alone = Callable[[sa.Engine, int, int], Row]
+Alone = Callable[[sa.Engine, int, int], Row | list[Row]]
 
 ALONE: Mapping[str, Alone] = {
     "push": lambda db, turns, seconds: pushes.latency(db, turns, seconds, 1, 20, (14, 30)),
@@ -37,6 +38,7 @@ ALONE: Mapping[str, Alone] = {
     "push-1000": lambda db, turns, seconds: pushes.latency(db, turns, seconds, 1000, 10, (25, 60)),
     "deliveries": lambda db, turns, seconds: pushes.deliveries(db, turns, seconds, 2000, 0.7, 45),
     "settling": lambda db, turns, seconds: settling(db, turns, 1.3),
+    "history": lambda db, turns, seconds: long_history(db, turns),
     "start": lambda db, turns, seconds: starting(turns, 6),
 }
 """Rows that begin with an empty database, and start what they need."""
@@ -56,7 +58,8 @@ def main() -> int:
         rows += found
     for name, measure in ALONE.items():
         if name in args.rows:
-            rows.append(measure(db, args.turns, args.seconds))
+            found = measure(db, args.turns, args.seconds)
+            rows += found if isinstance(found, list) else [found]
     print(text := f"{heading(args.turns, args.seconds)}\n{table(rows)}\n{history}")
     if len(args.rows) == len(ACTIONS) + len(ALONE) and not args.dry:
         RESULTS.write_text(text)

@@ -27,7 +27,9 @@ def settling(db: sa.Engine, turns: int, must: float) -> Row:
     """Settle a hundred actions of random players, in turns in a small and in a large database."""
     say(f"settling {ACTIONS} actions with {SMALL:,} and {LARGE:,} standings")
     vetting = Vetting(fraud.parse(tomllib.loads(HIGH_FRAUD)), default_award=10)
-    small, large = _database(db, "small", SMALL), _database(db, "large", LARGE)
+    small, large = database_of(db, "small"), database_of(db, "large")
+    for made, players in ((small, SMALL), (large, LARGE)):
+        add_standings(made, players)
     took: dict[int, list[float]] = {SMALL: [], LARGE: []}
     for number in range(turns * ROUNDS + 10):
         for where, size in ((small, SMALL), (large, LARGE)):
@@ -47,8 +49,8 @@ def settling(db: sa.Engine, turns: int, must: float) -> Row:
     return Row(name, many, few, (Must(f"< {must:g}", many / few < must),), f"median of {turns * ROUNDS}")
 
 
-def _database(db: sa.Engine, name: str, players: int) -> sa.Engine:
-    """Make a database beside the service's, in which every player has a standing."""
+def database_of(db: sa.Engine, name: str) -> sa.Engine:
+    """Make an empty database next to the service's."""
     url = db.url.set(database=name)
     with db.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(sa.text(f"DROP DATABASE IF EXISTS {name}"))
@@ -56,6 +58,4 @@ def _database(db: sa.Engine, name: str, players: int) -> sa.Engine:
     plain = url.render_as_string(hide_password=False)
     env = {**os.environ, "DATABASE_URL": plain}
     subprocess.run([sys.executable, "-m", "db.migrate"], env=env, check=True, capture_output=True)
-    made = engine.connect(plain, engine.OPERATOR, pool_size=1, name="bench")
-    add_standings(made, players)
-    return made
+    return engine.connect(plain, engine.OPERATOR, pool_size=1, name="bench")

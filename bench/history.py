@@ -1,0 +1,112 @@
+"""The rows about history: do the sweep and the minute's audit cost what there is to do, or what there ever was?"""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from app.board.audit import watch
+from app.board.settling import Desk, sweep
+from app.board.vetting import Vetting
+from app.domain import fraud, scoring
+from bench.population import players_id
+from bench.row import Must, Row, number, say
+from bench.settling import database_of
+from config import rules
+from config.settings import HERE
+from db import redis
+from db.redis import Publisher
+
+PLAYERS = 100_000
+CLEARED, OPEN, MODERATED = 3_500_000, 1_000_000, 500_000
+ROUNDS = 15
+"""Times that each is done in a turn."""
+
+_ACTIONS = f"""
+    INSERT INTO actions (id, user_id, type, status, start_at, end_at, score, settlement, settled_at, client_ip)
+    SELECT (lpad(to_hex(n::int), 8, '0') || '-0000-7000-8000-000000000001')::uuid, {players_id("1 + n % :players")},
+        :type, :status, at, CASE WHEN :status = 'completed' THEN at END, CASE WHEN :status = 'completed' THEN 10 END,
+        :settlement, CASE WHEN :status = 'completed' THEN at END, '10.0.0.0'::inet + n % 100000
+    FROM (
+        SELECT n, clock_timestamp() - interval '29 days' + make_interval(secs => 2000000.0 * n / 5000000) AS at
+        FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS n
+    ) AS made
+"""
+_EVENTS = """
+    INSERT INTO audit_events (kind, user_id, action_id, points, actor, details, at)
+    SELECT 'held', user_id, id, score, 'system', '{"rule": "velocity"}', clock_timestamp() - interval '23 hours'
+    FROM actions WHERE settlement = 'held'
+"""
+# What is not looked at here: the sums of users, which are made right.
+_SUMS = [
+    """
+    UPDATE users SET total_score = earned.points
+    FROM (SELECT user_id, sum(score) AS points FROM actions GROUP BY user_id) AS earned WHERE id = earned.user_id
+    """,
+    """
+    INSERT INTO standings (board_id, user_id, score, reached_at)
+    SELECT 'all-time', user_id, sum(score), max(end_at) FROM actions WHERE settlement = 'cleared' GROUP BY user_id
+    """,
+]
+
+
+def history(db: sa.Engine, turns: int) -> list[Row]:
+    """Sweep and audit, in turns, on an empty database and on one of five million actions."""
+    say(f"sweep and audit with {CLEARED + OPEN + MODERATED:,} actions, {OPEN:,} open, {MODERATED:,} moderated")
+    empty, full = database_of(db, "nothing"), database_of(db, "history")
+    _fill(full)
+    scoring_rules = scoring.parse(rules.read(HERE / "scoring.toml"))
+    vetting = Vetting(fraud.parse(rules.read(HERE / "fraud.toml")), default_award=10)
+    publisher = Publisher.on(redis.connect(os.environ["REDIS_URL"], timeout=1))
+    desks = [Desk(engine, publisher, scoring_rules, vetting) for engine in (empty, full)]
+    found = [
+        _row("a sweep", desks, sweep, turns, 2.0),
+        _row("a minute's audit", desks, watch, turns, None),
+    ]
+    for engine in (empty, full):
+        engine.dispose()
+    return found
+
+
+def _row(what: str, desks: list[Desk], work: Callable[[Desk], object], turns: int, must: float | None) -> Row:
+    took: list[list[float]] = [[], []]
+    for round_ in range(turns * ROUNDS + 3):
+        for desk, times in zip(desks, took, strict=True):
+            desk.publisher.client.flushdb()  # the key is of one of them only
+            began = time.perf_counter()
+            work(desk)
+            if round_ >= 3:
+                times.append(1000 * (time.perf_counter() - began))
+    small, large = map(statistics.median, took)
+    say(f"    {what}: {number(small)} and {number(large)} ms")
+    musts = () if must is None else (Must(f"< {must:g}", large / small < must),)
+    name = f"{what} with 5,000,000 actions, 1,000,000 open, 500,000 moderated, ms (reference: with none)"
+    return Row(name, large, small, musts, f"longest {number(max(took[1]))} ms; median of {turns * ROUNDS}")
+
+
+def _fill(engine: sa.Engine) -> None:
+    with engine.begin() as conn:
+        conn.execute(
+            sa.text(f"""
+                INSERT INTO users (id, username, username_key, email, password_hash)
+                SELECT {players_id("n")}, 'p' || n, 'p' || n, 'p' || n || '@example.org', 'none'
+                FROM generate_series(1, :players) AS n
+            """),
+            {"players": PLAYERS},
+        )
+        first = 1
+        for type_, status, settlement, count in (
+            ("default", "completed", "cleared", CLEARED),
+            ("default", "started", None, OPEN),
+            ("default", "completed", "held", MODERATED),
+        ):
+            values = {"type": type_, "status": status, "settlement": settlement, "players": PLAYERS}
+            conn.execute(sa.text(_ACTIONS), {**values, "first": first, "last": first + count - 1})
+            first += count
+        conn.execute(sa.text(_EVENTS))
+        for statement in _SUMS:
+            conn.execute(sa.text(statement))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.exec_driver_sql("VACUUM ANALYZE")
