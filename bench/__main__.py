@@ -58,8 +58,8 @@ def main() -> int:
         rows += found
     for name, measure in ALONE.items():
         if name in args.rows:
-            found = measure(db, args.turns, args.seconds)
-            rows += found if isinstance(found, list) else [found]
+            measured = measure(db, args.turns, args.seconds)
+            rows += measured if isinstance(measured, list) else [measured]
     print(text := f"{heading(args.turns, args.seconds)}\n{table(rows)}\n{history}")
     if len(args.rows) == len(ACTIONS) + len(ALONE) and not args.dry:
         RESULTS.write_text(text)

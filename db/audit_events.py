@@ -42,33 +42,56 @@ def record(
 
 
 # Rules and numbers that the service wrote itself name nobody. In details only values are words, the keys are ours.
-# Looking for words is slow, so that it is done only where the letters are.
-_FORGET = sa.text("""
+_WORDS_OF_PEOPLE = "actor <> 'system' AND (reason IS NOT NULL OR details <> '{}')"
+_DETAILS = """CAST(regexp_replace(CAST(details AS text), :words || '(?!": )', :instead, 'gi') AS jsonb)"""
+_FORGET_OWN = sa.text(f"""
     UPDATE audit_events SET
-        reason = CASE WHEN user_id = :id AND kind <> 'erased' THEN NULL
-            ELSE regexp_replace(reason, :words, :instead, 'gi') END,
-        details = CAST(regexp_replace(CAST(details AS text), :words || '(?!": )', :instead, 'gi') AS jsonb)
-    WHERE actor <> 'system' AND (reason IS NOT NULL OR details <> '{}')
-        AND (
-            user_id = :id
-            OR strpos(lower(reason), :name) > 0 AND reason ~* :words
+        reason = CASE WHEN kind = 'erased' THEN regexp_replace(reason, :words, :instead, 'gi') END, details = {_DETAILS}
+    WHERE user_id = :id AND {_WORDS_OF_PEOPLE}
+""")
+# The next events in the order of the index on them. Looking for words is slow: it is done where the letters are.
+_FORGET_NEXT = sa.text(f"""
+    WITH next AS MATERIALIZED (
+        SELECT id FROM audit_events WHERE {_WORDS_OF_PEOPLE} AND id > :after ORDER BY id LIMIT :limit
+    ), changed AS (
+        UPDATE audit_events SET
+            reason = regexp_replace(reason, :words, :instead, 'gi'), details = {_DETAILS}
+        WHERE id = ANY(ARRAY(SELECT id FROM next)) AND (
+            strpos(lower(reason), :name) > 0 AND reason ~* :words
             OR strpos(lower(reason), :email) > 0 AND reason ~* :words
-            OR details <> '{}' AND CAST(details AS text) ~* :words
+            OR details <> '{{}}' AND CAST(details AS text) ~* :words
         )
+    )
+    SELECT max(id), count(*) FROM next
 """)
 _INSTEAD = "[erased]"
 
 
-def forget(conn: sa.Connection, user_id: UserId, username: str, email: str) -> None:
-    """Take what people wrote about a user out of the user's events, and the user's name and address out of all others.
+def forget_own(conn: sa.Connection, user_id: UserId, username: str, email: str) -> None:
+    """Take what people wrote about a user out of the user's events.
 
-    The only change that is ever made to events: what happened, by whom, when and for how many points stays.
+    With `forget_next` the only change that is ever made to events: what happened, by whom, when and for how many points
+    stays.
     """
+    conn.execute(_FORGET_OWN, {"id": user_id, **_names(username, email)})
+
+
+def forget_next(conn: sa.Connection, username: str, email: str, *, after: int, limit: int) -> int | None:
+    """Take a user's name and address out of the `limit` events with words that come after an event.
+
+    Returns:
+        The last of these events, None when there are no more.
+    """
+    values = {**_names(username, email), "after": after, "limit": limit}
+    last, count = conn.execute(_FORGET_NEXT, values).one()
+    return last if count == limit else None
+
+
+def _names(username: str, email: str) -> dict[str, str]:
     either = "|".join(map(re.escape, (email, username)))
     # Whole words: "bob" is neither in "bobby" nor in "bob-cat", but at the end of "it was bob."
     words = rf"(?<![[:alnum:]_-])(?<![[:alnum:]_-]\.)(?:{either})(?![[:alnum:]_-]|\.[[:alnum:]])"
-    values = {"id": user_id, "name": username.lower(), "email": email.lower(), "words": words, "instead": _INSTEAD}
-    conn.execute(_FORGET, values)
+    return {"name": username.lower(), "email": email.lower(), "words": words, "instead": _INSTEAD}
 
 
 _TOKENS_CHANGED = sa.text("""

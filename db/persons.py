@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from app.domain.actions import STATUSES
 from app.domain.ids import ActionId, UserId
+from db import audit_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ def forget_traces(conn: sa.Connection, user_id: UserId, *, most: int) -> None:
 
 
 _NEXT_ERASURE = sa.text("""
-    SELECT user_id::text, done_to::text FROM erasures WHERE erased_at < now() - make_interval(secs => :age)
+    SELECT user_id::text, done_to::text, username, email, events_done_to FROM erasures
+    WHERE erased_at < now() - make_interval(secs => :age)
     ORDER BY erased_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 _NEXT_ACTIONS = sa.text("""
@@ -125,11 +127,25 @@ _FORGET_THESE = sa.text("""
     ))
 """)
 _GO_ON = sa.text("UPDATE erasures SET done_to = :last WHERE user_id = :user")
+_NO_NAMES = sa.text("UPDATE erasures SET username = NULL, email = NULL, events_done_to = NULL WHERE user_id = :user")
 _DONE = sa.text("DELETE FROM erasures WHERE user_id = :user")
 
 
-def finish_erasures(conn: sa.Connection, *, age: float, most: int) -> bool:
+_KEEP_NAMES = sa.text("""
+    UPDATE erasures SET username = :username, email = :email, events_done_to = :last WHERE user_id = :user
+""")
+
+
+def keep_names(conn: sa.Connection, user_id: UserId, username: str, email: str, *, events_done_to: int) -> None:
+    """Keep the names of an erased user until all events were looked through for them."""
+    values = {"user": user_id, "username": username, "email": email, "last": events_done_to}
+    conn.execute(_KEEP_NAMES, values)
+
+
+def finish_erasures(conn: sa.Connection, *, age: float, most: int, events: int) -> bool:
     """Take addresses and metadata out of the next `most` actions of the user who was erased first.
+
+    And the user's name out of the next `events` events, if there were too many to look through at once.
 
     Args:
         age: seconds ago that the erasure was, at least: what was on its way into the database then is there now.
@@ -140,14 +156,22 @@ def finish_erasures(conn: sa.Connection, *, age: float, most: int) -> bool:
     found = conn.execute(_NEXT_ERASURE, {"age": age}).one_or_none()
     if found is None:
         return False
-    user_id, done_to = found
+    user_id, done_to, username, email, events_done_to = found
     values = {"user": user_id, "after": done_to, "statuses": list(STATUSES), "most": most}
     ids = [ActionId(it) for it in conn.execute(_NEXT_ACTIONS, values).scalars()]
     conn.execute(_FORGET_THESE, {"ids": ids})
-    if len(ids) < most:
+    last = None
+    if username is not None:
+        last = audit_events.forget_next(conn, username, email, after=events_done_to, limit=events)
+    if len(ids) < most and last is None:
         conn.execute(_DONE, {"user": user_id})
-    else:
+        return True
+    if ids:
         conn.execute(_GO_ON, {"user": user_id, "last": ids[-1]})
+    if last is not None:
+        keep_names(conn, user_id, username, email, events_done_to=last)
+    elif username is not None:
+        conn.execute(_NO_NAMES, {"user": user_id})
     return True
 
 

@@ -232,6 +232,10 @@ erasures = sa.Table(
     sa.Column("user_id", _id, sa.ForeignKey("users.id"), primary_key=True),
     sa.Column("erased_at", _moment, nullable=False, server_default=_now),
     sa.Column("done_to", _id),
+    # Only while the name is still to be looked for in others' events; `events_done_to` is the last that was looked at.
+    sa.Column("username", sa.Text),
+    sa.Column("email", sa.Text),
+    sa.Column("events_done_to", sa.BigInteger),
 )
 sa.Index("erasures_erased_at_idx", erasures.c.erased_at)
 

@@ -19,6 +19,9 @@ from db.transaction import in_transaction
 AT_ONCE = 1000
 """Actions that are cleared of traces with the erasure itself; nearly nobody has more, and the sweep does the rest."""
 
+EVENTS_AT_ONCE = 5000
+"""Events in which people wrote something that are looked through with the erasure itself; the sweep does the rest."""
+
 IN_FLIGHT = 60.0
 """Seconds after an erasure for which an action that was started before it may still come in."""
 
@@ -48,7 +51,10 @@ def erase(
     persons.forget_traces(conn, user_id, most=AT_ONCE)
     persons.erase(conn, user_id)
     audit_events.record(conn, "erased", actor=actor, user_id=user_id, reason=reason)
-    audit_events.forget(conn, user_id, person.username, person.email)
+    audit_events.forget_own(conn, user_id, person.username, person.email)
+    last = audit_events.forget_next(conn, person.username, person.email, after=0, limit=EVENTS_AT_ONCE)
+    if last is not None:
+        persons.keep_names(conn, user_id, person.username, person.email, events_done_to=last)
     top.refresh(conn, ALL_TIME, [user_id])
     return True
 
@@ -61,7 +67,7 @@ def forget(engine: sa.Engine, *, client_ip_days: int) -> None:
         return persons.forget_addresses(conn, days=client_ip_days, most=queues.BATCH) == queues.BATCH
 
     def traces(conn: sa.Connection) -> bool:
-        return persons.finish_erasures(conn, age=IN_FLIGHT, most=queues.BATCH)
+        return persons.finish_erasures(conn, age=IN_FLIGHT, most=queues.BATCH, events=EVENTS_AT_ONCE)
 
     for part in (traces, addresses):
         while in_transaction(engine, part) and time.monotonic() < deadline:

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from app.board import audit, correct, erase, publish, settle
 from app.domain.errors import ScoreboardError
 from app.domain.ids import ALL_TIME, ActionId, UserId
+from db import persons
 from db.redis import Publisher
 from db.transaction import in_transaction
 from tests.board import VETTING, add_user, completed, first_ten, top
@@ -407,3 +408,28 @@ def test_nobody_is_half_erased(stores: Stores) -> None:
     for change in ("status = 'erased'", "email = NULL", "username = NULL, username_key = NULL"):
         with pytest.raises(sa.exc.IntegrityError):
             stores.execute(f"UPDATE users SET {change} WHERE id = :id", id=user_id)
+
+
+def test_erase_looks_through_a_long_history_of_words_in_batches(
+    alice: Player, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores.execute("DELETE FROM erasures")
+    name, email = alice.username, f"{alice.username}@example.org"
+    stores.execute(
+        "INSERT INTO audit_events (kind, actor, reason)"
+        " SELECT 'flag_changed', 'shell', 'asked by ' || :name || ' ' || n FROM generate_series(1, 25) AS n",
+        name=name,
+    )
+    monkeypatch.setattr(erase, "EVENTS_AT_ONCE", 10)
+    monkeypatch.setattr(erase, "IN_FLIGHT", 0.0)
+    in_transaction(
+        stores.engine, lambda conn: erase.erase(conn, UserId(alice.user_id), actor="shell", reason="asked for")
+    )
+    named = "SELECT count(*) FROM audit_events WHERE strpos(reason, :name) > 0"
+    assert stores.value(named, name=name) > 0
+    assert stores.value("SELECT username FROM erasures WHERE user_id = :id", id=alice.user_id) == name
+    while stores.value("SELECT count(*) FROM erasures"):
+        in_transaction(stores.engine, lambda conn: persons.finish_erasures(conn, age=0, most=500, events=10))
+    assert stores.value(named, name=name) == 0
+    assert stores.value("SELECT count(*) FROM audit_events WHERE strpos(reason, 'asked by [erased]') > 0") == 25
+    assert found_in_database(stores.engine, name, email) == []
