@@ -106,11 +106,13 @@ async def announce(console: Console, demo: bool) -> None:
         return
     lines = [
         f"the board    http://localhost:{web}/",
+        f"for a wall   http://localhost:{web}/?wall",
+        f"operator     http://localhost:{web}/operator",
         f"API docs     http://localhost:{web}/docs",
         f"Flower       http://localhost:{flower}",
     ]
     if demo:
-        lines.append("players      alice, bob, carol (password: demo-password)")
+        lines.append("demo users   alice, bob, carol, and the admin operator (password: demo-password)")
     for line in [*lines, "Ctrl-C stops everything"]:
         console.say(line)
 

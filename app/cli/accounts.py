@@ -16,7 +16,9 @@ from app.passwords import hash_password
 from config.settings import Settings
 from db import audit_events, transaction, users
 
-DEMO_PLAYERS = ("alice", "bob", "carol")
+DEMO_USERS = {"alice": "player", "bob": "player", "carol": "player", "operator": "admin"}
+"""Names and roles."""
+
 DEMO_PASSWORD = "demo-password"
 
 password_option = click.password_option(
@@ -131,26 +133,27 @@ def _user_id(conn: sa.Connection, user: str) -> UserId:
 @click.command()
 @click.pass_obj
 def demo(config: Settings) -> None:
-    """Make the players alice, bob and carol, for trying things out; never in production."""
+    """Make the players alice, bob and carol, and the admin operator, for trying things out; never in production."""
     if config.production:
-        raise click.ClickException("Demo players have a known password: not in production.")
+        raise click.ClickException("Demo users have a known password: not in production.")
 
     def create(conn: sa.Connection) -> list[str]:
         return [
             name
-            for name in DEMO_PLAYERS
+            for name, role in DEMO_USERS.items()
             if users.insert(
                 conn,
                 UserId(new_id()),
                 username=name,
                 email=f"{name}@example.org",
                 password_hash=hash_password(DEMO_PASSWORD),
+                role=role,
             )
         ]
 
     made = in_transaction(config, create)
     if made:
-        click.echo(f"Made the players {', '.join(made)} with the password {DEMO_PASSWORD}.")
+        click.echo(f"Made the demo users {', '.join(made)} with the password {DEMO_PASSWORD}.")
 
 
 def _check(username: str, email: str, password: str) -> None:

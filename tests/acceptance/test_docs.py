@@ -92,7 +92,7 @@ def test_the_walk_through_of_moderation(service: Service, running: Process, tmp_
     assert held == {"items": [], "nextCursor": None}
     assert (off["enabled"], on["enabled"]) == (False, True)
     assert {check["name"] for check in audit["checks"]} >= {"total-scores", "standings", "top-scores"}
-    assert stats["users"] == 4
+    assert stats["users"] == 5
     eventually(lambda: "bob" in json.dumps(_board(running)), within=5, what="bob on the board")
 
 

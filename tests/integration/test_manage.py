@@ -213,8 +213,11 @@ class TestDemo:
         assert (first.returncode, second.returncode) == (0, 0)
         assert "demo-password" in first.stdout
         assert second.stdout == ""
-        for name in ("alice", "bob", "carol"):
-            assert login(web, name, "demo-password").status_code == 200
+        roles = {"alice": 403, "bob": 403, "carol": 403, "operator": 200}
+        for name, status in roles.items():
+            token = login(web, name, "demo-password").json()["accessToken"]
+            answer = httpx2.get(f"{web.url}/admin/flags", headers={"Authorization": f"Bearer {token}"}, timeout=10)
+            assert answer.status_code == status, name
 
     def test_production_has_none(self, stores: Stores) -> None:
         stores.execute("UPDATE users SET username = 'was-' || username, username_key = 'was-' || username_key")
