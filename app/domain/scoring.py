@@ -19,7 +19,7 @@ class ActionType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     per_day: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
-MAX_OPEN_ACTIONS = 1000
+MAX_OPEN_ACTIONS = 2000
 """Actions that one user may have open, unless the rules say otherwise."""
 
 

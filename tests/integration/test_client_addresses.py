@@ -22,7 +22,7 @@ from tests.service import Player, Service, Stores, eventually
 @pytest.fixture
 def engine(stores: Stores) -> sa.Engine:
     """This module's database without actions."""
-    stores.execute("TRUNCATE actions, audit_events, standings, top_scores")
+    stores.execute("TRUNCATE actions, audit_events, standings, top_scores, marks")
     return stores.engine
 
 
