@@ -114,7 +114,7 @@ def left(limiter: Limiter, of: Bucket) -> int:
 
 
 def key(of: Bucket) -> str:
-    return "scoreboard:" + of.key
+    return of.key
 
 
 def pass_in_redis(client: "redis.Redis", seconds: float, *buckets: Bucket) -> None:
