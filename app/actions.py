@@ -151,7 +151,7 @@ class _Batch:
 
 
 def _rule(rules: ScoringRules, action: Action) -> ActionType:
-    """Give an action's rule: the default one for a type that was taken out of the rules after the action began."""
+    """Return an action's rule: the default one for a type that was taken out of the rules after the action began."""
     return rules.get(action.type) or rules[scoring.DEFAULT_TYPE]
 
 

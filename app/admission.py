@@ -35,7 +35,7 @@ class Admission:
         self._owners = lru_cache(maxsize=10_000)(self._owner)
 
     def address(self, scope: Scope) -> str | None:
-        """Give the address of the client who asks; it is worked out once for each request."""
+        """Return the address of the client who asks; it is worked out once for each request."""
         if "client_address" not in scope:
             scope["client_address"] = self._addresses.of(scope)
         address: str | None = scope["client_address"]
@@ -128,7 +128,7 @@ class Admission:
         return network and self._blinded(network)
 
     def _blinded(self, name: str) -> str:
-        """Give what stands for an account or an address in the name of a bucket, so that Redis holds neither."""
+        """Return a hash of an account or an address for the name of a bucket, so that Redis holds neither."""
         return hashlib.blake2b(name.encode(), key=self._key, digest_size=16).hexdigest()
 
     def _by_address(self, policy: str, scope: Scope) -> tuple[Bucket, ...]:

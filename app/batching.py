@@ -66,7 +66,7 @@ class Batcher(Generic[Item, Result]):
         """Items that wait or run; asked for each request, so it is counted along."""
 
     async def submit(self, item: Item) -> Result:
-        """Give the result of `item`.
+        """Return the result of `item`.
 
         Raises:
             Overloaded: when too many wait already, no answer came in time, or the process is stopping; what becomes
@@ -76,7 +76,7 @@ class Batcher(Generic[Item, Result]):
         return await self._put(item)
 
     def offer(self, item: Item) -> bool:
-        """Have `item` run without waiting for it; False when the queue is full."""
+        """Queue `item` and return at once; False when the queue is full."""
         try:
             self._put(item)
         except Overloaded:

@@ -26,7 +26,7 @@ class ClientAddresses:
         self._remembered = lru_cache(maxsize=10_000)(self._resolve)
 
     def of(self, scope: Scope) -> str | None:
-        """Give the right-most of X-Forwarded-For that is no trusted proxy; None when the peer has no address."""
+        """Return the right-most address that is no trusted proxy's; None when the peer has no address."""
         peer = scope["client"][0] if scope.get("client") else None
         if peer is None:
             return None
@@ -64,12 +64,12 @@ def _parse(text: str) -> Address | None:
 
 
 def within(address: Address, networks: tuple[Network, ...]) -> bool:
-    """Tell whether an address is in one of the networks."""
+    """Return whether an address is in one of the networks."""
     return any(address.version == network.version and address in network for network in networks)
 
 
 def limited_as(client: str | None, trusted_networks: tuple[Network, ...]) -> str | None:
-    """Give the name under which a client's address is limited: itself, or the /64 of IPv6; None if it isn't."""
+    """Return the name under which a client's address is limited: itself, or its IPv6 /64; None if it isn't limited."""
     if client is None:
         return "unknown"
     address = ipaddress.ip_address(client)

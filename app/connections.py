@@ -77,7 +77,7 @@ class Connections:
         metrics.ws_connections.dec()
 
     def users(self) -> Iterable[UserId]:
-        """Give the users who have a socket here."""
+        """Return the users who have a socket here."""
         return list(self._by_user)
 
     def user_changed(self, user_id: UserId, state: UserState) -> None:

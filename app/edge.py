@@ -151,7 +151,7 @@ def _observe(scope: Scope, status: int, seconds: float) -> None:
 
 
 def _end_in_doubt(headers: list[Header], known: Mapping[bytes, bytes]) -> bool:
-    """Tell whether there is more than one word on where the body ends."""
+    """Return whether the headers disagree about where the body ends."""
     if b"transfer-encoding" not in known and len(known) == len(headers):
         return False
     return sum(name in (b"content-length", b"transfer-encoding") for name, _ in headers) > 1

@@ -53,7 +53,7 @@ class Enqueuer:
         self._batcher: Batcher[Completed, None] = Batcher("enqueue", self._gather, lanes=1, limit=queues.BATCH)
 
     def completed(self, action_id: ActionId, request_id: str) -> None:
-        """Have an action settled soon. Never waits, never fails."""
+        """Queue an action for settling. Never waits, never fails."""
         if not self._batcher.offer(Completed(action_id, request_id, tracing.carried())):
             log.warning("the queue's queue is full, action %s is left to the sweep", action_id)
 

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 def common_headers(*, production: bool) -> list[Header]:
-    """Give the headers that every answer has; besides, API_POLICY is every answer's that has no policy of its own."""
+    """Return the headers that every answer has; besides, API_POLICY is every answer's that has no policy of its own."""
     headers = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
     return [*headers, (b"strict-transport-security", b"max-age=31536000")] if production else headers
 

@@ -119,7 +119,7 @@ class Decision(NamedTuple):
     retry_after: int
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Give the RateLimit fields of the IETF draft."""
+        """Return the RateLimit fields of the IETF draft."""
         return [
             (b"ratelimit-policy", f'"{self.policy}";q={self.quota};w={self.window}'.encode()),
             (b"ratelimit", f'"{self.policy}";r={self.remaining};t={self.reset}'.encode()),
@@ -226,12 +226,12 @@ class TokenBucketRateLimiter(RateLimiter):
 
 
 def _bucket(item: RateLimitItem, identifiers: Sequence[str], takes: int, needs: int) -> Bucket:
-    """Give the bucket of one of the library's limits, which has a name for each limit and whom it limits."""
+    """Return the bucket of one of the library's limits, which has a name for each limit and whom it limits."""
     return Bucket(Policy.of("hit", item), item.key_for(*identifiers), takes, needs)
 
 
 def _decide(check: Check, allowed: bool, tokens: Sequence[float]) -> Decision:
-    """Tell the state of the tightest bucket: the one that refuses for longest, else the one with least left."""
+    """Return the state of the tightest bucket: the one that refuses for longest, else the one with least left."""
     tightest, left, longest = check[0].policy, tokens[0], -1.0
     for (policy, _, _, needs), has in zip(check, tokens, strict=True):
         wait = 0.0 if allowed else max(0.0, (needs - has) * policy.per_token)

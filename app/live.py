@@ -64,12 +64,12 @@ class LiveBoard:
         self._complained = -math.inf
 
     def newer_than(self, seen: Update | None) -> Update | None:
-        """Give the newest update if it isn't `seen`; while broadcasting is off, only to those who have seen none."""
+        """Return the newest update if it isn't `seen`; while broadcasting is off, only to those who have seen none."""
         return self.update if self.update is not seen and (self.broadcasting or seen is None) else None
 
     @contextlib.contextmanager
     def listening(self, listener: Callable[[], None]) -> Iterator[None]:
-        """Have a function called, in the event loop, whenever there may be something new."""
+        """Call `listener` on the event loop whenever the board may have changed."""
         self._listeners.add(listener)
         try:
             yield
@@ -77,7 +77,7 @@ class LiveBoard:
             self._listeners.discard(listener)
 
     async def now(self) -> Update:
-        """Give the board as it is now: from memory, or while nothing feeds it from Redis, or PostgreSQL.
+        """Return the board as it is now: from memory, or while nothing feeds it from Redis, or PostgreSQL.
 
         While neither can be asked, one look every few seconds is enough: the others are not to wait for it.
 
@@ -92,7 +92,7 @@ class LiveBoard:
         return self.update
 
     def at_hand(self) -> Update | None:
-        """Give the board in memory, None while nothing feeds it."""
+        """Return the board in memory, None while nothing feeds it."""
         fed = self._relay.connected or time.monotonic() - self._checked < 2 * CHECK_EVERY
         return self.update if fed else None
 
@@ -137,7 +137,7 @@ class LiveBoard:
             self._tell()
 
     def heartbeat(self, seen: Update) -> str:
-        """Give the heartbeat for a socket that was last sent `seen`."""
+        """Return the heartbeat for a socket that was last sent `seen`."""
         return messages.heartbeat(self.board_id, seen.stamp, datetime.now(UTC), self._publisher.signer)
 
     def _take(self, update: Update) -> None:

@@ -15,7 +15,7 @@ def hash_password(password: str) -> str:
 
 
 def verify_password(password_hash: str | None, password: str) -> bool:
-    """Tell whether a password is right; where there is no hash, take as long to say no."""
+    """Return whether a password is right; without a hash, False after the same time."""
     # A hash from before passwords were normalized is of what was typed.
     return any([_verify(password_hash, it) for it in dict.fromkeys((normalized(password), password))])
 

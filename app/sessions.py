@@ -52,7 +52,7 @@ class Sessions:
         """Whether the database was away: a restored one may know less than we do."""
 
     async def check(self, claims: Claims) -> UserState:
-        """Give the state of a token's user.
+        """Return the state of a token's user.
 
         Raises:
             Unauthorized: when the token was revoked or its user is gone.

@@ -14,7 +14,7 @@ class SingleFlight(Generic[T]):
         self._flight: asyncio.Task[T] | None = None
 
     async def run(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Give what the call under way gives, or that of a new one."""
+        """Return the result of the call that is running, or of a new one."""
         if self._flight is None or self._flight.done():
 
             async def fly() -> T:

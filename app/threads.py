@@ -28,7 +28,7 @@ class Threads:
         self._taken = 0
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Give what `call(*args, **kwargs)` gives, or raise what it raises.
+        """Return what `call(*args, **kwargs)` returns, or raise what it raises.
 
         Raises:
             Overloaded: when too many calls wait already, no answer came in time, or the process is stopping.

@@ -71,12 +71,12 @@ class Web:
 
 
 def web_of(connection: HTTPConnection) -> Web:
-    """Give the resources of the process that serves this request or socket."""
+    """Return the resources of the process that serves this request or socket."""
     return cast(Web, connection.app.state.web)
 
 
 def bearer(connection: HTTPConnection) -> str | None:
-    """Give the token of the Authorization header, if there is one.
+    """Return the token of the Authorization header, if there is one.
 
     Raises:
         Unauthorized: when the header is something else.
@@ -91,7 +91,7 @@ def bearer(connection: HTTPConnection) -> str | None:
 
 
 async def writer(connection: HTTPConnection) -> Claims:
-    """Give the claims of a write's token.
+    """Return the claims of a write's token.
 
     What is known here may be seconds old; the write's own transaction looks again.
 
@@ -105,7 +105,7 @@ async def writer(connection: HTTPConnection) -> Claims:
 
 
 async def reader(connection: HTTPConnection) -> tuple[Claims, UserState]:
-    """Give the claims of a read's token, and the state of its user.
+    """Return the claims of a read's token, and the state of its user.
 
     Raises:
         Unauthorized: when there is no token, or it is invalid, expired or revoked.
@@ -124,7 +124,7 @@ def _claims(web: Web, connection: HTTPConnection) -> Claims:
 
 
 def path_user(connection: HTTPConnection, claims: Claims) -> UserId:
-    """Give the user whose path this is, who must be the one whose token it is.
+    """Return the user whose path this is, who must be the one whose token it is.
 
     Raises:
         Forbidden: without looking anything up.

@@ -69,7 +69,7 @@ class _Frames:
 
 
 def run(plan: CrowdPlan) -> Crowd:
-    """Have boards sent to all sockets, one after the other, and count what arrives."""
+    """Send boards to all sockets, one after the other, and count what arrives."""
     first = open_socket(plan.port, plan.caller.token)  # what is imported and made once is no socket's memory
     time.sleep(0.5)
     before = resident(plan.process)
@@ -100,7 +100,7 @@ def run(plan: CrowdPlan) -> Crowd:
 
 
 def _by_saying(plan: CrowdPlan, peer: socket.socket) -> Callable[[], object]:
-    """Have the first socket say what is in Redis, masked with zeros, as a client's frame must be."""
+    """Send what is in Redis through the first socket, masked with zeros, as a client's frame must be."""
     board = redis.Redis.from_url(plan.redis_url).get(top_scores_key("all-time"))
     assert isinstance(board, bytes)
     frame = b"\x81" + bytes([128 + 126]) + len(board).to_bytes(2) + b"\0\0\0\0" + board
@@ -108,7 +108,7 @@ def _by_saying(plan: CrowdPlan, peer: socket.socket) -> Callable[[], object]:
 
 
 def resident(process: int) -> int:
-    """Give the memory of a process that is in RAM, in bytes."""
+    """Return the memory of a process that is in RAM, in bytes."""
     status = Path(f"/proc/{process}/status").read_text()
     return 1024 * int(status.split("VmRSS:")[1].split()[0])
 

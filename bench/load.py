@@ -113,7 +113,7 @@ class _Run:
         self.idle_callers = deque(range(len(plan.callers)))
 
     def steps(self) -> _Steps:
-        """Give the requests of one connection, one after the other; `last_answer` is the answer to the one before."""
+        """Return the requests of one connection, one after the other; `last_answer` is the answer to the one before."""
         plan = self.plan
         if plan.kind == "get":
             request = f"GET {plan.path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
@@ -205,13 +205,13 @@ class _Run:
 
 
 def cpu() -> float:
-    """Give the seconds of CPU that this process has used."""
+    """Return the seconds of CPU that this process has used."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 
 
 def requests_of(caller: Caller) -> tuple[bytes, bytes]:
-    """Give a caller's POST, and the PUT with ACTION where the action's id goes."""
+    """Return a caller's POST, and the PUT with ACTION where the action's id goes."""
     head = (
         f"HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {caller.token}\r\nX-Forwarded-For: {caller.address}\r\n"
         "Content-Type: application/json\r\n"
@@ -224,7 +224,7 @@ def requests_of(caller: Caller) -> tuple[bytes, bytes]:
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """Give the value under which `share` of all lie."""
+    """Return the value under which `share` of all lie."""
     ordered: Sequence[float] = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 

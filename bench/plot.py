@@ -60,7 +60,7 @@ def _panel(place: int, top: float, name: str, steps: Sequence[str], values: Sequ
 
 
 def _tick(highest: float) -> float:
-    """Give the distance of the lines: 1, 2 or 5 with zeros, so that there are about five."""
+    """Return the distance of the lines: 1, 2 or 5 with zeros, so that there are about five."""
     size = 1.0
     while size * 50 < highest:
         size *= 10

@@ -19,7 +19,7 @@ def empty(db: sa.Engine) -> None:
 
 
 def players_id(number: str) -> str:
-    """Give the SQL that makes a player's id out of a number."""
+    """Return the SQL that makes a player's id out of a number."""
     return f"(lpad(to_hex(({number})::int), 8, '0') || '-0000-7000-8000-000000000000')::uuid"
 
 
@@ -41,7 +41,7 @@ def make_players(db: sa.Engine, number: int, prefix: str = "player") -> list[Cal
 
 
 def callers_among(players: int, number: int) -> list[Caller]:
-    """Give tokens to so many of the players that were added by number."""
+    """Return tokens to so many of the players that were added by number."""
     step = players // number
     return _callers([f"{1 + place * step:08x}-0000-7000-8000-000000000000" for place in range(number)])
 
@@ -120,7 +120,7 @@ def settled_within(db: sa.Engine, limit: float = 30.0) -> float:
 
 
 def settle_lag(db: sa.Engine) -> float:
-    """Give the age of the oldest completion that waits to be settled, in seconds: the metric `settle_lag_seconds`."""
+    """Return the age of the oldest completion that waits to be settled, in seconds: the metric `settle_lag_seconds`."""
     with db.connect() as conn:
         return float(
             conn.execute(

@@ -119,7 +119,7 @@ def _by_completing(plan: PushPlan, number: int) -> Callable[[], int]:
 
 
 def by_hand(redis_url: str, user_id: str) -> Callable[[], int]:
-    """Give what publishes a newer board at each call, and gives the score of that user in it."""
+    """Return what publishes a newer board at each call, and gives the score of that user in it."""
     client = redis.Redis.from_url(redis_url)
     message = msgspec.json.decode(client.get(top_scores_key("all-time")) or b"")
     row = next(it for it in message["payload"] if it["userId"] == user_id)

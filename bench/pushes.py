@@ -23,7 +23,7 @@ def latency(
     most: tuple[float, float] | None,
     interval: int = 0,
 ) -> Row:
-    """Have boards go out to open sockets; `most` milliseconds at the median and at the 99th percentile."""
+    """Send boards to open sockets; `most` milliseconds at the median and at the 99th percentile."""
     say(f"from a PUT to {sockets} sockets, {rate:g} a second, PUSH_INTERVAL_MS={interval}")
     url = settings.load_or_exit().redis_url
     ours, theirs, shares = [], [], []
@@ -47,7 +47,7 @@ def latency(
 
 
 def deliveries(db: sa.Engine, turns: int, seconds: int, sockets: int, must: float, most_kilobytes: float) -> Row:
-    """Have boards go out to many sockets, each as soon as all of them have the one before."""
+    """Send boards to many sockets, each as soon as all of them have the one before."""
     say(f"deliveries to {sockets:,} sockets")
     url = settings.load_or_exit().redis_url
     callers = _players(db, 12)

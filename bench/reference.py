@@ -63,7 +63,7 @@ class Reference:
         """)
 
     def pairs(self, clients: int, seconds: int) -> tuple[float, float]:
-        """Give the inserts and the completing transactions in a second."""
+        """Return the inserts and the completing transactions in a second."""
         inserts, _ = self._run(_INSERT, clients, seconds)
         self._prepare(clients, seconds * 12_000)
         puts, done = self._run(_COMPLETE, clients, seconds, turn=-1, base=self.used + 1, clients=clients)
@@ -113,5 +113,5 @@ class Reference:
 
 
 def combined(inserts: float, puts: float) -> float:
-    """Give the pairs in a second when each is an insert and a completing transaction."""
+    """Return the pairs in a second when each is an insert and a completing transaction."""
     return 1 / (1 / inserts + 1 / puts)

@@ -22,12 +22,12 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def markers(name: str) -> tuple[str, str]:
-    """Give the comments that a part written by bin/bench stands between."""
+    """Return the comments that a part written by bin/bench stands between."""
     return f"<!-- {name}: written by bin/bench -->", f"<!-- end of {name} -->"
 
 
 def between(text: str, name: str) -> str:
-    """Give what stands between the markers.
+    """Return what stands between the markers.
 
     Raises:
         ValueError: when they are not there.

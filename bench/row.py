@@ -48,7 +48,7 @@ def under(limit: float, value: float, unit: str, what: str = "") -> Must:
 
 
 def say(text: str) -> None:
-    """Tell how far it is."""
+    """Print how far the run has come."""
     print(text, file=sys.stderr, flush=True)
 
 

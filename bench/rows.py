@@ -183,7 +183,7 @@ class Bench:
         return Row(name, mine, theirs, (at_least(GETS, mine, theirs),), share_of_cpu(shares))
 
     def warm_up(self) -> None:
-        """Have every player play once: tokens are verified and users looked up on first sight."""
+        """Let every player play once: tokens are verified and users looked up on first sight."""
         say("warming up")
         began = time.monotonic()
         played = 0
@@ -194,7 +194,7 @@ class Bench:
 
 
 def _rows(what: str, musts: dict[int, float | None], taken: dict[int, Pairs], reference: float) -> list[Row]:
-    """Give the rows of one kind of run, one for each number of connections."""
+    """Return the rows of one kind of run, one for each number of connections."""
     rows = []
     for connections, must in musts.items():
         it = taken[connections]

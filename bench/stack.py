@@ -102,7 +102,7 @@ class Stack:
             kill_group(process.pid)
 
     def problems(self) -> list[str]:
-        """Give the lines of the logs that say that something went wrong."""
+        """Return the lines of the logs that say that something went wrong."""
         bad = ("ERROR", "CRITICAL", "Traceback", "WARNING ", '"WARNING"')
         found = []
         for log in sorted(self.directory.glob("*.log")):

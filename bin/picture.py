@@ -41,7 +41,7 @@ def imports(path: Path) -> Iterator[str]:
 
 def _is_module(name: str) -> bool:
     path = ROOT / Path(*name.split("."))
-    return path.with_suffix(".py").is_file() or ((path / "__init__.py").is_file() and path != ROOT / name)
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
 def arrows() -> Arrows:

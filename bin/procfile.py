@@ -82,7 +82,7 @@ def release(processes: Mapping[str, str], quiet: bool) -> int:
 
 
 async def healthy(port: int) -> bool:
-    """Tell whether web answers."""
+    """Return whether web answers."""
     try:
         async with asyncio.timeout(2.0):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -118,7 +118,7 @@ async def announce(console: Console, demo: bool) -> None:
 
 
 def stop_event() -> asyncio.Event:
-    """Give an event that SIGINT, SIGTERM and SIGHUP set (but nohup's wish is kept)."""
+    """Return an event that SIGINT, SIGTERM and SIGHUP set; under nohup SIGHUP stays ignored."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -17,7 +17,7 @@ FIRST_DELAY, LONGEST_DELAY, STEADY = 0.5, 15.0, 30.0  # seconds
 
 
 def environment() -> dict[str, str]:
-    """Give the user's environment, with the virtual environment's programs first."""
+    """Return the user's environment, with the virtual environment's programs first."""
     programs = Path(sys.prefix) / "bin"
     path = f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     # Lines have to arrive when they are written, also through a pipe.
@@ -25,7 +25,7 @@ def environment() -> dict[str, str]:
 
 
 def shell(line: str) -> list[str]:
-    """Give the arguments that run a line of the Procfile; it ends when the one who starts it does."""
+    """Return the arguments that run a line of the Procfile; it ends when the one who starts it does."""
     return child_argv(["/bin/sh", "-c", f"exec {line}"], signal.SIGTERM)
 
 

@@ -40,7 +40,7 @@ SECOND = "badger comet dolphin falcon fox heron ibex koala lark lynx marten otte
 
 
 def names() -> Iterator[str]:
-    """Give the names of the players, always the same ones in the same order."""
+    """Return the names of the players, always the same ones in the same order."""
     pairs = [f"{first}-{second}" for first, second in itertools.product(FIRST.split(), SECOND.split())]
     random.Random(10).shuffle(pairs)
     for number in itertools.count():
@@ -125,7 +125,7 @@ class Simulation:
 
 
 async def report(simulation: Simulation, players: int) -> None:
-    """Tell how it goes: in one line that is written anew on a terminal, else in a line every ten seconds."""
+    """Print the progress: on a terminal in one line that is rewritten, else in a line every ten seconds."""
     began, before = time.monotonic(), 0
     terminal = sys.stdout.isatty()
     every = 1 if terminal else 10

@@ -43,7 +43,7 @@ class Writer:
         self._thread: threading.Thread | None = None
 
     def put(self, line: bytes) -> None:
-        """Have a line written, or drop it when too much waits already."""
+        """Queue a line for writing, or drop it when the queue is full."""
         with self._lock:
             fits = self._waiting + len(line) <= MOST_WAITING
             if fits:

@@ -91,7 +91,7 @@ def flush() -> None:
 
 
 def when_dropped(count: Callable[[], None]) -> None:
-    """Have `count` called for each line that is dropped because nobody reads the log."""
+    """Call `count` for each line that is dropped because nobody reads the log."""
     _writer.on_drop = count
 
 
@@ -132,7 +132,7 @@ _on_behalf_of: ContextVar[Mapping[str, str] | None] = ContextVar("on_behalf_of",
 
 @contextlib.contextmanager
 def on_behalf_of(requests: Mapping[str, str]) -> Iterator[None]:
-    """Have each line name the request whose work it is about: `requests` by the ids of their actions."""
+    """Add the request id to each line about its work: `requests` by the ids of their actions."""
     token = _on_behalf_of.set(requests)
     try:
         yield
@@ -141,7 +141,7 @@ def on_behalf_of(requests: Mapping[str, str]) -> Iterator[None]:
 
 
 def _request_ids(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the request of a line about one action, or else all that it was written on behalf of."""
+    """Return the request of a line about one action, or else all that it was written on behalf of."""
     requests = _on_behalf_of.get()
     if not requests or "requestId" in fields:
         return {}

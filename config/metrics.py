@@ -68,7 +68,7 @@ logs.when_dropped(log_lines_dropped.inc)
 
 
 def begin_at_zero(*, policies: Iterable[str] = (), rules: Iterable[str] = (), invariants: Iterable[str] = ()) -> None:
-    """Have every series there from the start: an alert can't see the first event of one that begins with it."""
+    """Create every series at 0: an alert can't see the first event of a series that begins with it."""
     for policy in policies:
         rate_limited.labels(policy)
     for rule in rules:
@@ -91,7 +91,7 @@ class _Asked(Collector):
 
 
 def scrape(**asked: tuple[str, float]) -> bytes:
-    """Give all metrics, of this process's children and siblings too, in Prometheus's text format.
+    """Return all metrics, of this process's children and siblings too, in Prometheus's text format.
 
     Args:
         asked: gauges that were found out for this scrape: help text and value by name.
@@ -107,7 +107,7 @@ def scrape(**asked: tuple[str, float]) -> bytes:
 
 
 def refusal(authorization: str | None, *, token: str | None, production: bool) -> int | None:
-    """Give the status with which a scrape is refused, None when it may pass. Source: contract, section 2."""
+    """Return the status with which a scrape is refused, None when it may pass. Source: contract, section 2."""
     if token is None:
         return 403 if production else None
     scheme, _, given = (authorization or "").partition(" ")
@@ -116,7 +116,7 @@ def refusal(authorization: str | None, *, token: str | None, production: bool) -
 
 
 def _forget_the_dead(directory: Path) -> None:
-    """Have the gauges of processes that ended count no more."""
+    """Leave the gauges of processes that have ended out of the sums."""
     for path in directory.glob("gauge_live*_*.db"):
         pid = path.stem.rpartition("_")[2]
         if pid.isdecimal() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():

@@ -13,7 +13,7 @@ _LOCK = "in-use"
 
 
 def share() -> None:
-    """Have this process and its children count together, in a directory that goes when this process ends.
+    """Share metrics with the children of this process, in a directory that is removed when it ends.
 
     Those of processes that were killed are removed, too. To be called before `config.metrics` is imported.
     """

@@ -33,7 +33,7 @@ BATCH = 500
 
 
 def broker_options(socket_timeout: float) -> dict[str, object]:
-    """Give Celery's options for a Redis broker whose every wait is bounded by `socket_timeout` seconds."""
+    """Return Celery's options for a Redis broker whose every wait is bounded by `socket_timeout` seconds."""
     return {
         "socket_timeout": socket_timeout,
         "socket_connect_timeout": min(socket_timeout, 2.0),
@@ -48,7 +48,7 @@ def broker_options(socket_timeout: float) -> dict[str, object]:
 
 
 def broker_tls(url: str) -> dict[str, object] | None:
-    """Give Celery's `broker_use_ssl` for a broker's address: what the address says of TLS, None if it has none.
+    """Return Celery's `broker_use_ssl` for a broker's address: what the address says of TLS, None if it has none.
 
     Unsaid, kombu would take any certificate; and Flower does not look into the address.
     """

@@ -29,7 +29,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def boards() -> tuple[str, ...]:
-    """Give the ids of the boards that exist."""
+    """Return the ids of the boards that exist."""
     return tuple(read(BOARDS_FILE)["boards"])
 
 

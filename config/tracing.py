@@ -23,7 +23,7 @@ _request: ContextVar["Span | None"] = ContextVar("request", default=None)
 
 
 def set_up(part: str, endpoint: str | None) -> None:
-    """Have this process, "web" or "worker", send its spans to `endpoint`; after a fork, since a thread sends them."""
+    """Send the spans of this process, "web" or "worker", to `endpoint`; after a fork, as a thread sends them."""
     global _provider, _tracer
     if endpoint is None:
         return
@@ -74,7 +74,7 @@ def shut_down() -> None:
 
 
 def is_on() -> bool:
-    """Tell whether spans are made in this process."""
+    """Return whether spans are made in this process."""
     return _tracer is not None
 
 
@@ -111,7 +111,7 @@ def answered(method: str, route: str, status: int) -> None:
 
 
 def carried() -> str | None:
-    """Give the request's span as a message carries it, None when there is none or it is not sampled."""
+    """Return the request's span as a message carries it, None when there is none or it is not sampled."""
     span = _request.get()
     if span is None or not span.get_span_context().trace_flags.sampled:
         return None

@@ -12,7 +12,7 @@ from psycopg2.extensions import QuotedString, register_adapter
 
 
 def send_as_literals() -> None:
-    """Have psycopg2 send lists as literals in this process; a statement says, by a cast or by context, of what type."""
+    """Make psycopg2 send lists as literals in this process; a statement gives their type, by a cast or by context."""
     register_adapter(list, _Literal)
 
 

@@ -112,5 +112,5 @@ _USERS_AFTER = sa.text("""
 
 
 def users_after(conn: sa.Connection, after: UserId | None, *, most: int) -> list[UserId]:
-    """Give the next users in the order of their ids."""
+    """Return the next users in the order of their ids."""
     return list(conn.execute(_USERS_AFTER, {"after": after, "most": most}).scalars())

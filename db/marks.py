@@ -19,7 +19,7 @@ _FORGET = sa.text("DELETE FROM marks WHERE name = :name")
 
 
 def forget(conn: sa.Connection, name: str) -> None:
-    """Have everything looked at again: something was found where nothing should have been left."""
+    """Remove a mark, so that everything is looked at again: something was left behind it."""
     conn.execute(_FORGET, {"name": name})
 
 

@@ -28,7 +28,7 @@ AsyncRedis = redis.asyncio.Redis
 
 
 def top_scores_key(board_id: str) -> str:
-    """Give the key that holds a board's newest message; the name is part of the contract."""
+    """Return the key that holds a board's newest message; the name is part of the contract."""
     return "top_scores:10" if board_id == "all-time" else f"top_scores:10:{board_id}"
 
 

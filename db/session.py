@@ -150,7 +150,7 @@ def _backend(conn: sa.Connection) -> int:
 
 
 def open_by(engine: sa.Engine, opener: Opener) -> None:
-    """Have an engine's sessions opened so; in a thread where it is an event loop that wants one."""
+    """Open the sessions of an engine by `opener`, in a thread when the event loop asks for one."""
 
     @sa.event.listens_for(engine, "do_connect")
     def connect(dialect: sa.Dialect, _: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -145,7 +145,7 @@ _BEGIN, _LATER, _XID = "begin", "later", "xid"
 
 @contextlib.contextmanager
 def _autocommit(conn: sa.Connection) -> Iterator[None]:
-    """Have the driver send nothing of its own: BEGIN goes along with a transaction's first statement.
+    """Stop the driver from sending BEGIN by itself: it goes along with a transaction's first statement.
 
     By hand: SQLAlchemy's option asks the server at each return to the pool, and fails when it has gone.
     """
@@ -196,13 +196,13 @@ def _with_what_waits(
 
 @lru_cache(maxsize=1000)
 def _numbered(statement: sa.TextClause, number: int) -> str:
-    """Give a statement as psycopg2 takes it, its parameters' names with a number of their own."""
+    """Return a statement as psycopg2 takes it, its parameters' names with a number of their own."""
     text = str(statement.compile(dialect=_DIALECT))
     return re.sub(r"%\((\w+)\)s", rf"%(\1_{number})s", text)
 
 
 def later(conn: sa.Connection, statement: sa.TextClause, values: dict[str, Any]) -> None:
-    """Have a statement, of which nothing comes back, sent in one round trip with the next one, or with COMMIT.
+    """Queue a statement that returns nothing; it is sent in one round trip with the next one, or with COMMIT.
 
     The server runs one after the other, each with a snapshot of its own. Outside of in_transaction it is sent at once.
     """
@@ -250,12 +250,12 @@ def is_read_only(error: exc.DBAPIError) -> bool:
 
 
 def pgcode(error: exc.DBAPIError) -> str | None:
-    """Give the SQLSTATE of an error, if the server sent one."""
+    """Return the SQLSTATE of an error, if the server sent one."""
     return getattr(error.orig, "pgcode", None)
 
 
 def is_away(error: exc.DBAPIError) -> bool:
-    """Tell whether an error means that the database, and not the work, has failed."""
+    """Return whether the error means that the database is unavailable, not that the statement is wrong."""
     code = pgcode(error)
     if error.connection_invalidated or _AWAY.match(code or ""):
         return True

@@ -36,7 +36,7 @@ def configure(settings: Settings, scoring_rules: ScoringRules, fraud_rules: Frau
 
 
 def desk() -> Desk:
-    """Give this process's resources, opened by its first task: connections must not be shared by a fork."""
+    """Return this process's resources, opened by its first task: connections must not be shared by a fork."""
     global _desk
     if _desk is None:
         if _open is None:

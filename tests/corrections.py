@@ -29,7 +29,7 @@ def violations(engine: sa.Engine) -> dict[str, int]:
 
 
 def change_at_once(stores: Stores, *, rounds: int) -> None:
-    """Have everything that moves a board happen at the same time, and check after each round that it is right."""
+    """Let everything that moves a board happen at the same time, and check after each round that it is right."""
     engine, random = stores.engine, Random(11)
     players = [add_user(engine) for _ in range(PLAYERS)]
     publisher = Publisher.on(stores.redis)

@@ -199,7 +199,7 @@ def code_of(websocket: ClientConnection, *, within: float) -> int | None:
 
 
 def upgrade(token: str, *, path: str = "/ws", more: str = "") -> bytes:
-    """Give the bytes that ask for a WebSocket."""
+    """Return the bytes that ask for a WebSocket."""
     return (
         f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
@@ -208,7 +208,7 @@ def upgrade(token: str, *, path: str = "/ws", more: str = "") -> bytes:
 
 
 def frame(opcode: int, payload: bytes = b"", *, masked: bool = True, last: bool = True) -> bytes:
-    """Give a frame as a client sends it, masked with zeros; `last` of its message or not."""
+    """Return a frame as a client sends it, masked with zeros; `last` of its message or not."""
     size = len(payload)
     length = struct.pack("!B", size | masked << 7) if size < 126 else struct.pack("!BH", 126 | masked << 7, size)
     return bytes([last << 7 | opcode]) + length + (b"\0\0\0\0" if masked else b"") + payload
@@ -232,7 +232,7 @@ def reset(peer: socket.socket) -> None:
 
 
 def complaints(processes: list[Process]) -> list[str]:
-    """Give the lines of the processes' logs that no healthy process writes."""
+    """Return the lines of the processes' logs that no healthy process writes."""
     return [line for it in processes for line in it.output().splitlines() if _COMPLAINTS.search(line)]
 
 

@@ -39,7 +39,7 @@ async def turns(count: int = 3) -> None:
 
 
 async def outcome(awaitable: Awaitable[T]) -> T | BaseException:
-    """Give what comes of it, be it an error."""
+    """Return its result or its error."""
     results: Sequence[T | BaseException] = await asyncio.gather(awaitable, return_exceptions=True)
     return results[0]
 

@@ -12,7 +12,7 @@ WORDS = ("text", "jsonb", "inet")
 
 
 def found_in_database(engine: sa.Engine, *words: str) -> list[str]:
-    """Give every `table.column` of words that holds one of these, in whatever case."""
+    """Return every `table.column` of words that holds one of these, in whatever case."""
     columns = """
         SELECT table_name, column_name FROM information_schema.columns
         WHERE table_schema = 'public' AND data_type = ANY(:types) ORDER BY 1, 2
@@ -29,7 +29,7 @@ def found_in_database(engine: sa.Engine, *words: str) -> list[str]:
 
 
 def found_in_redis(client: "redis.Redis", *words: str) -> list[bytes]:
-    """Give every key that holds one of these, or is named after it."""
+    """Return every key that holds one of these, or is named after it."""
     wanted = [word.lower().encode() for word in words]
     return [
         key for key in client.scan_iter() if any(it in part.lower() for part in _parts(client, key) for it in wanted)

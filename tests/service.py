@@ -103,7 +103,7 @@ class Stores:
     redis: "redis.Redis"
 
     def environment(self, **more: str) -> dict[str, str]:
-        """Give the environment for a process that works on these stores, without the variables of whoever runs us."""
+        """Return the environment for a process that works on these stores, without the variables of whoever runs us."""
         kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
         env = {name: os.environ[name] for name in kept if name in os.environ}
         env["PATH"] = f"{BIN}{os.pathsep}{env['PATH']}"
@@ -256,7 +256,7 @@ class Player:
             assert answer.status_code == 200, answer.text
 
     def settlement(self, action_id: str) -> str | None:
-        """Give what became of a completed action."""
+        """Return the settlement of a completed action."""
         answer = self.http.get(f"/users/{self.user_id}/actions/{action_id}")
         return str(answer.json().get("settlement"))
 
@@ -294,7 +294,7 @@ def problem(answer: httpx2.Response, status: int, code: str | None = None) -> di
 
 
 def unique(name: str) -> str:
-    """Give a username that no other test has."""
+    """Return a username that no other test has."""
     return f"{name}-{uuid.uuid4().hex[:8]}"
 
 

@@ -43,7 +43,7 @@ def authorization(token: str) -> dict[str, str]:
 
 
 def from_now(seconds: float) -> int:
-    """Give a moment as tokens have it."""
+    """Return a moment as tokens have it."""
     return int(time.time() + seconds)
 
 

@@ -153,7 +153,7 @@ def _next_users(desk: Desk) -> list[Check]:
 
 
 def _skip(conn: sa.Connection, after: UserId | None) -> UserId | None:
-    """Give the user that comes after another, whose sums take too long for the audit of a minute."""
+    """Return the user that comes after another, whose sums take too long for the audit of a minute."""
     user_ids = invariants.users_after(conn, after, most=1)
     for user_id in user_ids:
         log.warning("the sums of user %s take too long for this audit: bin/manage audit checks them", user_id)

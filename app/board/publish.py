@@ -87,7 +87,7 @@ def _push(publisher: Publisher, update: Update, instead_of: bytes) -> bytes | No
 
 
 def _supersede(engine: sa.Engine, update: Update, seen: Update, signer: Signer) -> Update:
-    """Give what the database says after `seen` was held; in a new epoch if `seen` claims to be from its future."""
+    """Return what the database says after `seen` was held; in a new epoch if `seen` claims to be from its future."""
     if seen.stamp < update.stamp or seen.content == update.content:
         return update
     log.warning("board %s: %s-%d was seen, the database has %s-%d: new epoch", update.board, *seen.stamp, *update.stamp)

@@ -158,7 +158,7 @@ def _attempt(desk: Desk, action_ids: Sequence[ActionId]) -> bool:
 
 
 def _somebody_is_in_the_way(error: TimedOut) -> bool:
-    """Tell a lock that another transaction holds, such as a rebuild, from work that takes too long by itself."""
+    """Return whether another transaction, such as a rebuild, held a lock for too long; the work itself was not slow."""
     return isinstance(error.__cause__, sa.exc.DBAPIError) and pgcode(error.__cause__) == LOCK_NOT_AVAILABLE
 
 
@@ -173,7 +173,7 @@ def _database_is_slow(desk: Desk) -> bool:
 
 
 def _forgive(desk: Desk, action_ids: Sequence[ActionId]) -> None:
-    """Have no action set aside for a lock; it keeps the other attempts, and with them its place behind the others."""
+    """Take the last attempt back: nothing that the action did used it up. It keeps its place behind the others."""
     most = settle.MAX_ATTEMPTS
     in_transaction(desk.engine, lambda conn: outbox.forgive_attempt(conn, action_ids, most=most))
 

@@ -31,7 +31,7 @@ class Vetting:
 
 
 def judge(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> list[tuple[Facts, Verdict]]:
-    """Give the verdict on each claimed action."""
+    """Return the verdict on each claimed action."""
     known = _gather(conn, claimed, vetting)
     return [(facts, fraud.judge(facts, vetting.rules, vetting.default_award)) for facts in known]
 

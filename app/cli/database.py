@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @contextmanager
 def database(config: Settings) -> Iterator[sa.Engine]:
-    """Give an engine for the length of a command; what is expected to fail does so in one line."""
+    """Yield an engine for the length of a command; an expected failure ends it with one line."""
     made = engine.connect(config.database_url, engine.OPERATOR, pool_size=2, name="manage")
     try:
         yield made
@@ -36,7 +36,7 @@ def in_transaction(config: Settings, work: Callable[[sa.Connection], T]) -> T:
 
 
 def publisher(config: Settings) -> Publisher:
-    """Give the way to the key and the channel."""
+    """Yield the publisher of the key and the channel."""
     return Publisher.on(redis.connect(config.redis_url, timeout=2), signer_of(config))
 
 

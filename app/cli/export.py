@@ -112,7 +112,7 @@ def _csv(file: IO[str], columns: tuple[str, ...], *, bom: bool) -> Write:
 
 
 def _cell(value: Any) -> Any:
-    """Give a value as a spreadsheet may see it: text that looks like a formula gets an apostrophe in front."""
+    """Return a value as a spreadsheet may see it: text that looks like a formula gets an apostrophe in front."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, dict | list):

@@ -113,7 +113,7 @@ def parse(table: Mapping[str, Any]) -> FraudRules:
 
 
 def judge(facts: Facts, rules: FraudRules, default_award: int) -> Verdict:
-    """Give the verdict on one action.
+    """Return the verdict on one action.
 
     Args:
         default_award: points of the default type, the least by which minutes are taken to differ.
@@ -127,7 +127,7 @@ def judge(facts: Facts, rules: FraudRules, default_award: int) -> Verdict:
 
 
 def robust_z(value: float, history: Sequence[float], *, least_scale: float) -> float:
-    """Tell how far `value` lies from `history`, in robust standard deviations: the modified z-score.
+    """Return how far `value` lies from `history`, in robust standard deviations: the modified z-score.
 
     The scale is 1.4826 times the median absolute deviation or, where that is 0, 1.2533 times the mean absolute
     deviation; never less than `least_scale`. Source: Iglewicz and Hoaglin (1993), "How to Detect and Handle Outliers".

@@ -26,10 +26,10 @@ def id_after(earlier: str) -> str:
 
 
 def first_id_since(seconds: float) -> str:
-    """Give the least identifier that can have been made since a time, in seconds since 1970."""
+    """Return the smallest identifier that can have been made since a time, in seconds since 1970."""
     return str(uuid.UUID(int=(int(seconds * 1000) << 80) | 0x7 << 76))
 
 
 def is_id(text: str) -> bool:
-    """Tell whether `text` is a UUID in its canonical form."""
+    """Return whether `text` is a UUID in its canonical form."""
     return _UUID.fullmatch(text) is not None

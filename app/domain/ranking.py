@@ -27,12 +27,12 @@ class Standing:
 
 
 def order(standing: Standing) -> tuple[int, datetime, UserId]:
-    """Give the key by which standings are sorted, the first place lowest."""
+    """Return the key by which standings are sorted, the first place lowest."""
     return (-standing.score, standing.reached_at, standing.user_id)
 
 
 def top(standings: Iterable[Standing]) -> list[Standing]:
-    """Give the first ten of `standings`, as a board shows them."""
+    """Return the first ten of `standings`, as a board shows them."""
     return sorted((standing for standing in standings if standing.shown), key=order)[:TOP]
 
 

@@ -83,7 +83,7 @@ def _parse_type(name: str, rule: object) -> ActionType:
 
 
 def expired(rule: ActionType, *, start_at: datetime, now: datetime) -> bool:
-    """Tell whether an action that began at `start_at` has been open for too long at `now`."""
+    """Return whether an action that began at `start_at` has been open for too long at `now`."""
     return rule.max_seconds is not None and now - start_at > timedelta(seconds=rule.max_seconds)
 
 

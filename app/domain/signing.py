@@ -81,7 +81,7 @@ class Signer:
         return self._key is not None
 
     def sign(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Give the message with its `signature`, or as it is when messages are not signed."""
+        """Return the message with its `signature`, or as it is when messages are not signed."""
         if self._key is None:
             return message
         value = base64.b64encode(self._key.sign(rfc8785.dumps(message))).decode()
@@ -89,7 +89,7 @@ class Signer:
         return {**message, "signature": signature}
 
     def accepts(self, text: bytes | str) -> bool:
-        """Tell whether a message is signed by one of the keys; any is accepted when messages are not signed."""
+        """Return whether a message is signed by one of the keys; any is accepted when messages are not signed."""
         if self._key is None:
             return True
         try:
@@ -102,7 +102,7 @@ class Signer:
             return False
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """Give the public keys as a JWK set (RFC 8037); HMAC keys have nothing to publish."""
+        """Return the public keys as a JWK set (RFC 8037); HMAC keys have nothing to publish."""
         return {
             "keys": [
                 {

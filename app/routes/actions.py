@@ -46,7 +46,7 @@ class EndBody(msgspec.Struct, forbid_unknown_fields=True):
     started: Literal["completed"] | msgspec.UnsetType = msgspec.UNSET
 
     def wanted(self) -> Literal["completed", "cancelled"]:
-        """Give what the action is to become."""
+        """Return what the action is to become."""
         if self.status is not msgspec.UNSET and self.started is msgspec.UNSET:
             return self.status
         if self.started is not msgspec.UNSET and self.status is msgspec.UNSET:
@@ -55,7 +55,7 @@ class EndBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def too_many(web: Web, method: str) -> Overloaded | None:
-    """Give why a start (POST) or an end (PUT) has to be turned away, if it has."""
+    """Return why a start (POST) or an end (PUT) has to be turned away, or None."""
     return Overloaded("Too many requests are under way.") if web.under_way >= MOST_UNDER_WAY[method] else None
 
 
@@ -167,7 +167,7 @@ async def end(request: Request) -> Response:
 
 
 def _address(web: Web, request: Request) -> str | None:
-    """Give the address that goes on record with an action, if any does."""
+    """Return the address that goes on record with an action, if any does."""
     return web.admission.address(request.scope) if web.settings.client_ip_days else None
 
 

@@ -83,7 +83,7 @@ async def erase(request: Request) -> Response:
 
 
 async def _confirm(web: Web, request: Request, claims: Claims, password: str) -> persons.Account:
-    """Give the account of a token's user whose password this is; guesses are limited together with logins.
+    """Return the account of a token's user whose password this is; guesses are limited together with logins.
 
     Raises:
         Unauthorized: when the token was revoked.

@@ -47,7 +47,7 @@ class QuickTopScores:
         self._headers: list[tuple[bytes, bytes]] = []
 
     def __call__(self, scope: Scope, known: Mapping[bytes, bytes]) -> Plain | None:
-        """Give the board, or None when the request isn't that plain."""
+        """Return the board, or None when the request isn't that plain."""
         if scope["path"] != "/top-scores" or scope["method"] != "GET" or scope["query_string"] or not self._open:
             return None
         if not self._SPECIAL.isdisjoint(known):

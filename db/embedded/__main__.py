@@ -25,7 +25,7 @@ TEMPORARY = "scoreboard-stores-"
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal; stdout belongs to the command."""
+    """Print to the terminal; stdout belongs to the command."""
     print(f"db.embedded: {text}", file=sys.stderr, flush=True)
 
 
@@ -141,7 +141,7 @@ def with_stores(command: Sequence[str], data: Path, attach: bool, reset: bool) -
 
 @contextlib.contextmanager
 def temporary_directory() -> Iterator[Path]:
-    """Give a directory that is removed afterwards, and remove those whose owner was killed before it could."""
+    """Return a directory that is removed afterwards, and remove those whose owner was killed before it could."""
     for old in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
         with contextlib.suppress(OSError):
             remove_if_abandoned(old)

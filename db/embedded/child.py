@@ -17,7 +17,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def child_argv(command: Sequence[str | Path], death_signal: signal.Signals, flags: Sequence[str] = ()) -> list[str]:
-    """Give the arguments that start `command` through this script.
+    """Return the arguments that start `command` through this script.
 
     Args:
         command: program and arguments; the program is looked up on PATH.

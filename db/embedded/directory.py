@@ -62,7 +62,7 @@ class Directory:
 
     @property
     def is_locked(self) -> bool:
-        """Tell whether it is ours now."""
+        """Return whether it is ours now."""
         return self._lock is not None
 
     @property
@@ -108,7 +108,7 @@ class Directory:
                 path.unlink()
 
     def running_url(self, timeout: float = 60.0) -> str | None:
-        """Give the URL of the instance that another process runs on this directory, None if there is none."""
+        """Return the URL of the instance that another process runs on this directory, None if there is none."""
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -123,7 +123,7 @@ class Directory:
                 return None
 
     def password(self) -> str:
-        """Give the password, made at first use and kept in a file that only its owner reads."""
+        """Return the password, made at first use and kept in a file that only its owner reads."""
         path = self.path / "password"
         if not path.exists():
             write_private(path, secrets.token_urlsafe(24))
@@ -137,7 +137,7 @@ class Directory:
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def log_tail(self, lines: int = 3, since: int = 0) -> str:
-        """Give the last lines of the server's log, joined by ` / `; `since` is a position in bytes."""
+        """Return the last lines of the server's log, joined by ` / `; `since` is a position in bytes."""
         try:
             with open(self.path / "server.log", "rb") as log:
                 log.seek(max(since, log.seek(0, os.SEEK_END) - 16_384))

@@ -57,7 +57,7 @@ class Postgres(Store):
         return f"postgresql://{USER}:{self.directory.password()}@127.0.0.1:{self.port}/{USER}"
 
     def argv(self) -> list[str | Path]:
-        """Give the server's command line."""
+        """Return the server's command line."""
         settings = [part for key, value in SETTINGS.items() for part in ("-c", f"{key}={value}")]
         return [binaries() / "postgres", "-D", self.working_directory, "-p", str(self.port), *settings]
 
@@ -98,7 +98,7 @@ class Postgres(Store):
             (self.working_directory / "postmaster.pid").unlink(missing_ok=True)
 
     def answers(self) -> bool:
-        """Tell whether the database serves a query; makes the database if it is missing."""
+        """Return whether the database serves a query; makes the database if it is missing."""
         found = self._query(f"select count(*) from pg_database where datname = '{USER}'")
         return found == "1" or (found == "0" and self._query(f"create database {USER}") is not None)
 

@@ -42,7 +42,7 @@ class Redis(Store):
         return f"redis://:{self.directory.password()}@127.0.0.1:{self.port}/0"
 
     def argv(self) -> list[str | Path]:
-        """Give the server's command line; the password is in the file, where no list of processes shows it."""
+        """Return the server's command line; the password is in the file, where no list of processes shows it."""
         return [binary(), self.directory.path / "redis.conf", "--port", str(self.port)]
 
     def prepare(self) -> None:
@@ -60,7 +60,7 @@ class Redis(Store):
         )
 
     def answers(self) -> bool:
-        """Tell whether it serves a command; not so while it loads its data."""
+        """Return whether it serves a command; False while it loads its data."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1.0) as client:
                 client.sendall(f"AUTH {self.directory.password()}\r\nPING\r\n".encode())

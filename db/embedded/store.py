@@ -16,7 +16,7 @@ from db.embedded.directory import Directory, StoreError, until, write_private
 
 
 def port_is_free(port: int) -> bool:
-    """Tell whether a server could listen on this port of the loopback address."""
+    """Return whether a server could listen on this port of the loopback address."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -58,7 +58,7 @@ class Store:
         self._log_start = 0
 
     def argv(self) -> list[str | Path]:
-        """Give the server's command line."""
+        """Return the server's command line."""
         raise NotImplementedError
 
     def prepare(self) -> None:
@@ -69,7 +69,7 @@ class Store:
         """Remove what a killed server has left and a new one would stumble over; none of its processes is alive."""
 
     def answers(self) -> bool:
-        """Tell whether the server serves a request now."""
+        """Return whether the server serves a request now."""
         raise NotImplementedError
 
     @property

@@ -46,7 +46,7 @@ def ask(method: str, path: str, body: Any, token: str = "") -> tuple[int, dict[s
 
 
 def login() -> tuple[str, str]:
-    """Give the player's id and a token."""
+    """Return the player's id and a token."""
     status, answer = ask("POST", "/auth/login", {"username": USER, "password": PASSWORD})
     if status != 200:
         raise SystemExit(answer["detail"])

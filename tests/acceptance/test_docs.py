@@ -22,7 +22,7 @@ BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 
 
 def block(page: str, heading: str) -> str:
-    """Give the first shell block under a heading of a page."""
+    """Return the first shell block under a heading of a page."""
     sections = re.split(r"^##+ ", (ROOT / page).read_text(), flags=re.MULTILINE)
     (section,) = (text for text in sections if text.startswith(f"{heading}\n"))
     found = BLOCK.search(section)

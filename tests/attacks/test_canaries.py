@@ -51,7 +51,7 @@ def _read(url: str) -> str:
 
 
 def _tasks_with(flower: str, action_id: str) -> list[str]:
-    """Give the ids of the tasks that Flower shows with an action among their arguments."""
+    """Return the ids of the tasks that Flower shows with an action among their arguments."""
     tasks = json.loads(_read(f"{flower}/api/tasks"))
     return [task_id for task_id, task in tasks.items() if action_id in json.dumps(task)]
 

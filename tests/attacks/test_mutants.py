@@ -17,7 +17,7 @@ ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/
 
 
 def decoded(token: str) -> list[bytes] | None:
-    """Give the bytes of a token's parts: two spellings of the same bytes are the same token."""
+    """Return the bytes of a token's parts: two spellings of the same bytes are the same token."""
     try:
         return [base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in token.split(".")]
     except ValueError:
@@ -70,7 +70,7 @@ def test_no_mutated_token_is_taken(web: Process, alice: Player, everything: Call
 
 
 def mutated_frame(chance: random.Random) -> bytes:
-    """Give a frame with something wrong in it, or plain noise."""
+    """Return a frame with something wrong in it, or plain noise."""
     good = bytearray(frame(chance.choice([1, 1, 2, 8, 9, 10]), chance.randbytes(chance.randrange(60))))
     for _ in range(chance.randrange(1, 5)):
         good[chance.randrange(len(good))] ^= 1 << chance.randrange(8)

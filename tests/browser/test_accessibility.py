@@ -15,7 +15,7 @@ SCHEMES = ["light", "dark"]
 
 
 def findings(page: Page) -> list[str]:
-    """Give what axe-core calls serious or critical, each with where it is."""
+    """Return what axe-core calls serious or critical, each with where it is."""
     found: list[Any] = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     serious = [it for it in found if it["impact"] in ("serious", "critical")]
     return [f"{it['id']}: {it['help']} {[node['html'] for node in it['nodes'][:3]]}" for it in serious]

@@ -48,7 +48,7 @@ class Listener:
         self._leaving.set()
 
     def shows(self) -> list[tuple[str, int]]:
-        """Give the last board that it was sent: user ids and scores."""
+        """Return the last board that it was sent: user ids and scores."""
         return [(row["userId"], row["score"]) for row in self.boards[-1]["payload"]] if self.boards else []
 
 

@@ -75,7 +75,7 @@ class Load:
         self._threads.clear()
 
     def oks(self, since: float = 0.0) -> list[Operation]:
-        """Give the acknowledged completions that began since a moment of time.monotonic()."""
+        """Return the acknowledged completions that began since a moment of time.monotonic()."""
         return [it for it in list(self.history) if it.outcome == "ok" and it.began >= since]
 
     def statuses(self, since: float = 0.0) -> "Counter[int | None]":
@@ -83,7 +83,7 @@ class Load:
         return Counter(it.status for it in list(self.history) if it.began >= since)
 
     def p99(self, since: float = 0.0) -> float:
-        """Give the seconds within which 99 of 100 completions that began since a moment were answered, or failed."""
+        """Return the seconds within which 99 of 100 completions that began since a moment were answered, or failed."""
         times = sorted(it.seconds for it in list(self.history) if it.began >= since)
         return times[int(len(times) * 0.99)]
 
@@ -94,7 +94,7 @@ class Load:
         return time.monotonic() - began
 
     def repeat_unknown(self) -> list[Operation]:
-        """Have the stopped players repeat every completion whose outcome is open, and give what they learn."""
+        """Let the stopped players repeat every completion whose outcome is open, and return what they learn."""
         players = {player.user_id: player for player in self.players}
         repeated = []
         for place, it in enumerate(self.history):
@@ -200,5 +200,5 @@ def invariants_hold(stores: Stores, *, within: float = 10.0) -> None:
 
 
 def board(stores: Stores) -> list[tuple[str, int]]:
-    """Give the board of the database: user ids and scores."""
+    """Return the board of the database: user ids and scores."""
     return [(str(row[0]), row[1]) for row in stores.rows("SELECT user_id, score FROM top_scores ORDER BY rank")]

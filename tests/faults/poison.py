@@ -51,6 +51,6 @@ def take_away(stores: Stores, user_id: str) -> None:
 
 
 def asleep(stores: Stores) -> bool:
-    """Tell whether a worker is in the middle of an action that sleeps."""
+    """Return whether a worker is in the middle of an action that sleeps."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
     return bool(stores.value(query))

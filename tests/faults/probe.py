@@ -49,16 +49,16 @@ class Probe:
         return Counter(it.status for it in self._since(path, since))
 
     def p99(self, path: str, since: float = 0.0) -> float:
-        """Give the seconds within which 99 of 100 questions since a moment were answered."""
+        """Return the seconds within which 99 of 100 questions since a moment were answered."""
         times = sorted(it.seconds for it in self._since(path, since))
         return times[int(len(times) * 0.99)]
 
     def longest(self, path: str, since: float = 0.0) -> float:
-        """Give the longest time in seconds that an answer since a moment took."""
+        """Return the longest time in seconds that an answer since a moment took."""
         return max(it.seconds for it in self._since(path, since))
 
     def check(self, name: str, since: float) -> set[str]:
-        """Give what /readyz has said of one thing since a moment."""
+        """Return what /readyz has said of one thing since a moment."""
         return {it.body["checks"][name] for it in self._since("/readyz", since) if it.body}
 
     def _since(self, path: str, since: float) -> list[Answer]:

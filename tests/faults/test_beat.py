@@ -76,13 +76,13 @@ def test_without_beat_the_queue_goes_on_and_what_waits_for_the_sweep_is_settled_
 
 
 def lag(web: Process) -> float:
-    """Give the seconds that the metric says the oldest action has waited."""
+    """Return the seconds that the metric says the oldest action has waited."""
     text = httpx2.get(f"{web.url}/metrics", timeout=10).text
     return float(re.findall(r"^settle_lag_seconds ([\d.e+-]+)$", text, re.MULTILINE)[0])
 
 
 def settlements(stores: Stores, load: Load) -> list[str]:
-    """Give what became of a load's completions."""
+    """Return what became of a load's completions."""
     query = "SELECT settlement FROM actions WHERE id = ANY(CAST(:ids AS uuid[]))"
     return [row[0] for row in stores.rows(query, ids=[it.action_id for it in load.history])]
 

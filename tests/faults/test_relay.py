@@ -99,7 +99,7 @@ class Watch:
         )
 
     def versions_only_rise(self) -> bool:
-        """Tell whether no socket saw a version of an epoch twice, or one after a greater one of that epoch."""
+        """Return whether no socket saw a version of an epoch twice, or one after a greater one of that epoch."""
         for updates in self.updates:
             newest: dict[str, int] = {}
             for epoch, version in (it.stamp for it in updates):
@@ -129,13 +129,13 @@ def held(stores: Stores) -> str:
 
 
 def database_says(stores: Stores) -> str:
-    """Give the (epoch, version) of the board in the database, as GET's ETag has it."""
+    """Return the (epoch, version) of the board in the database, as GET's ETag has it."""
     epoch, version = stores.rows("SELECT epoch::text, version FROM boards WHERE id = 'all-time'")[0]
     return f'"{epoch}-{version}"'
 
 
 def on_the_database_board(watch: Watch, webs: list[Process], stores: Stores) -> bool:
-    """Tell whether every socket, GET of every process and the key are where the database is."""
+    """Return whether every socket, GET of every process and the key are where the database is."""
     etag = database_says(stores)
     texts = {it.text for it in watch.look()}
     held_now = stores.redis.get(KEY)

@@ -63,23 +63,23 @@ def beside(server: sa.Engine, stores: Stores, backup: Path) -> None:
 
 
 def epochs(audience: Audience) -> set[str]:
-    """Give the epochs of the boards that the sockets were sent last."""
+    """Return the epochs of the boards that the sockets were sent last."""
     return {str(it.boards[-1]["epoch"]) for it in audience.listeners}
 
 
 def seen(audience: Audience) -> int:
-    """Give the oldest of the versions that the sockets were sent last."""
+    """Return the oldest of the versions that the sockets were sent last."""
     return min(int(it.boards[-1]["version"]) for it in audience.listeners)
 
 
 def in_a_new_epoch(audience: Audience, stores: Stores, old: str) -> bool:
-    """Tell whether every socket is in the database's epoch, and that is not the old one."""
+    """Return whether every socket is in the database's epoch, and that is not the old one."""
     now = str(stores.value("SELECT epoch FROM boards WHERE id = 'all-time'"))
     return now != old and epochs(audience) == {now}
 
 
 def what_is_left(history: list[Operation], began: float, ended: float) -> list[Operation]:
-    """Give what must be in the database of what was asked for around a restoration: what began after it.
+    """Return what must be in the database of what was asked for around a restoration: what began after it.
 
     What was answered before is lost, what was under way may be either.
     """

@@ -33,7 +33,7 @@ def poisonous(service: Service) -> None:
 
 @contextmanager
 def in_flight(service: Service, web: Process, player: Player, history: list[Operation]) -> Iterator[None]:
-    """Have a completion wait for its user within the block; it can go on at its end."""
+    """Make a completion wait for its user within the block; it can go on at its end."""
     http = httpx2.Client(base_url=web.url, headers={"authorization": f"Bearer {player.token}"}, timeout=5)
     action_id = player.started()
     client = threading.Thread(target=lambda: history.append(complete(http, player.user_id, action_id)))

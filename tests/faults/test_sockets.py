@@ -31,7 +31,7 @@ Healed = Callable[[str, float], None]
 
 
 def memory(process: Process) -> float:
-    """Give a process's resident memory in MB."""
+    """Return a process's resident memory in MB."""
     status = Path(f"/proc/{process.popen.pid}/status").read_text()
     found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
     assert found

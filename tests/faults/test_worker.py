@@ -194,7 +194,7 @@ def test_an_action_that_hangs_holds_up_nobody_and_is_settled_when_it_no_longer_d
 
 
 def others(service: Service, load: Load) -> float:
-    """Give the longest in seconds that an action of the load had to wait, which must not be long."""
+    """Return the longest in seconds that an action of the load had to wait, which must not be long."""
     query = """
         SELECT max(extract(epoch FROM settled_at - end_at)) FROM actions
         WHERE status = 'completed' AND user_id = ANY(CAST(:users AS uuid[]))

@@ -52,7 +52,7 @@ def others(web: Process) -> list[str]:
 
 
 def fuzz(directory: Path, url: str, player: Player, ids: dict[str, list[str]], *options: str) -> Any:
-    """Have Schemathesis ask as this player, with these ids to choose from, and give its report."""
+    """Let Schemathesis ask as this player, with these ids to choose from, and return its report."""
     lines = [f"[dictionaries.{name}]\nvalues = {json.dumps(values)}\n" for name, values in ids.items()]
     config, report = directory / "schemathesis.toml", directory / "report.json"
     config.write_text(EXCEPTIONS.read_text() + "\n" + "\n".join(lines))

@@ -63,7 +63,7 @@ def closed_with(socket: Any) -> int:
 
 
 def shown(player: Player, process: Process | None = None) -> list[str]:
-    """Give who is on the board, as the player's process has it, or another."""
+    """Return who is on the board, as the player's process has it, or another."""
     url = process.url if process else ""
     return [row["userId"] for row in player.http.get(f"{url}/top-scores").json()]
 

@@ -53,7 +53,7 @@ def put(player: Player, action_id: str, body: object) -> httpx2.Response:
 
 
 def recorded(stores: Stores, action_id: str) -> Any:
-    """Give the row of an action."""
+    """Return the row of an action."""
     (row,) = stores.rows(
         "SELECT status, score, settlement, start_at, end_at, settled_at FROM actions WHERE id = :id", id=action_id
     )
@@ -61,7 +61,7 @@ def recorded(stores: Stores, action_id: str) -> Any:
 
 
 def total(stores: Stores, player: Player) -> int:
-    """Give a player's total, which must be the sum of the completed actions."""
+    """Return a player's total, which must be the sum of the completed actions."""
     stored, summed = stores.rows(
         "SELECT total_score, (SELECT coalesce(sum(score), 0) FROM actions WHERE user_id = users.id) FROM users"
         " WHERE id = :id",

@@ -57,7 +57,7 @@ def notes(stores: Stores) -> Stores:
 
 @contextmanager
 def connected(url: str, bounds: Bounds = QUICK, *, pool_size: int = 2) -> Iterator[sa.Engine]:
-    """Give an engine as a process makes it."""
+    """Return an engine as a process makes it."""
     url = url.replace("postgresql://", "postgresql+psycopg2://", 1)
     engine = engines.connect(url, bounds, pool_size=pool_size, name="test")
     try:

@@ -44,7 +44,7 @@ def settled(stores: Stores, player: Player) -> ActionId:
 
 
 def violations(stores: Stores) -> dict[str, int]:
-    """Give the invariants that don't hold, key and versions included."""
+    """Return the invariants that don't hold, key and versions included."""
     checks = in_transaction(stores.engine, audit.audit)
     checks += audit.published(stores.engine, Publisher.on(stores.redis))
     # Not the outbox: no worker runs here.

@@ -19,7 +19,7 @@ from tests.service import PASSWORD, Player, Process, Service, eventually, free_p
 
 
 def ready(process: Process) -> tuple[int, str, dict[str, str]]:
-    """Give the status, the word and the checks of a process."""
+    """Return the status, the word and the checks of a process."""
     answer = httpx2.get(f"{process.url}/readyz", timeout=10)
     body = answer.json()
     if answer.status_code == 503:

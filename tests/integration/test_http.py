@@ -115,7 +115,7 @@ def raw(web: Process, request: bytes, *, end: bool = False) -> bytes:
 
 
 def head(player: Player, *headers: str) -> bytes:
-    """Give the head of a request that starts an action."""
+    """Return the head of a request that starts an action."""
     lines = [
         f"POST /users/{player.user_id}/actions HTTP/1.1",
         "Host: localhost",

@@ -23,7 +23,7 @@ def page(player: Player, **query: Any) -> dict[str, Any]:
 
 
 def pages(player: Player, **query: Any) -> Iterator[list[str]]:
-    """Give the ids of each page to the last."""
+    """Return the ids of each page to the last."""
     cursor: dict[str, str] = {}
     while True:
         found = page(player, **query, **cursor)

@@ -20,7 +20,7 @@ def manage(stores: Stores, *args: str, **env: str) -> "subprocess.CompletedProce
 
 
 def refusal(stores: Stores, *args: str, **env: str) -> str:
-    """Give the words of a command that must fail, in a line and without a traceback."""
+    """Return the words of a command that must fail, in a line and without a traceback."""
     ended = manage(stores, *args, **env)
     assert ended.returncode != 0
     assert "Traceback" not in ended.stderr

@@ -20,7 +20,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def scrape(url: str, token: str | None = None) -> Samples:
-    """Give every sample by name and labels."""
+    """Return every sample by name and labels."""
     answer = httpx2.get(f"{url}/metrics", headers={"authorization": f"Bearer {token}"} if token else {}, timeout=10)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("text/plain")

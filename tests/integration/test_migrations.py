@@ -60,7 +60,7 @@ def empty(template: sa.Engine) -> Iterator[Make]:
 
 @contextmanager
 def alembic(engine: sa.Engine) -> Iterator[Config]:
-    """Give Alembic's configuration, as `db.migrate` makes it."""
+    """Return Alembic's configuration, as `db.migrate` makes it."""
     with engine.connect() as conn:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
@@ -70,7 +70,7 @@ def alembic(engine: sa.Engine) -> Iterator[Config]:
 
 
 def facts(engine: sa.Engine) -> dict[str, list[tuple[object, ...]]]:
-    """Give everything that the catalogue knows of the tables."""
+    """Return everything that the catalogue knows of the tables."""
     queries = {
         "columns": """
             SELECT table_name, column_name, data_type, is_nullable, is_identity, identity_generation,

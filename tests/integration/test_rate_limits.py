@@ -88,7 +88,7 @@ def refresh(player: Player) -> httpx2.Response:
 
 
 def limits_of(answer: httpx2.Response) -> tuple[str, int, int, int, int]:
-    """Give policy, quota, window, remaining and reset as an answer's headers tell them."""
+    """Return policy, quota, window, remaining and reset as an answer's headers tell them."""
     policy = re.fullmatch(r'"([a-z_]+)";q=(\d+);w=(\d+)', answer.headers["ratelimit-policy"])
     state = re.fullmatch(r'"([a-z_]+)";r=(\d+);t=(\d+)', answer.headers["ratelimit"])
     assert policy

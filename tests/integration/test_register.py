@@ -17,7 +17,7 @@ def visitor(web: Process) -> Iterator[httpx2.Client]:
 
 
 def form(**fields: Any) -> dict[str, Any]:
-    """Give the body of a registration that is taken, but for what a test sets."""
+    """Return the body of a registration that is taken, but for what a test sets."""
     name = unique("player")
     return {"username": name, "email": f"{name}@example.org", "password": PASSWORD, **fields}
 

@@ -68,7 +68,7 @@ def nothing_comes_of_it(stores: Stores, web: Process, player: Player, action_id:
 
 
 def members(endpoint: Endpoint, more: str = "") -> bytes:
-    """Give a good body as text, with something more in it as it stands."""
+    """Return a good body as text, with something more in it as it stands."""
     text = json.dumps(endpoint.good)
     return (text[:-1] + more + "}").encode("utf-8", "surrogatepass")
 
@@ -217,7 +217,7 @@ def test_no_content_type_is_refused(endpoint: Endpoint, player: Player) -> None:
 
 
 def padded(endpoint: Endpoint, size: int) -> bytes:
-    """Give a body of a size that is refused for an unknown field, if it is not too large."""
+    """Return a body of a size that is refused for an unknown field, if it is not too large."""
     body = members(endpoint, ', "surplus": 1')
     return body.ljust(size)
 

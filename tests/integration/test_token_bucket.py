@@ -109,7 +109,7 @@ def hit(limiter: Limiter, *buckets: Bucket) -> Decision:
 
 
 def left(limiter: Limiter, of: Bucket) -> int:
-    """Give the whole tokens in a bucket, without taking one."""
+    """Return the whole tokens in a bucket, without taking one."""
     return hit(limiter, Bucket(of.policy, of.owner, 0, 0)).remaining
 
 
@@ -118,7 +118,7 @@ def key(of: Bucket) -> str:
 
 
 def pass_in_redis(client: "redis.Redis", seconds: float, *buckets: Bucket) -> None:
-    """Have time pass for buckets in Redis: they were last touched so much earlier."""
+    """Let time pass for buckets in Redis: they were last touched so much earlier."""
     for it in buckets:
         stored = client.get(key(it))
         if stored is not None:

@@ -37,7 +37,7 @@ class Collector(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def spans(self, trace: str) -> dict[str, Any]:
-        """Give the spans of a trace by their names, each with its service's name."""
+        """Return the spans of a trace by their names, each with its service's name."""
         found = {}
         for body in list(self.bodies):
             for resource in ExportTraceServiceRequest.FromString(body).resource_spans:

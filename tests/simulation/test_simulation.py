@@ -92,7 +92,7 @@ def settle_all(stores: Stores) -> None:
 
 
 def replay(stores: Stores) -> int:
-    """Have cheats complete an action, and then the same one again and again; give how many were never paid twice."""
+    """Let cheats complete an action, and then the same one again and again; return how many were never paid twice."""
     refused = 0
     for number in range(REPLAYERS):
         user_id = UserId(new_id())

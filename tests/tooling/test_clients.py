@@ -22,7 +22,7 @@ NEEDED = (20, 10)
 
 
 def node() -> list[str]:
-    """Give the command that runs a module; where there is no Node for it the test is left out, but not in CI."""
+    """Return the command that runs a module; where there is no Node for it the test is left out, but not in CI."""
     version = _version_of(found) if (found := shutil.which("node")) else None
     if found and version and version >= NEEDED:
         return [found] if version >= (22,) else [found, "--experimental-websocket", "--no-warnings"]
@@ -38,7 +38,7 @@ def _version_of(node: str) -> tuple[int, ...]:
 
 
 def command(client: str) -> list[str]:
-    """Give the command that a client's first lines tell to type."""
+    """Return the command that a client's first lines tell to type."""
     return {"play.sh": ["bash"], "play.py": [sys.executable]}.get(client) or node()
 
 

@@ -35,7 +35,7 @@ class Example:
 
 
 def examples(page: str) -> Iterator[Example]:
-    """Give the page's commands in their order."""
+    """Return the page's commands in their order."""
     blocks = [(found[1], found[2]) for found in BLOCK.finditer(page)]
     assert {kind for kind, _ in blocks} == {"bash", "json", "json message", "text"}
     for place, (kind, text) in enumerate(blocks):
@@ -130,7 +130,7 @@ def test_a_page_that_is_out_of_date_is_noticed(shown: Any, got: Any) -> None:
 
 
 def differences(shown: Any, got: Any, place: str = "") -> list[str]:
-    """Tell where an answer is another than the page shows: ids, times, tokens and versions may differ."""
+    """Return where an answer differs from what the page shows: ids, times, tokens and versions may differ."""
     if type(shown) is not type(got):
         return [f"{place}: {shown!r} is shown, {got!r} was answered"]
     if isinstance(shown, dict):
@@ -148,7 +148,7 @@ def differences(shown: Any, got: Any, place: str = "") -> list[str]:
 
 
 def same_form(shown: Any, got: Any) -> bool:
-    """Tell whether two values are the same, or two ids, two times, or a token and its beginning."""
+    """Return whether two values are the same, or two ids, two times, or a token and its beginning."""
     if not isinstance(shown, str):
         return bool(shown == got)
     if UUID.fullmatch(shown):

@@ -76,7 +76,7 @@ GOOD_SECRET = "of-this-test-alone-and-of-no-other-0123456789"
 
 
 def complaints(stores: Stores, process: str, **env: str) -> list[str]:
-    """Give the lines that a process ends with, which must be no success and no traceback."""
+    """Return the lines that a process ends with, which must be no success and no traceback."""
     ended = stores.run(*PROCESSES[process], **env)
     assert ended.returncode != 0
     assert "Traceback" not in ended.stderr

@@ -34,7 +34,7 @@ NAMES = {name_of(path) for path in MODULES} | set(ROOMS)
 
 
 def room_of(module: str) -> str | None:
-    """Give the room that a module belongs to; None when it isn't ours."""
+    """Return the room that a module belongs to; None when it isn't ours."""
     first, *rest = module.split(".")
     if first not in ROOMS:
         return None
@@ -44,7 +44,7 @@ def room_of(module: str) -> str | None:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Give every module that a file imports, anywhere in it, under its full name."""
+    """Return every module that a file imports, anywhere in it, under its full name."""
     here = name_of(path).split(".")
     package = here if path.name == "__init__.py" else here[:-1]
     for node in ast.walk(tree_of(path)):
@@ -126,7 +126,7 @@ def test_importing_a_module_does_not_load_what_it_must_not_know(module: str, nev
 
 
 def strings(tree: ast.Module) -> Iterator[str]:
-    """Give every string of a module that isn't a docstring."""
+    """Return every string of a module that isn't a docstring."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docstrings = {id(node.body[0].value) for node in ast.walk(tree) if isinstance(node, documented) and _has_doc(node)}  # type: ignore[attr-defined]
     for node in ast.walk(tree):
@@ -162,7 +162,7 @@ ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv"}
 
 
 def reads_environment(tree: ast.Module) -> bool:
-    """Tell whether a module uses `os.environ` or its like, under whatever name."""
+    """Return whether a module uses `os.environ` or its like, under whatever name."""
     imported = {
         alias.name
         for node in ast.walk(tree)

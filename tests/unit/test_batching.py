@@ -75,7 +75,7 @@ class Work:
 
 
 def in_thread(work: Callable[[Sequence[Wish]], Any]) -> Callable[[Sequence[Wish]], Awaitable[Any]]:
-    """Have work done in a thread, where it may block."""
+    """Do work in a thread, where it may block."""
 
     async def run(wishes: Sequence[Wish]) -> Any:
         done: list[Any] = []

@@ -19,7 +19,7 @@ PROXIES: tuple[Network, ...] = (
 
 
 def address(peer: str | None, *forwarded: str | bytes, proxies: tuple[Network, ...] = PROXIES) -> str | None:
-    """Give the address of a request of `peer` with these X-Forwarded-For headers."""
+    """Return the address of a request of `peer` with these X-Forwarded-For headers."""
     headers = [(b"host", b"example.org"), (b"x-real-ip", b"6.6.6.6")]
     headers += [(b"x-forwarded-for", it if isinstance(it, bytes) else it.encode("latin-1")) for it in forwarded]
     return ClientAddresses(proxies).of({"client": (peer, 12345) if peer is not None else None, "headers": headers})

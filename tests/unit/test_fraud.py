@@ -27,7 +27,7 @@ def facts(
     accounts: int | None = None,
     together: int | None = None,
 ) -> Facts:
-    """Give what is known of an action, the numbers of its window among it."""
+    """Return the facts of an action, the numbers of its window among them."""
     end_at = BEGAN + timedelta(seconds=1)
     return Facts(
         ActionId("a"), UserId("u"), 10, BEGAN, end_at, "192.0.2.1", completions, points, minutes, accounts, together

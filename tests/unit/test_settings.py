@@ -21,7 +21,7 @@ PRODUCTION = {**STORES, "APP_ENV": "production", "SECRET_KEY": SECRET}
 
 
 def problems(environ: dict[str, str]) -> list[str]:
-    """Give the lines by which an environment is refused."""
+    """Return the lines by which an environment is refused."""
     with pytest.raises(SettingsError) as refused:
         load(environ)
     assert str(refused.value).splitlines() == refused.value.problems

@@ -22,7 +22,7 @@ class Body(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 
 
 def nested(levels: int) -> bytes:
-    """Give an object nested so many levels deep, the outermost one counted."""
+    """Return an object nested so many levels deep, the outermost one counted."""
     return b'{"a":' * (levels - 1) + b"{}" + b"}" * (levels - 1)
 
 
