@@ -69,7 +69,7 @@ def end(
     get the conflict; totals run on, and the day's completions are counted on.
 
     Args:
-        skip_locked: leave out users and actions that another transaction holds; theirs is DatabaseUnavailable.
+        skip_locked: skip rows that are locked elsewhere; those items get DatabaseUnavailable.
     """
     locked = actions.lock_with_users(conn, ends, skip_locked=skip_locked)
     batch = _Batch(rules, locked.now, {user_id: user.total_score for user_id, user in locked.users.items()})

@@ -12,7 +12,7 @@ from app.domain.errors import Overloaded, ScoreboardError
 log = logging.getLogger("scoreboard.batching")
 
 LIMIT = 1000
-"""Items in one batch: so many that a crowd that comes at the same moment is gone in one or two."""
+"""Items in one batch: large enough to drain a burst in one or two batches."""
 
 _STOPPING = "The process is stopping."
 
@@ -63,7 +63,7 @@ class Batcher(Generic[Item, Result]):
         self._watch: asyncio.TimerHandle | None = None
         self._closed = False
         self.unanswered = 0
-        """Items that wait or run; asked for each request, so it is counted along."""
+        """Items that wait or run; a running count, because it is read for every request."""
 
     async def submit(self, item: Item) -> Result:
         """Return the result of `item`.
@@ -182,5 +182,5 @@ def _answer(waiting: _Waiting[Item, Result], answer: Result | BaseException) -> 
     # A future can't hold a StopIteration.
     stopped = isinstance(answer, StopIteration)
     waiting.answer.set_exception(RuntimeError(f"StopIteration: {answer}") if stopped else answer)
-    # Looked at, so that the loop complains of none: whoever waits gets it, and of an offer nobody needs to.
+    # Mark it as retrieved, or asyncio logs "exception was never retrieved": nobody waits for what was offered.
     waiting.answer.exception()

@@ -1,4 +1,4 @@
-"""The edge: where each request comes in first and its answer goes out last: an id, a count, and the shortest way."""
+"""Outermost ASGI layer: request ids, metrics, and shortcuts for the hottest endpoints."""
 
 import re
 import time
@@ -59,7 +59,7 @@ class Edge:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        known = dict(scope["headers"])  # of a header that came twice the last
+        known = dict(scope["headers"])  # if a header is repeated, the last one wins
         given = known.get(b"x-request-id", b"")
         request_id = given.decode() if given and _REQUEST_ID.fullmatch(given) else new_id()
         scope["request_id"] = request_id
@@ -71,7 +71,7 @@ class Edge:
     async def _http(self, scope: Scope, known: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         if _end_in_doubt(scope["headers"], known):
-            # Two servers in a row may disagree where such a request ends.
+            # Request smuggling: two servers in a chain may disagree about where the body ends.
             error = Malformed("A request has Content-Length or Transfer-Encoding, never both.")
             answer = problem(error, scope["request_id"])
             answer.headers.update({"x-request-id": scope["request_id"], "connection": "close"})

@@ -125,7 +125,7 @@ class Protocol(HttpToolsProtocol):
         if self._unanswered():
             super().shutdown()
         else:
-            # uvicorn would close it at once, also under a request that a proxy is just sending.
+            # uvicorn would close it at once, even while a proxy is sending a request on it.
             self._unset_keepalive_if_required()
             self._stopping = self.loop.call_later(LAST_CALL, self.transport.close)
 

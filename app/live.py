@@ -79,7 +79,7 @@ class LiveBoard:
     async def now(self) -> Update:
         """Return the board as it is now: from memory, or while nothing feeds it from Redis, or PostgreSQL.
 
-        While neither can be asked, one look every few seconds is enough: the others are not to wait for it.
+        While neither can be asked, one look every few seconds is enough: the others don't wait for it.
 
         Raises:
             Unavailable: when there is nothing in memory and neither store can be asked.

@@ -17,7 +17,7 @@ from app.main import create_app
 from config import logs, rules, settings, tracing
 
 SWITCH_INTERVAL = 0.0005
-"""Seconds for which one thread may hold the interpreter: the default holds threads at the database back."""
+"""Seconds of the GIL's switch interval: the default starves the database threads."""
 
 GC_THRESHOLDS = (10_000, 20, 50)
 """Objects made, and younger collections done, before a generation is looked through for cycles: we make few."""

@@ -36,7 +36,7 @@ GONE = UserState(token_version=-1, active=False, role="")
 class Sessions:
     """The users that this process has seen, as the database had them seconds ago at most.
 
-    `on_change(user_id, state)` is called for each user whose tokens may have lost their worth.
+    `on_change(user_id, state)` is called for each user whose tokens may have been revoked.
     """
 
     def __init__(self, engine: sa.Engine, threads: Threads, on_change: Callable[[UserId, UserState], None]) -> None:

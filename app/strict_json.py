@@ -1,4 +1,4 @@
-"""JSON as we take it: what PostgreSQL, other clients or a person could read in two ways is refused."""
+"""Strict JSON: rejects anything ambiguous."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""uvicorn's WebSocket protocol, with an end to connections that never read, and its faults made good.
+"""uvicorn's WebSocket protocol, drops peers that never read, and works around bugs in uvicorn.
 
 A close frame, and a transport that closes politely, wait behind whatever the peer did not read, so they may wait for
 ever. When the application has finished with a socket, or pings got no answer, the connection is cut.

@@ -63,7 +63,7 @@ class Locked:
     actions: dict[ActionId, Action] = field(default_factory=dict)
 
 
-# The users once, by their ids: for a join the planner would read them all.
+# Users are looked up by id: with a join the planner scans the table.
 _INSERT_STARTED = sa.text("""
     WITH new AS (
         SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY id) AS place FROM unnest(

@@ -102,7 +102,7 @@ _TOKENS_CHANGED = sa.text("""
 
 
 def tokens_changed(conn: sa.Connection, since: datetime | None, *, overlap: float) -> tuple[datetime, list[UserId]]:
-    """Find the users whose tokens may have lost or gained their worth.
+    """Find the users whose tokens may have been revoked or become valid again.
 
     Args:
         since: the database's time of the last look; None for the first.

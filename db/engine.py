@@ -55,7 +55,7 @@ def connect(database_url: str, bounds: Bounds, *, pool_size: int, name: str) -> 
         pool_timeout=bounds.checkout,
         # The newest connection first: an idle service keeps one warm instead of all lukewarm.
         pool_use_lifo=True,
-        # It would ask about a type that we don't have over each new connection, with a lock held meanwhile.
+        # Detecting hstore costs a query, under a lock, for each connection.
         use_native_hstore=False,
         # An error's text may end up in a log, and parameters hold e-mail addresses and password hashes.
         hide_parameters=True,

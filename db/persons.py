@@ -14,7 +14,7 @@ from db import audit_events
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a user is asked for, and by, when it concerns the account itself."""
+    """The name and password hash by which a user is authenticated again."""
 
     username: str
     password_hash: str

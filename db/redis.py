@@ -14,7 +14,7 @@ from db import redis_connection
 
 TOP_SCORES_CHANNEL = "top_scores_updates"
 RELAY_CHANNEL = "scoreboard:relay"
-"""Nobody publishes here: a subscription that there is always keeps the relay's connection in use."""
+"""Nobody publishes here: it keeps the pub/sub connection subscribed when nothing else does."""
 AUDIT_CURSOR_KEY = "scoreboard:audit-cursor"
 AUDIT_RESULT_KEY = "scoreboard:audit"
 AUDIT_RESULT_TTL = 7 * 24 * 3600

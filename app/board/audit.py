@@ -25,7 +25,7 @@ from db.transaction import TimedOut, in_statement, in_transaction
 log = logging.getLogger("scoreboard.audit")
 
 EVER = 24 * 366 * 100
-"""Hours within which everything has happened."""
+"""Hours that stand for "no time limit"."""
 
 USERS_A_MINUTE = 1000
 USERS_AT_ONCE = 100

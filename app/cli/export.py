@@ -35,7 +35,7 @@ Write = Callable[[tuple[Any, ...]], object]
 @click.argument("what", type=click.Choice(list(exports.EXPORTS)), default=exports.STANDINGS)
 @click.option("--csv", "as_csv", is_flag=True, help="Comma separated values, safe to open in a spreadsheet.")
 @click.option("--bom", is_flag=True, help="With --csv: a byte order mark, so that Excel shows names right.")
-@click.option("--jsonl", "as_jsonl", is_flag=True, help="One JSON object a line; so it is when neither is said.")
+@click.option("--jsonl", "as_jsonl", is_flag=True, help="One JSON object a line (the default).")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of standard output.")
 @click.pass_obj
 def export(config: Settings, what: str, as_csv: bool, bom: bool, as_jsonl: bool, output: Path | None) -> None:

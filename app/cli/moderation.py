@@ -90,7 +90,7 @@ def release(config: Settings, action_id: str, reason: str | None) -> None:
 @click.option("--address", callback=_network, help="All that were completed from this address or network (CIDR).")
 @click.option("--since", type=click.DateTime(), help="Only those that ended at or after this time, UTC.")
 @click.option("--until", type=click.DateTime(), help="Only those that ended before this time, UTC.")
-@click.option("--dry-run", is_flag=True, help="Only tell what would be reversed.")
+@click.option("--dry-run", is_flag=True, help="List what would be reversed, change nothing.")
 @must_have_reason
 @click.pass_obj
 def reverse(

@@ -1,4 +1,4 @@
-"""What concerns the person behind an account: another password, and to be erased. Both want the present password."""
+"""Change the password and erase the account; both require the current password."""
 
 import contextlib
 
