@@ -50,6 +50,7 @@ app.conf.update(
     task_serializer="json",
     accept_content=["json"],
     task_ignore_result=True,
+    result_expires=None,  # there are no results, and so nothing to clean up each night
     task_store_errors_even_if_ignored=False,
     # Early: outbox and sweep are the redelivery. Late ones repeat a task that kills its process in a tight loop.
     task_acks_late=False,

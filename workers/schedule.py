@@ -25,5 +25,5 @@ class BoundedScheduler(Scheduler):
             waiting = int(self._broker.llen(queues.SWEEP_QUEUE))
         except redis.RedisError:
             waiting = 0  # sending will fail, and say so
-        if waiting < queues.LONGEST_SWEEP_QUEUE[entry.task]:
+        if waiting < queues.LONGEST_SWEEP_QUEUE.get(entry.task, 1):
             super().apply_entry(entry, producer)
