@@ -61,6 +61,7 @@ MALFORMED: dict[str, list[str]] = {
     "WS_MAX_PER_IP": COUNT,
     "WS_MAX_CONNECTIONS": COUNT,
     "PUSH_INTERVAL_MS": ["soon", "-1", "0.5"],
+    "KEEP_ALIVE": ["long", "0", "3601"],
     "PORT": [*COUNT, "65536"],
     "WEB_CONCURRENCY": COUNT,
     "LOG_LEVEL": ["LOUD", "5"],
