@@ -149,7 +149,9 @@ def _attempt(desk: Desk, action_ids: Sequence[ActionId]) -> bool:
         if len(action_ids) > 1 or _somebody_is_in_the_way(error) or _database_is_slow(desk):
             _forgive(desk, action_ids)
     except DatabaseUnavailable:
-        _forgive(desk, action_ids)
+        # An action that hangs where no timeout of the server's reaches it looks like a database that is away.
+        if _database_is_slow(desk):
+            _forgive(desk, action_ids)
         raise
     except Exception:
         # Whatever it is, it is tried again alone, five times at most, and must not hold up the others.

@@ -7,7 +7,7 @@ import pytest
 
 from tests.service import Player, Process, Service, Stores, eventually, free_port
 
-FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 
 pytestmark = pytest.mark.skipif(FAKETIME is None, reason="needs faketime (Debian, Ubuntu: apt install faketime)")
 
