@@ -5,6 +5,8 @@ an export of twenty minutes, or a backup. Whoever looks for what is left reads t
 The marks are in PostgreSQL and not in Redis, so that a restored backup has the marks that belong to it.
 """
 
+from datetime import datetime
+
 import sqlalchemy as sa
 
 MARGIN = 120
@@ -24,11 +26,15 @@ def forget(conn: sa.Connection, name: str) -> None:
 
 
 _ADVANCE = sa.text("""
-    INSERT INTO marks (name, at) VALUES (:name, statement_timestamp() - make_interval(secs => :margin))
+    INSERT INTO marks (name, at)
+    VALUES (:name, least(statement_timestamp() - make_interval(secs => :margin), CAST(:left AS timestamptz)))
     ON CONFLICT (name) DO UPDATE SET at = excluded.at WHERE marks.at < excluded.at - interval '10 s'
 """)
 
 
-def advance(conn: sa.Connection, name: str) -> None:
-    """Note that there is nothing left from before `MARGIN` seconds ago; it is written every ten seconds at most."""
-    conn.execute(_ADVANCE, {"name": name, "margin": MARGIN})
+def advance(conn: sa.Connection, name: str, *, left: datetime | None = None) -> None:
+    """Note that nothing is left from before `MARGIN` seconds ago, or from before the oldest that is left.
+
+    It moves by ten seconds at least.
+    """
+    conn.execute(_ADVANCE, {"name": name, "margin": MARGIN, "left": left})

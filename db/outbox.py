@@ -59,14 +59,16 @@ def overdue(conn: sa.Connection, *, age: float, most: int) -> list[tuple[ActionI
     return [(action_id, attempts) for action_id, attempts in conn.execute(_OVERDUE, {"age": age, "most": most})]
 
 
-SETTLE_LAG = f"""
-    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(oldest.end_at)), 0)::float
+_OLDEST_END = f"""
+    SELECT min(oldest.end_at)
     FROM generate_series(0, CAST((SELECT max(attempts) FROM actions WHERE {_UNSETTLED}) AS int)) AS tried(attempts)
     CROSS JOIN LATERAL (
         SELECT end_at FROM actions WHERE {_UNSETTLED} AND attempts = tried.attempts ORDER BY end_at LIMIT 1
     ) AS oldest
 """
+SETTLE_LAG = f"SELECT coalesce(extract(epoch FROM clock_timestamp() - ({_OLDEST_END})), 0)::float"
 _SETTLE_LAG = sa.text(SETTLE_LAG)
+_OLDEST = sa.text(_OLDEST_END)
 LONGEST_WAITING = f"SELECT * FROM actions WHERE {_UNSETTLED} ORDER BY attempts, end_at LIMIT 10000"
 UNSETTLED_COUNT = f"SELECT count(*) FROM actions WHERE {_UNSETTLED}"
 
@@ -74,6 +76,14 @@ UNSETTLED_COUNT = f"SELECT count(*) FROM actions WHERE {_UNSETTLED}"
 def settle_lag(conn: sa.Connection) -> float:
     """Return the seconds since the oldest completed action that is not settled, 0 when there is none."""
     return max(0.0, float(conn.execute(_SETTLE_LAG).scalar_one()))
+
+
+def advance_mark(conn: sa.Connection) -> None:
+    """Move the outbox's mark up to its oldest action, also while there is a backlog.
+
+    What was settled of a backlog stays in the index for as long as an old snapshot may see it.
+    """
+    marks.advance(conn, marks.OUTBOX, left=conn.execute(_OLDEST).scalar_one())
 
 
 _COUNT_ATTEMPT = sa.text("""

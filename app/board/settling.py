@@ -4,6 +4,7 @@ Every transaction that the worker makes is opened here. Messages may be lost, la
 is left to do.
 """
 
+import contextlib
 import logging
 import random
 import time
@@ -20,8 +21,8 @@ from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import ALL_TIME, ActionId
 from app.domain.scoring import ScoringRules
 from config import logs, metrics, queues, tracing
-from db import actions, marks, outbox
-from db.redis import WORKER_SEEN_KEY, WORKER_SEEN_TTL, Publisher
+from db import actions, outbox
+from db.redis import FORGIVEN_KEY, FORGIVEN_TTL, WORKER_SEEN_KEY, WORKER_SEEN_TTL, Publisher
 from db.transaction import TimedOut, in_statement, in_transaction, pgcode
 
 log = logging.getLogger("scoreboard.settle")
@@ -112,7 +113,6 @@ def _settle_overdue(desk: Desk) -> None:
     while time.monotonic() < deadline:
         overdue = in_statement(desk.engine, lambda conn: outbox.overdue(conn, age=OVERDUE, most=queues.BATCH))
         if not overdue:
-            in_statement(desk.engine, lambda conn: marks.advance(conn, marks.OUTBOX))
             return
         fresh = [action_id for action_id, attempts in overdue if attempts == 0]
         if len(fresh) > FEW:
@@ -177,11 +177,31 @@ def _database_is_slow(desk: Desk) -> bool:
 def _forgive(desk: Desk, action_ids: Sequence[ActionId]) -> None:
     """Take the last attempt back: nothing that the action did used it up. It keeps its place behind the others."""
     most = settle.MAX_ATTEMPTS
-    in_transaction(desk.engine, lambda conn: outbox.forgive_attempt(conn, action_ids, most=most))
+    try:
+        in_transaction(desk.engine, lambda conn: outbox.forgive_attempt(conn, action_ids, most=most))
+    except DatabaseUnavailable:
+        # Redis remembers it, for whichever worker would set one of them aside. With both away, that happens.
+        with contextlib.suppress(redis.RedisError), desk.publisher.client.pipeline() as both:
+            both.sadd(FORGIVEN_KEY, *action_ids)
+            both.expire(FORGIVEN_KEY, FORGIVEN_TTL)
+            both.execute()
+        raise
+
+
+def _was_forgiven(desk: Desk, action_id: ActionId) -> bool:
+    """Take back the last attempt at an action if that could not be written when the database had spoiled it."""
+    with contextlib.suppress(redis.RedisError):
+        if desk.publisher.client.sismember(FORGIVEN_KEY, action_id):
+            _forgive(desk, [action_id])
+            desk.publisher.client.srem(FORGIVEN_KEY, action_id)
+            return True
+    return False
 
 
 def _set_aside(desk: Desk, action_id: ActionId) -> None:
     try:
+        if _was_forgiven(desk, action_id):
+            return
         settled = in_transaction(desk.engine, lambda conn: settle.set_aside(conn, action_id))
         _count(settled)
         metrics.actions_set_aside.inc(settled.held)
@@ -198,7 +218,10 @@ def _settle(desk: Desk, action_ids: Iterable[ActionId]) -> None:
     if settled.cleared:
         logs.event(log, logs.SCORE_UPDATED, cleared=settled.cleared, held=settled.held)
     if settled.held:
-        suspend_whom_due(desk.engine, desk.vetting)
+        try:
+            suspend_whom_due(desk.engine, desk.vetting)
+        except DatabaseUnavailable as error:
+            log.warning("suspending is left to the sweep: %s", error)
 
 
 def _count(settled: settle.Settled) -> None:
@@ -213,6 +236,7 @@ _FIRST_DUTIES: dict[str, Callable[[Desk], object]] = {
     "publishing the board": lambda desk: publish(desk.engine, desk.publisher, ALL_TIME),
 }
 _OTHER_DUTIES: dict[str, Callable[[Desk], object]] = {
+    "marking what is settled": lambda desk: in_transaction(desk.engine, outbox.advance_mark),
     "suspending who is due": lambda desk: suspend_whom_due(desk.engine, desk.vetting),
     "cancelling what expired": _cancel_expired,
     "forgetting what is too old": lambda desk: erase.forget(desk.engine, client_ip_days=desk.client_ip_days),

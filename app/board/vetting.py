@@ -18,7 +18,9 @@ from config import logs
 from config.values import Network
 from db import fraud_facts, marks
 from db.fraud_facts import Asked
-from db.transaction import in_statement, in_transaction
+from db.transaction import TimedOut, in_statement, in_transaction
+
+log = logging.getLogger("scoreboard.settle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def judge(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> li
 
 
 def suspend_whom_due(engine: sa.Engine, vetting: Vetting) -> list[UserId]:
-    """Suspend the users with too many held actions, each in a transaction of its own."""
+    """Suspend the users with too many held actions, each in a transaction of its own that holds up no other."""
     rule = vetting.rules.suspend
     if rule is None:
         return []
@@ -45,8 +47,16 @@ def suspend_whom_due(engine: sa.Engine, vetting: Vetting) -> list[UserId]:
         engine,
         lambda conn: fraud_facts.due_for_suspension(conn, held=rule.held_in_24h, excused=fraud.NOT_THE_USERS_FAULT),
     )
-    suspended = [user_id for user_id, held in sorted(due.items()) if _suspend(engine, user_id, held)]
-    in_statement(engine, lambda conn: marks.advance(conn, marks.HELD))
+    suspended, all_done = [], True
+    for user_id, held in sorted(due.items()):
+        try:
+            if _suspend(engine, user_id, held):
+                suspended.append(user_id)
+        except TimedOut as error:
+            log.warning("suspending a user took too long, the next sweep tries again: %s", error)
+            all_done = False
+    if all_done:
+        in_statement(engine, lambda conn: marks.advance(conn, marks.HELD))
     return suspended
 
 

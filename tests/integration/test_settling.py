@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from random import Random
 
 import pytest
@@ -17,15 +18,15 @@ from app.board import settle, settling
 from app.board.publish import publish
 from app.board.settling import Desk
 from app.board.top import refresh
-from app.domain import messages
+from app.domain import fraud, messages
 from app.domain.actions import CompletedAction, End, Start
 from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import ALL_TIME, ActionId, BoardId, UserId, new_id
 from app.web import run_ends
 from db import actions as rows
-from db import boards
+from db import boards, marks, outbox
 from db import engine as engines
-from db.redis import WORKER_SEEN_KEY, Publisher
+from db.redis import FORGIVEN_KEY, WORKER_SEEN_KEY, Publisher
 from db.transaction import TimedOut, in_transaction
 from tests.board import RULES, VETTING, add_user, completed, first_ten, top
 from tests.service import Stores
@@ -215,7 +216,7 @@ def test_sweep_duty_that_fails_keeps_no_other_from_running(
     settling.sweep(Desk(engine, publisher, RULES, VETTING))
 
     assert ran[:2] == DUTIES[:2]
-    assert sorted(ran) == sorted([*DUTIES, "forgetting what is too old"])
+    assert sorted(ran) == sorted([*DUTIES, "forgetting what is too old", "marking what is settled"])
     (line,) = [record.getMessage() for record in caplog.records if broken in record.getMessage()]
     assert ("took too long" in line) == isinstance(error, TimedOut)
     assert "PostgreSQL is away" not in caplog.text
@@ -253,6 +254,72 @@ def test_sweep_gives_attempts_back_when_the_database_was_at_fault(
             assert stores.rows("SELECT DISTINCT attempts FROM actions") == [(settle.MAX_ATTEMPTS - 1,)]
     settling.sweep(Desk(engine, publisher, RULES, VETTING))
     assert stores.rows("SELECT DISTINCT settlement FROM actions") == [("cleared",)]
+
+
+def test_sweep_sets_nothing_aside_for_an_attempt_that_could_not_be_given_back(
+    engine: sa.Engine, stores: Stores, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database that was away in the last attempt is away as well when that is to be taken back."""
+    ids = completed(engine, add_user(engine))
+    stores.execute("UPDATE actions SET end_at = end_at - interval '1 min', start_at = start_at - interval '1 min'")
+    stores.execute("UPDATE actions SET attempts = :most", most=settle.MAX_ATTEMPTS - 1)
+
+    def away(*_: object, **__: object) -> None:
+        raise DatabaseUnavailable("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(settling, "_settle", away)
+        broken.setattr(outbox, "forgive_attempt", away)
+        with pytest.raises(DatabaseUnavailable):
+            settling._attempt(Desk(engine, publisher, RULES, VETTING), ids)
+    assert stores.rows("SELECT attempts FROM actions") == [(settle.MAX_ATTEMPTS,)]
+    for _ in range(2):
+        settling.sweep(Desk(engine, publisher, RULES, VETTING))
+    assert stores.rows("SELECT settlement FROM actions") == [("cleared",)]
+    assert not stores.redis.exists(FORGIVEN_KEY)
+
+
+def test_sweep_moves_the_mark_up_to_the_oldest_that_is_left(
+    engine: sa.Engine, stores: Stores, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long backlog is not read from its beginning again, where an old snapshot keeps what was settled of it."""
+    alice = add_user(engine)
+    for _ in range(3):
+        completed(engine, alice)
+    stores.execute("UPDATE actions SET start_at = start_at - interval '2 hours', end_at = end_at - interval '1 hour'")
+    newest = stores.value("SELECT id FROM actions ORDER BY id DESC LIMIT 1")
+    stores.execute("UPDATE actions SET end_at = end_at + interval '30 min' WHERE id = :id", id=newest)
+    desk = Desk(engine, publisher, RULES, VETTING)
+    mark = "SELECT at FROM marks WHERE name = 'outbox'"
+    oldest = "SELECT min(end_at) FROM actions WHERE settled_at IS NULL"
+    with monkeypatch.context() as slow:
+        slow.setattr(settling, "SWEEP_FOR", 0.0)  # nothing is settled by the sweep
+        for _ in range(2):
+            settling.sweep(desk)
+            assert stores.value(mark) == stores.value(oldest)
+            settling.settle_now(desk, [it.id for it in stores.rows("SELECT id::text FROM actions ORDER BY id LIMIT 2")])
+    assert stores.rows("SELECT settlement FROM actions ORDER BY id") == [("cleared",), ("cleared",), ("pending",)]
+    settling.sweep(desk)
+    assert stores.rows("SELECT DISTINCT settlement FROM actions") == [("cleared",)]
+    settling.sweep(desk)
+    assert stores.value(f"SELECT now() - ({mark})") < timedelta(seconds=marks.MARGIN + 30)
+
+
+def test_settle_publishes_though_suspending_takes_too_long(
+    engine: sa.Engine, stores: Stores, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = add_user(engine), add_user(engine)
+
+    def slow(*_: object) -> list[UserId]:
+        raise TimedOut("The database is busy.")
+
+    monkeypatch.setattr(settling, "suspend_whom_due", slow)
+    verdicts = {alice: fraud.CLEARED, bob: fraud.UNSETTLEABLE}
+    monkeypatch.setattr(settle, "judge", lambda _, claimed, __: [(it, verdicts[it.user_id]) for it in claimed])
+    settling.settle_now(Desk(engine, publisher, RULES, VETTING), completed(engine, alice, bob))
+    assert stores.rows("SELECT settlement FROM actions ORDER BY settlement") == [("cleared",), ("held",)]
+    published = json.loads(stores.redis.get("top_scores:10") or "{}")
+    assert [it["userId"] for it in published["payload"]] == [alice]
 
 
 def test_an_action_that_can_never_be_settled_is_set_aside_and_holds_up_nobody(

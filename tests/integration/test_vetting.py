@@ -16,7 +16,7 @@ from app.domain.fraud import FraudRules
 from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
 from db import boards, fraud_facts, outbox
 from db.redis import Publisher
-from db.transaction import in_transaction
+from db.transaction import TimedOut, in_transaction
 from tests.board import RULES, add_user, top
 from tests.service import Stores
 
@@ -175,6 +175,26 @@ def test_held_actions_suspend_once_there_are_enough_and_releasing_or_reinstating
     ]
     in_transaction(engine, lambda conn: correct.reinstate(conn, alice, actor="shell", reason=None))
     assert vetting.suspend_whom_due(engine, rules) == []
+
+
+def test_suspending_one_who_is_in_use_holds_up_no_other(
+    engine: sa.Engine, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = sorted([add_user(engine), add_user(engine)])
+    rules = by({"velocity": {"completions_per_minute": 0}, **SUSPEND})
+    settled(engine, [done(engine, user_id, ago) for user_id in (alice, bob) for ago in (300, 200)], rules)
+    suspend = correct.suspend
+
+    def held(conn: sa.Connection, user_id: UserId, *, actor: str, reason: str) -> None:
+        if user_id == alice:
+            raise TimedOut("somebody is in the way")
+        suspend(conn, user_id, actor=actor, reason=reason)
+
+    with monkeypatch.context() as busy:
+        busy.setattr(correct, "suspend", held)
+        assert vetting.suspend_whom_due(engine, rules) == [bob]
+    assert stores.rows("SELECT name FROM marks WHERE name = 'held'") == []  # alice is to be looked at again
+    assert vetting.suspend_whom_due(engine, rules) == [alice]
 
 
 def test_suspending_counts_what_was_held_within_24_hours(engine: sa.Engine, stores: Stores) -> None:
