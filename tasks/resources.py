@@ -21,7 +21,7 @@ _desk: Desk | None = None
 def configure(settings: Settings, scoring_rules: ScoringRules, fraud_rules: FraudRules) -> None:
     """Say what this process, and those forked from it, work with; nothing is opened yet."""
     global _open
-    metrics.begin_at_zero(rules=fraud.RULES, invariants=[name for names in audit.LOOKS for name in names])
+    metrics.begin_at_zero(rules=fraud.RULES, invariants=audit.NAMES)
 
     def open_desk() -> Desk:
         return Desk(

@@ -200,3 +200,5 @@ LOOKS: dict[tuple[str, ...], Callable[[Desk], list[Check]]] = {
     ("published", "versions"): lambda desk: published(desk.engine, desk.publisher),
     ("total-scores", "standings"): _next_users,
 }
+NAMES = frozenset(name for names in LOOKS for name in names)
+"""All that the worker looks at."""

@@ -1,13 +1,14 @@
 """What operators do over HTTP, and what everybody else is told."""
 
 import contextlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from app.board import settle
+from app.board import audit, settle
 from app.domain.ids import ActionId, new_id
 from config import queues
 from db.transaction import in_transaction
@@ -250,6 +251,9 @@ def test_audit_with_too_much_to_check_tells_what_the_worker_found_last(
         assert problem(operator.http.get("/admin/audit"), 503)
         stores.redis.set("scoreboard:audit", '[["standings", 2]]', ex=7 * 24 * 3600 - 90)
         told = operator.http.get("/admin/audit").json()
+        for names, ok in ((sorted(audit.NAMES), True), (["standings"], False), ([], False)):
+            stores.redis.set("scoreboard:audit", json.dumps([[name, 0] for name in names]))
+            assert operator.http.get("/admin/audit").json()["ok"] is ok
         busy.rollback()
     stores.redis.delete("scoreboard:audit")
     assert told == {"ok": False, "checks": [{"name": "standings", "violations": 2}], "ageSeconds": told["ageSeconds"]}
