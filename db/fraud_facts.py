@@ -118,32 +118,43 @@ def addresses(conn: sa.Connection, asked: Collection[Asked], *, limit: int) -> d
 # user and time. A range that is closed on both sides is taken for a small one by the planner. Held actions that an
 # operator has released since, and those from before a reinstatement, don't count.
 _DUE_FOR_SUSPENSION = sa.text(f"""
-    SELECT candidates.user_id::text, own.held FROM (
-        SELECT DISTINCT user_id FROM audit_events
+    WITH looked_at AS MATERIALIZED (
+        SELECT user_id, at FROM audit_events
         WHERE kind = 'held' AND at <= now()
             AND at >= greatest({marks.AT.format(name=marks.HELD)}, now() - interval '24 hours')
-    ) AS candidates
-    JOIN users ON users.id = candidates.user_id AND users.status = 'active'
-    CROSS JOIN LATERAL (
-        SELECT count(DISTINCT events.action_id) AS held FROM (
-            SELECT *, max(at) FILTER (WHERE kind = 'reinstated') OVER () AS reinstated_at FROM audit_events
-            WHERE user_id = candidates.user_id AND at > now() - interval '24 hours'
-        ) AS events
-        JOIN actions ON actions.id = events.action_id AND actions.settlement <> 'cleared'
-        WHERE events.kind = 'held' AND (reinstated_at IS NULL OR events.at > reinstated_at)
-            AND NOT events.details->>'rule' = ANY(:excused)
-    ) AS own
-    WHERE own.held >= :held
+        ORDER BY at LIMIT :most
+    )
+    SELECT reached.at, due.user_id, due.held
+    FROM (SELECT CASE WHEN count(*) = :most THEN max(at) END AS at FROM looked_at) AS reached
+    LEFT JOIN (
+        SELECT candidates.user_id::text, own.held FROM (SELECT DISTINCT user_id FROM looked_at) AS candidates
+        JOIN users ON users.id = candidates.user_id AND users.status = 'active'
+        CROSS JOIN LATERAL (
+            SELECT count(DISTINCT events.action_id) AS held FROM (
+                SELECT *, max(at) FILTER (WHERE kind = 'reinstated') OVER () AS reinstated_at FROM audit_events
+                WHERE user_id = candidates.user_id AND at > now() - interval '24 hours'
+            ) AS events
+            JOIN actions ON actions.id = events.action_id AND actions.settlement <> 'cleared'
+            WHERE events.kind = 'held' AND (reinstated_at IS NULL OR events.at > reinstated_at)
+                AND NOT events.details->>'rule' = ANY(:excused)
+        ) AS own
+        WHERE own.held >= :held
+    ) AS due ON true
 """)
 
 
-def due_for_suspension(conn: sa.Connection, *, held: int, excused: Sequence[str]) -> dict[UserId, int]:
+def due_for_suspension(
+    conn: sa.Connection, *, held: int, excused: Sequence[str], most: int = 5000
+) -> tuple[dict[UserId, int], datetime | None]:
     """Find active users with at least `held` held actions in 24 hours, and how many they have.
 
-    Those are looked at who have had an action held since the mark `HELD`.
+    Those are looked at who are in the first `most` events of held actions since the mark `HELD`.
+
+    Returns:
+        The users, and the time of the last of these events if there may be more.
     """
-    rows = conn.execute(_DUE_FOR_SUSPENSION, {"held": held, "excused": list(excused)})
-    return {user_id: count for user_id, count in rows}
+    rows = conn.execute(_DUE_FOR_SUSPENSION, {"held": held, "excused": list(excused), "most": most}).all()
+    return {user_id: count for _, user_id, count in rows if user_id is not None}, rows[0].at
 
 
 def _values(claimed: Sequence[Facts]) -> dict[str, object]:

@@ -28,13 +28,15 @@ def forget(conn: sa.Connection, name: str) -> None:
 _ADVANCE = sa.text("""
     INSERT INTO marks (name, at)
     VALUES (:name, least(statement_timestamp() - make_interval(secs => :margin), CAST(:left AS timestamptz)))
-    ON CONFLICT (name) DO UPDATE SET at = excluded.at WHERE marks.at < excluded.at - interval '10 s'
+    ON CONFLICT (name) DO UPDATE SET at = excluded.at
+    WHERE marks.at < excluded.at
+        - CASE WHEN excluded.at = CAST(:left AS timestamptz) THEN interval '0 s' ELSE interval '10 s' END
 """)
 
 
 def advance(conn: sa.Connection, name: str, *, left: datetime | None = None) -> None:
-    """Note that nothing is left from before `MARGIN` seconds ago, or from before the oldest that is left.
+    """Note that nothing is left from before `MARGIN` seconds ago, or from before the oldest that is `left`.
 
-    It moves by ten seconds at least.
+    Without that it is written every ten seconds at most.
     """
     conn.execute(_ADVANCE, {"name": name, "margin": MARGIN, "left": left})

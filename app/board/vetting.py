@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,9 @@ from db.fraud_facts import Asked
 from db.transaction import TimedOut, in_statement, in_transaction
 
 log = logging.getLogger("scoreboard.settle")
+
+SUSPEND_FOR = 0.5
+"""Seconds that one look goes on beginning to suspend users; the next one finds the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,16 @@ def suspend_whom_due(engine: sa.Engine, vetting: Vetting) -> list[UserId]:
     rule = vetting.rules.suspend
     if rule is None:
         return []
-    due = in_statement(
+    due, reached = in_statement(
         engine,
         lambda conn: fraud_facts.due_for_suspension(conn, held=rule.held_in_24h, excused=fraud.NOT_THE_USERS_FAULT),
     )
     suspended, all_done = [], True
+    deadline = time.monotonic() + SUSPEND_FOR
     for user_id, held in sorted(due.items()):
+        if time.monotonic() > deadline:
+            all_done = False
+            break
         try:
             if _suspend(engine, user_id, held):
                 suspended.append(user_id)
@@ -56,7 +64,7 @@ def suspend_whom_due(engine: sa.Engine, vetting: Vetting) -> list[UserId]:
             log.warning("suspending a user took too long, the next sweep tries again: %s", error)
             all_done = False
     if all_done:
-        in_statement(engine, lambda conn: marks.advance(conn, marks.HELD))
+        in_statement(engine, lambda conn: marks.advance(conn, marks.HELD, left=reached))
     return suspended
 
 

@@ -269,6 +269,7 @@ def test_sweep_sets_nothing_aside_for_an_attempt_that_could_not_be_given_back(
 
     with monkeypatch.context() as broken:
         broken.setattr(settling, "_settle", away)
+        broken.setattr(settling, "SLOW", 0.0)
         broken.setattr(outbox, "forgive_attempt", away)
         with pytest.raises(DatabaseUnavailable):
             settling._attempt(Desk(engine, publisher, RULES, VETTING), ids)

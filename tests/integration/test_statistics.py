@@ -161,6 +161,7 @@ def test_suspensions_due_read_those_who_were_held_since_the_last_look(engine: sa
         "SELECT 'held', user_id, id, 'system', '{\"rule\": \"velocity\"}', now() - interval '1 hour' FROM actions "
         "WHERE status = 'completed'"
     )
+    assert read(engine, lambda conn: fraud_facts.due_for_suspension(conn, held=3, excused=[], most=100)) < 3000
 
     def due(conn: sa.Connection) -> object:
         return fraud_facts.due_for_suspension(conn, held=3, excused=[])

@@ -197,6 +197,28 @@ def test_suspending_one_who_is_in_use_holds_up_no_other(
     assert vetting.suspend_whom_due(engine, rules) == [alice]
 
 
+def test_suspending_looks_at_a_long_day_of_held_actions_in_parts(
+    engine: sa.Engine, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are due, one look takes a moment, and those after it come to the others."""
+    players = [add_user(engine) for _ in range(3)]
+    rules = by({"velocity": {"completions_per_minute": 0}, **SUSPEND})
+    for ago, user_id in enumerate(players):
+        settled(engine, [done(engine, user_id, 300), done(engine, user_id, 200)], rules)
+        stores.execute(
+            "UPDATE audit_events SET at = now() - make_interval(hours => :hours, secs => -id) WHERE user_id = :user",
+            hours=9 - ago,
+            user=user_id,
+        )
+    monkeypatch.setattr(fraud_facts.due_for_suspension, "__kwdefaults__", {"most": 2})
+    assert vetting.suspend_whom_due(engine, rules) == [players[0]]
+    monkeypatch.setattr(vetting, "SUSPEND_FOR", -1.0)
+    assert vetting.suspend_whom_due(engine, rules) == []
+    monkeypatch.setattr(vetting, "SUSPEND_FOR", 0.5)
+    found = [user_id for _ in range(6) for user_id in vetting.suspend_whom_due(engine, rules)]
+    assert found == players[1:]
+
+
 def test_suspending_counts_what_was_held_within_24_hours(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     rules = by({"velocity": {"completions_per_minute": 0}, **SUSPEND})
