@@ -16,10 +16,12 @@ from bench.row import Row, number, say, under
 from bench.settling import database_of
 from config import rules
 from config.settings import HERE
-from db import redis
+from db import marks, redis
+from db.engine import WORKER, connect
 from db.redis import Publisher
 
-PLAYERS = 100_000
+PLAYERS = 300_000
+"""So many that nobody has enough held actions to be suspended."""
 CLEARED, OPEN, MODERATED = 3_500_000, 1_000_000, 500_000
 ROUNDS = 15
 """Times that each is done in a turn."""
@@ -57,9 +59,16 @@ def history(db: sa.Engine, turns: int) -> list[Row]:
     say(f"sweep and audit with {CLEARED + OPEN + MODERATED:,} actions, {OPEN:,} open, {MODERATED:,} moderated")
     empty, full = database_of(db, "nothing"), database_of(db, "history")
     _fill(full)
+    empty.dispose()
+    full.dispose()
     scoring_rules = scoring.parse(rules.read(HERE / "scoring.toml"))
     vetting = Vetting(fraud.parse(rules.read(HERE / "fraud.toml")), default_award=10)
     server = os.environ["REDIS_URL"].rpartition("/")[0]
+    # With the bounds that a worker has: what takes it too long must fail here as well.
+    empty, full = (
+        connect(made.url.render_as_string(hide_password=False), WORKER, pool_size=2, name="worker")
+        for made in (empty, full)
+    )
     desks = [
         Desk(engine, Publisher.on(redis.connect(f"{server}/{place}", timeout=1)), scoring_rules, vetting)
         for place, engine in ((14, empty), (15, full))
@@ -113,6 +122,7 @@ def _fill(engine: sa.Engine) -> None:
             conn.execute(sa.text(_ACTIONS), {**values, "first": first, "last": first + count - 1})
             first += count
         conn.execute(sa.text(_EVENTS))
+        marks.advance(conn, marks.HELD)  # as a worker leaves it that has run all the time
         for statement in _SUMS:
             conn.execute(sa.text(statement))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
