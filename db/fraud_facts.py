@@ -117,13 +117,15 @@ def addresses(conn: sa.Connection, asked: Collection[Asked], *, limit: int) -> d
 # Only who has had an action held since the last look can have come to be due; each of them is counted by the index on
 # user and time. A range that is closed on both sides is taken for a small one by the planner. Held actions that an
 # operator has released since, and those from before a reinstatement, don't count.
-_DUE_FOR_SUSPENSION = sa.text(f"""
-    WITH looked_at AS MATERIALIZED (
-        SELECT user_id, at FROM audit_events
-        WHERE kind = 'held' AND at <= now()
-            AND at >= greatest({marks.AT.format(name=marks.HELD)}, now() - interval '24 hours')
-        ORDER BY at LIMIT :most
-    )
+_SINCE_THE_MARK = f"""
+    SELECT user_id, at FROM audit_events
+    WHERE kind = 'held' AND at <= now()
+        AND at >= greatest({marks.AT.format(name=marks.HELD)}, now() - interval '24 hours')
+    ORDER BY at LIMIT :most
+"""
+_THESE = "SELECT user_id, now() AS at FROM unnest(CAST(:users AS uuid[])) AS these(user_id)"
+_DUE_FOR_SUSPENSION = """
+    WITH looked_at AS MATERIALIZED ({looked_at})
     SELECT reached.at, due.user_id, due.held
     FROM (SELECT CASE WHEN count(*) = :most THEN max(at) END AS at FROM looked_at) AS reached
     LEFT JOIN (
@@ -140,7 +142,17 @@ _DUE_FOR_SUSPENSION = sa.text(f"""
         ) AS own
         WHERE own.held >= :held
     ) AS due ON true
-""")
+"""
+_DUE_SINCE_THE_MARK = sa.text(_DUE_FOR_SUSPENSION.format(looked_at=_SINCE_THE_MARK))
+_DUE_OF_THESE = sa.text(_DUE_FOR_SUSPENSION.format(looked_at=_THESE))
+
+
+def due_of_these(
+    conn: sa.Connection, user_ids: Collection[UserId], *, held: int, excused: Sequence[str]
+) -> dict[UserId, int]:
+    """Find who of these users is active and has at least `held` held actions in 24 hours, and how many."""
+    values = {"users": list(user_ids), "held": held, "excused": list(excused), "most": -1}
+    return {user_id: count for _, user_id, count in conn.execute(_DUE_OF_THESE, values) if user_id is not None}
 
 
 def due_for_suspension(
@@ -153,7 +165,7 @@ def due_for_suspension(
     Returns:
         The users, and the time of the last of these events if there may be more.
     """
-    rows = conn.execute(_DUE_FOR_SUSPENSION, {"held": held, "excused": list(excused), "most": most}).all()
+    rows = conn.execute(_DUE_SINCE_THE_MARK, {"held": held, "excused": list(excused), "most": most}).all()
     return {user_id: count for _, user_id, count in rows if user_id is not None}, rows[0].at
 
 

@@ -26,10 +26,11 @@ MAX_ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What one transaction settled: the number of cleared actions, and the rule of each held one."""
+    """What one transaction settled: the number of cleared actions, the rule of each held one, and their users."""
 
     cleared: int = 0
     held_by: tuple[str, ...] = ()
+    held_of: frozenset[UserId] = frozenset()
 
     @property
     def held(self) -> int:
@@ -62,7 +63,11 @@ def _write(conn: sa.Connection, judged: list[tuple[Facts, Verdict]]) -> Settled:
     if earned:
         standings.raise_scores(conn, ALL_TIME, earned)
         top.refresh(conn, ALL_TIME, [user_id for user_id, _, _ in earned])
-    return Settled(cleared=len(judged) - len(held), held_by=tuple(verdict.rule for _, verdict in held))
+    return Settled(
+        cleared=len(judged) - len(held),
+        held_by=tuple(verdict.rule for _, verdict in held),
+        held_of=frozenset(facts.user_id for facts, _ in held),
+    )
 
 
 def _sum(cleared: Iterable[Facts]) -> list[tuple[UserId, int, datetime]]:

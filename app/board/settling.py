@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from app.board import erase, settle
 from app.board.publish import publish
-from app.board.vetting import Vetting, suspend_whom_due
+from app.board.vetting import Vetting, suspend_of_these, suspend_whom_due
 from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import ALL_TIME, ActionId
 from app.domain.scoring import ScoringRules
@@ -219,7 +219,7 @@ def _settle(desk: Desk, action_ids: Iterable[ActionId]) -> None:
         logs.event(log, logs.SCORE_UPDATED, cleared=settled.cleared, held=settled.held)
     if settled.held:
         try:
-            suspend_whom_due(desk.engine, desk.vetting)
+            suspend_of_these(desk.engine, desk.vetting, settled.held_of)
         except DatabaseUnavailable as error:
             log.warning("suspending is left to the sweep: %s", error)
 

@@ -3,7 +3,7 @@
 import ipaddress
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -51,6 +51,26 @@ def suspend_whom_due(engine: sa.Engine, vetting: Vetting) -> list[UserId]:
         engine,
         lambda conn: fraud_facts.due_for_suspension(conn, held=rule.held_in_24h, excused=fraud.NOT_THE_USERS_FAULT),
     )
+    suspended, all_done = _suspend_each(engine, due)
+    if all_done:
+        in_statement(engine, lambda conn: marks.advance(conn, marks.HELD, left=reached))
+    return suspended
+
+
+def suspend_of_these(engine: sa.Engine, vetting: Vetting, user_ids: Collection[UserId]) -> list[UserId]:
+    """Suspend those of the users, whose actions were just held, who have too many; the sweep finds who is left."""
+    rule = vetting.rules.suspend
+    if rule is None:
+        return []
+    due = in_statement(
+        engine,
+        lambda conn: fraud_facts.due_of_these(conn, user_ids, held=rule.held_in_24h, excused=fraud.NOT_THE_USERS_FAULT),
+    )
+    return _suspend_each(engine, due)[0]
+
+
+def _suspend_each(engine: sa.Engine, due: Mapping[UserId, int]) -> tuple[list[UserId], bool]:
+    """Return who was suspended, and whether nobody is left."""
     suspended, all_done = [], True
     deadline = time.monotonic() + SUSPEND_FOR
     for user_id, held in sorted(due.items()):
@@ -63,9 +83,7 @@ def suspend_whom_due(engine: sa.Engine, vetting: Vetting) -> list[UserId]:
         except TimedOut as error:
             log.warning("suspending a user took too long, the next sweep tries again: %s", error)
             all_done = False
-    if all_done:
-        in_statement(engine, lambda conn: marks.advance(conn, marks.HELD, left=reached))
-    return suspended
+    return suspended, all_done
 
 
 def _suspend(engine: sa.Engine, user_id: UserId, held: int) -> bool:

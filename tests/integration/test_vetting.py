@@ -272,3 +272,19 @@ def test_the_moments_of_a_reversal_are_those_of_the_actions(engine: sa.Engine, s
     reached: datetime = stores.value("SELECT reached_at FROM standings")
     assert reached == stores.value("SELECT end_at FROM actions WHERE id = :id", id=ids[0])
     assert stores.value("SELECT now()") - reached > timedelta(seconds=49)
+
+
+def test_settle_suspends_whom_it_has_just_held_whatever_the_sweep_still_has_to_look_at(
+    engine: sa.Engine, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a flood of cheats the look from the mark takes the oldest events first, and comes to the newest late."""
+    alice = add_user(engine)
+    rules = by({"velocity": {"completions_per_minute": 0}, **SUSPEND})
+    ids = [done(engine, alice, 200), done(engine, alice, 100)]
+
+    def nobody(*_: object, **__: object) -> tuple[dict[UserId, int], None]:
+        return {}, None
+
+    monkeypatch.setattr(fraud_facts, "due_for_suspension", nobody)
+    settling.settle_now(Desk(engine, Publisher.on(stores.redis), RULES, rules), ids)
+    assert stores.rows("SELECT id::text FROM users WHERE status = 'suspended'") == [(alice,)]
