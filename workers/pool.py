@@ -2,14 +2,36 @@
 
 from typing import Any
 
+from billiard import pool
 from celery.concurrency import asynpool, prefork
 
 REAPED_WITHIN = 1.0
 """Seconds; it takes a millisecond."""
 
 
+class _ResultHandler(asynpool.ResultHandler):
+    """Reads what children report until they have ended, where Celery's own reads until it waits for no more jobs.
+
+    A worker that is asked to end gives up each job whose beginning it has not read of. The child that does such a job
+    waits at its end, for half a minute, until its report is read; and nobody would read it.
+    """
+
+    def on_stop_not_started(self: Any) -> None:  # Celery's type hints know nothing of what is here
+        super().on_stop_not_started()
+        open_pipes = set(self.fileno_to_outq)
+        while open_pipes and self._state != pool.TERMINATE:
+            for pipe in list(open_pipes):
+                self._flush_outqueue(pipe, open_pipes.discard, self.fileno_to_outq, self.on_state_change)
+            try:
+                self.join_exited_workers(shutdown=True)
+            except pool.WorkersJoined:
+                return
+
+
 class _Pool(asynpool.AsynPool):
     """Replaces a child that died at once, where Celery's own may take five seconds to see it."""
+
+    ResultHandler = _ResultHandler
 
     def _event_process_exit(self, hub: Any, process: Any) -> None:
         # The kernel closes the dying child's pipe, by which we learn of it, an instant before the child can be reaped;

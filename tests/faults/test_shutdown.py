@@ -111,6 +111,27 @@ def test_a_worker_whose_child_hangs_for_good_ends_all_the_same(
         aftermath.stop(process)
 
 
+def test_a_worker_that_ends_before_its_child_has_begun_a_task_reads_the_report_of_it(
+    service: Service, web: Process, alice: Player, aftermath: Aftermath, healed: Callable[[str, float], None]
+) -> None:
+    worker = service.worker()
+    children = Path(f"/proc/{worker.popen.pid}/task/{worker.popen.pid}/children")
+    [child] = [int(pid) for pid in children.read_text().split()]
+    os.kill(child, signal.SIGSTOP)
+    history = [complete(alice.http, alice.user_id, alice.started())]
+    time.sleep(0.5)  # in which the message comes to the pipe between worker and child
+    worker.signal(signal.SIGTERM)
+    eventually(lambda: "Warm shutdown" in worker.output(), what="that the worker ends")
+    time.sleep(0.5)  # in which it gives up what no child has begun
+    os.kill(child, signal.SIGCONT)
+    healed("SIGTERM to a worker whose child has not begun its task, until it has ended", aftermath.stop(worker))
+    service.worker()
+    service.beat()
+    aftermath.holds(history)
+    for process in service.processes[-2:]:
+        aftermath.stop(process)
+
+
 def test_each_process_can_be_replaced_under_load_one_after_the_other(
     service: Service, web: Process, players: list[Player], aftermath: Aftermath, healed: Callable[[str, float], None]
 ) -> None:
