@@ -183,7 +183,11 @@ class Store:
 
     def pause(self) -> None:
         """Make it hang: SIGSTOP to all its processes."""
-        self._signal(signal.SIGSTOP)
+        stopped: set[int] = set()
+        # Again, since it may fork before it stops itself: one that goes on would answer as if nothing were.
+        while begun := set(self.pids()) - stopped:
+            self._signal(signal.SIGSTOP)
+            stopped |= begun
 
     def resume(self) -> None:
         """End what `pause()` began."""
