@@ -1,6 +1,8 @@
 """Fixtures: real stores, real processes, and players named by what they do."""
 
+import contextlib
 import os
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 
+from db import embedded
 from db import engine as engines
 from db.migrate import migrate
 from tests.service import Player, Process, Service, Stores, account, unique
@@ -16,6 +19,17 @@ from tests.service import Player, Process, Service, Stores, account, unique
 # The same examples in every run: what fails in CI fails here.
 hypothesis.settings.register_profile("scoreboard", deadline=None, derandomize=True, database=None, print_blob=True)
 hypothesis.settings.load_profile("scoreboard")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start stores for each further process of pytest-xdist; the first has those that bin/test has started."""
+    if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+        return
+    own = contextlib.ExitStack()
+    directory = Path(own.enter_context(tempfile.TemporaryDirectory(prefix="scoreboard-test-")))
+    for store in (embedded.Postgres(directory / "postgres"), embedded.Redis(directory / "redis")):
+        os.environ[store.variable] = own.enter_context(store).url
+    config.add_cleanup(own.close)
 
 
 def _variable(name: str) -> str:

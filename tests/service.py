@@ -26,6 +26,9 @@ from db import users
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
+NOBODY = "9a6f3c52-0c1e-4f0e-8a55-3d2f6f7f1b11"
+"""An id that nobody and nothing has."""
+
 PASSWORD = "correct horse battery"
 NO_LIMITS = {
     f"RATE_LIMIT_{name}": "off"

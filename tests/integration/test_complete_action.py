@@ -1,7 +1,6 @@
 """PUT /users/:userId/actions/:actionId: completing and cancelling, and what an action is worth."""
 
 import asyncio
-import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,7 @@ import pytest
 from app.domain.ids import new_id
 from db import actions
 from tests.board import add_user
-from tests.service import Player, Process, Service, Stores, eventually, problem
+from tests.service import NOBODY, Player, Process, Service, Stores, eventually, problem
 
 RULES = """
 [types.default]
@@ -335,7 +334,7 @@ def test_an_action_whose_type_is_no_longer_known_counts_as_default(alice: Player
     assert (action["type"], action["awardedPoints"]) == ("retired", 10)
 
 
-@pytest.mark.parametrize("action_id", [str(uuid.uuid4()), "1", "x" * 300, "%00", "%ff", "null", "0" * 32])
+@pytest.mark.parametrize("action_id", [NOBODY, "1", "x" * 300, "%00", "%ff", "null", "0" * 32])
 def test_an_action_that_does_not_exist_is_not_found(alice: Player, action_id: str) -> None:
     problem(alice.end(action_id), 404, "not-found")
 

@@ -5,7 +5,7 @@ import uuid
 import httpx2
 import pytest
 
-from tests.service import Player, Process, Service, Stores, eventually, problem
+from tests.service import NOBODY, Player, Process, Service, Stores, eventually, problem
 
 
 def path(player: Player, action_id: str) -> str:
@@ -37,7 +37,7 @@ def test_a_cancelled_action_has_no_score_and_no_settlement(alice: Player) -> Non
     assert "settlement" not in shown
 
 
-@pytest.mark.parametrize("action_id", [str(uuid.uuid4()), "1", "x" * 300, "%00", "%ff", "..%2f..", "null", "0" * 32])
+@pytest.mark.parametrize("action_id", [NOBODY, "1", "x" * 300, "%00", "%ff", "..%2f..", "null", "0" * 32])
 def test_an_action_that_does_not_exist_is_not_found(alice: Player, action_id: str) -> None:
     problem(alice.http.get(path(alice, action_id)), 404, "not-found")
 

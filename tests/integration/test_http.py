@@ -2,13 +2,12 @@
 
 import re
 import socket
-import uuid
 from collections.abc import Iterator
 
 import httpx2
 import pytest
 
-from tests.service import PASSWORD, Player, Process, Service, Stores, eventually, problem, unique
+from tests.service import NOBODY, PASSWORD, Player, Process, Service, Stores, eventually, problem, unique
 
 REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -38,10 +37,10 @@ def test_a_path_that_leads_nowhere_is_not_found(visitor: httpx2.Client, path: st
         ("/", {"GET", "HEAD"}),
         ("/scoreboard.js", {"GET", "HEAD"}),
         ("/scoreboard.d.ts", {"GET", "HEAD"}),
-        (f"/users/{uuid.uuid4()}", {"GET", "HEAD", "DELETE"}),
-        (f"/users/{uuid.uuid4()}/password", {"POST"}),
-        (f"/users/{uuid.uuid4()}/actions", {"GET", "HEAD", "POST"}),
-        (f"/users/{uuid.uuid4()}/actions/{uuid.uuid4()}", {"GET", "HEAD", "PUT"}),
+        (f"/users/{NOBODY}", {"GET", "HEAD", "DELETE"}),
+        (f"/users/{NOBODY}/password", {"POST"}),
+        (f"/users/{NOBODY}/actions", {"GET", "HEAD", "POST"}),
+        (f"/users/{NOBODY}/actions/{NOBODY}", {"GET", "HEAD", "PUT"}),
     ],
 )
 def test_another_method_is_told_all_that_the_path_knows(visitor: httpx2.Client, path: str, allowed: set[str]) -> None:
@@ -70,7 +69,7 @@ def test_every_answer_has_a_request_id_of_its_own(visitor: httpx2.Client, alice:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/nothing", "/auth/refresh"])
-@pytest.mark.parametrize("request_id", [str(uuid.uuid4()), "a", "Trace_1.2-3", "x" * 128])
+@pytest.mark.parametrize("request_id", [NOBODY, "a", "Trace_1.2-3", "x" * 128])
 def test_a_well_formed_request_id_of_the_client_is_kept(visitor: httpx2.Client, path: str, request_id: str) -> None:
     answer = visitor.get(path, headers={"X-Request-ID": request_id})
     assert answer.headers.get_list("x-request-id") == [request_id]
