@@ -5,8 +5,8 @@ import logging
 
 import sqlalchemy as sa
 
+from app.concurrency.threads import Threads
 from app.domain.errors import ScoreboardError
-from app.threads import Threads
 from db import clock
 
 log = logging.getLogger("scoreboard.clock")

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.domain.errors import Malformed, ScoreboardError
 from app.domain.ids import new_id
-from app.http import (
+from app.http.answers import (
     API_POLICY,
     Header,
     common_headers,
@@ -46,7 +46,7 @@ class Edge:
     """The outermost layer: gives each request an id and counts it, and knows the ways past the router.
 
     A route may add headers to its answer, whatever becomes of it, by appending to `scope["answer_headers"]`. What
-    every answer of HTTP has in common is added in `app.http_protocol`.
+    every answer of HTTP has in common is added in `app.serving.http_protocol`.
     """
 
     def __init__(self, app: ASGIApp, *, production: bool) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from celery import Celery
 
-from app.batching import Batcher
+from app.concurrency.batching import Batcher
 from app.domain.ids import ActionId
 from config import queues, tracing
 from db import redis

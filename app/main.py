@@ -13,26 +13,27 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import clock
-from app.admission import Admission
-from app.auth import Tokens
-from app.batching import Batcher
+from app.access.admission import Admission
+from app.access.revocation import Sessions
+from app.access.token_bucket import TokenBucketRateLimiter, storage_on
+from app.access.tokens import Tokens
 from app.board.publish import signer_of
-from app.connections import Connections
+from app.concurrency.batching import Batcher
+from app.concurrency.reads import Reads
+from app.concurrency.single_flight import SingleFlight
+from app.concurrency.threads import Threads
+from app.description import endpoints
 from app.domain import scoring
 from app.domain.ids import ALL_TIME
-from app.draining import Draining
 from app.edge import Edge, Plain
 from app.enqueue import Enqueuer
-from app.http import EXCEPTION_HANDLERS, problem
-from app.limits import TokenBucketRateLimiter, storage_on
-from app.live import LiveBoard
-from app.own_scores import OwnScores
-from app.reads import Reads
-from app.relay import SupervisedRedis
-from app.routes import actions, admin, auth, control, description, live, metrics, ops, person, scores, users
-from app.sessions import Sessions
-from app.single_flight import SingleFlight
-from app.threads import Threads
+from app.http.answers import EXCEPTION_HANDLERS, problem
+from app.live.board import LiveBoard
+from app.live.connections import Connections
+from app.live.own_scores import OwnScores
+from app.live.relay import SupervisedRedis
+from app.routes import actions, admin, auth, control, live, metrics, ops, person, scores, users
+from app.serving.draining import Draining
 from app.web import Web, run_ends, run_starts
 from config import rules, tracing
 from config.settings import Settings
@@ -208,9 +209,9 @@ ROUTES: list[BaseRoute] = [
     route("/healthz", GET=ops.healthz),
     route("/readyz", GET=ops.readyz),
     route("/metrics", GET=metrics.show),
-    route("/openapi.json", GET=description.openapi),
-    route("/asyncapi.json", GET=description.asyncapi),
-    route("/docs", GET=description.page),
+    route("/openapi.json", GET=endpoints.openapi),
+    route("/asyncapi.json", GET=endpoints.asyncapi),
+    route("/docs", GET=endpoints.page),
     route("/", GET=ops.page),
     route("/operator", GET=ops.operator_page),
     route("/scoreboard.js", GET=ops.client),

@@ -11,9 +11,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
-from app import http_protocol, websockets
 from app.domain import fraud, scoring
 from app.main import create_app
+from app.serving import http_protocol, websocket_protocol
 from config import logs, rules, settings, tracing
 
 SWITCH_INTERVAL = 0.0005
@@ -55,9 +55,9 @@ def serve() -> None:
         host="0.0.0.0",
         port=config.port,
         workers=config.web_concurrency,
-        loop="app.event_loop:Loop",
-        http=http_protocol.ProductionProtocol if config.production else http_protocol.Protocol,
-        ws=websockets.Protocol,
+        loop="app.serving.event_loop:Loop",
+        http=http_protocol.ProductionProtocol if config.production else http_protocol.HttpProtocol,
+        ws=websocket_protocol.WebSocketProtocol,
         ws_max_size=4096,
         ws_ping_interval=20,
         ws_ping_timeout=20,

@@ -8,23 +8,23 @@ import sqlalchemy as sa
 from starlette.requests import HTTPConnection
 
 from app import actions
-from app.admission import Admission
-from app.auth import Claims, Tokens
-from app.batching import Batcher
-from app.connections import Connections
+from app.access.admission import Admission
+from app.access.revocation import Sessions
+from app.access.tokens import Claims, Tokens
+from app.concurrency.batching import Batcher
+from app.concurrency.reads import Reads
+from app.concurrency.single_flight import SingleFlight
+from app.concurrency.threads import Threads
 from app.domain.actions import Action, End, Start
 from app.domain.errors import Forbidden, Unauthorized
 from app.domain.ids import UserId
 from app.domain.scoring import ScoringRules
-from app.draining import Draining
 from app.enqueue import Enqueuer
-from app.live import LiveBoard
-from app.own_scores import OwnScores
-from app.reads import Reads
-from app.relay import SupervisedRedis
-from app.sessions import Sessions
-from app.single_flight import SingleFlight
-from app.threads import Threads
+from app.live.board import LiveBoard
+from app.live.connections import Connections
+from app.live.own_scores import OwnScores
+from app.live.relay import SupervisedRedis
+from app.serving.draining import Draining
 from config.settings import Settings
 from db.redis import AsyncRedis, Publisher, Redis
 from db.transaction import TimedOut, in_statement, in_transaction

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from app.auth import Tokens
+from app.access.tokens import Tokens
 from app.domain.ids import ActionId, UserId, new_id
 from bench.load import Caller, Result
 from bench.stack import SECRET_KEY

@@ -5,7 +5,7 @@ It exists for one row of the table, which shows what the design avoids; the serv
 
 from app import enqueue
 from app.__main__ import main
-from app.batching import Batcher
+from app.concurrency.batching import Batcher
 from config import queues
 
 

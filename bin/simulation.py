@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import httpx2
 import sqlalchemy as sa
 
-from app.auth import Tokens
+from app.access.tokens import Tokens
 from app.domain.ids import UserId, new_id
 from app.domain.scoring import DEFAULT_TYPE, ActionType, ScoringRules, parse
 from config import rules, settings

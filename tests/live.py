@@ -21,15 +21,15 @@ import uvloop
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from app.auth import Tokens
+from app.access.tokens import Tokens
 from app.board import top
 from app.board.publish import publish
 from app.domain.ids import ALL_TIME, UserId, new_id
 from app.domain.messages import Update
-from app.http_protocol import Protocol as HttpProtocol
 from app.main import create_app
+from app.serving.http_protocol import HttpProtocol
+from app.serving.websocket_protocol import WebSocketProtocol
 from app.web import Web
-from app.websockets import Protocol as WebSocketProtocol
 from config.settings import DEVELOPMENT_SECRET, load
 from db import audit_events, boards, standings, users
 from db.redis import TOP_SCORES_CHANNEL, Publisher

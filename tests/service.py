@@ -20,8 +20,8 @@ import jwt
 import redis
 import sqlalchemy as sa
 
+from app.access.passwords import hash_password
 from app.domain.ids import UserId, new_id
-from app.passwords import hash_password
 from db import users
 
 ROOT = Path(__file__).resolve().parents[1]

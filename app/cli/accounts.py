@@ -5,6 +5,7 @@ import sys
 import click
 import sqlalchemy as sa
 
+from app.access.passwords import hash_password
 from app.board import erase as erasing
 from app.board import roles
 from app.cli.database import database, in_transaction, publish_board
@@ -12,7 +13,6 @@ from app.cli.moderation import may_have_reason, must_have_reason
 from app.domain.errors import NotFound
 from app.domain.ids import UserId, is_id, new_id
 from app.domain.users import InvalidUser, check_user
-from app.passwords import hash_password
 from config.settings import Settings
 from db import audit_events, transaction, users
 

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 
 class ScoreboardError(Exception):
-    """An expected failure, rendered as problem+json in one place (`app.http`).
+    """An expected failure, rendered as problem+json in one place (`app.http.answers`).
 
     Args:
         detail: what happened, in a sentence for a person.

@@ -11,7 +11,7 @@ from app.domain.actions import STATUSES, Action, CompletedAction, End, Start, di
 from app.domain.errors import Forbidden, FraudRule, Malformed, NotFound, Overloaded, UnknownType
 from app.domain.ids import ActionId, is_id, new_id
 from app.domain.scoring import DEFAULT_TYPE
-from app.http import JSON, read_json
+from app.http.answers import JSON, read_json
 from app.web import Web, path_user, reader, web_of, writer
 from config import logs, metrics
 from db import actions

@@ -9,15 +9,15 @@ import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.auth import Claims
+from app.access.tokens import Claims
 from app.board import correct
 from app.board import erase as erasing
 from app.board.publish import publish
 from app.domain.actions import Action, ActionVerdict, ModeratedAction
 from app.domain.errors import Malformed, NotFound, ScoreboardError
 from app.domain.ids import ALL_TIME, ActionId, UserId, is_id
-from app.http import JSON, read_json
-from app.operators import OptionalReason, Reason, change, operator, run
+from app.http.answers import JSON, read_json
+from app.routes.operators import OptionalReason, Reason, change, operator, run
 from app.web import Web
 from config import logs
 from db import moderation

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.auth import REFRESH_FOR
+from app.access.passwords import hash_password, verify_password
+from app.access.tokens import REFRESH_FOR
 from app.domain.errors import (
     Malformed,
     NameTaken,
@@ -21,8 +22,7 @@ from app.domain.errors import (
 )
 from app.domain.ids import UserId, new_id
 from app.domain.users import EMAIL, LONGEST_PASSWORD, SHORTEST_PASSWORD, USERNAME, InvalidUser, check_user
-from app.http import JSON, read_json
-from app.passwords import hash_password, verify_password
+from app.http.answers import JSON, read_json
 from app.web import Web, web_of, writer
 from config import logs
 from db import audit_events, users

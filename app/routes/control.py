@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from app.board import audit
 from app.domain.errors import NotFound
-from app.http import JSON, read_json
-from app.operators import OptionalReason, change, operator, run
+from app.http.answers import JSON, read_json
+from app.routes.operators import OptionalReason, change, operator, run
 from config import queues
 from db import audit_events, feature_flags, moderation
 from db.feature_flags import Flag

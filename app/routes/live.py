@@ -11,16 +11,16 @@ from urllib.parse import urlsplit
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from app.auth import Claims
-from app.client_address import limited_as
-from app.connections import SLOW, TOKEN_OVER, Connection
+from app.access.client_address import limited_as
+from app.access.tokens import Claims
 from app.domain import messages
 from app.domain.errors import ForeignOrigin, NotFound, ScoreboardError, Suspended, Unauthorized, Unavailable
 from app.domain.ids import ALL_TIME
-from app.http import problem
-from app.live import LiveBoard
+from app.http.answers import problem
+from app.live.board import LiveBoard
+from app.live.connections import SLOW, TOKEN_OVER, Connection
+from app.serving.websocket_protocol import READY, SILENT
 from app.web import Web, bearer, web_of
-from app.websockets import READY, SILENT
 from config import logs, metrics
 
 log = logging.getLogger("scoreboard.live")

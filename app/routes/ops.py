@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from app.domain.errors import ScoreboardError
-from app.http import JSON, PAGE_POLICY
+from app.http.answers import JSON, PAGE_POLICY
 from app.web import Web, web_of
 from db.redis import WORKER_SEEN_KEY
 from db.redis import check_writable as check_redis_writable

@@ -7,14 +7,14 @@ import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.auth import Claims
+from app.access.passwords import hash_password, verify_password
+from app.access.tokens import Claims
 from app.board import erase as erasing
 from app.board.publish import publish
 from app.domain.errors import Malformed, ScoreboardError, Suspended, Unauthorized, WrongPassword
 from app.domain.ids import ALL_TIME
 from app.domain.users import InvalidUser, check_password
-from app.http import read_json
-from app.passwords import hash_password, verify_password
+from app.http.answers import read_json
 from app.routes.auth import NewPassword, Text, token_answer
 from app.web import Web, path_user, web_of, writer
 from config import logs

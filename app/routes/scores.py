@@ -10,7 +10,7 @@ from app.domain.errors import NotFound, Unauthorized
 from app.domain.ids import ALL_TIME
 from app.domain.messages import Update
 from app.edge import Plain
-from app.http import JSON
+from app.http.answers import JSON
 from app.web import Web, bearer, web_of
 
 

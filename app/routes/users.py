@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from app.domain.errors import Unauthorized
 from app.domain.ids import ALL_TIME
-from app.http import JSON
+from app.http.answers import JSON
 from app.web import path_user, reader, web_of
 from db import users
 from db.transaction import in_transaction

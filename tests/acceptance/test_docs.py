@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from app import client_address
+from app.access import client_address
 from bin.procfile import read_procfile
 from config import settings, store_urls, values
 from db.embedded.postgres import binaries

@@ -14,14 +14,14 @@ import redis
 from broadcaster import Event
 from websockets.sync.client import ClientConnection
 
-from app import live, relay
 from app.board.publish import publish
+from app.concurrency.threads import Threads
 from app.domain.errors import DatabaseUnavailable, Unavailable
 from app.domain.ids import ALL_TIME
 from app.domain.messages import Update, read_update
-from app.live import LiveBoard
-from app.relay import SupervisedRedis
-from app.threads import Threads
+from app.live import board, relay
+from app.live.board import LiveBoard
+from app.live.relay import SupervisedRedis
 from db import embedded
 from db.redis import TOP_SCORES_CHANNEL, Publisher, connect
 from tests.live import Listener, award, clear, complaints, forge, in_process, listener, listening, until_version
@@ -291,7 +291,7 @@ def test_with_neither_store_to_ask_one_get_waits_for_them_and_the_others_have_wh
         time.sleep(0.5)
         raise DatabaseUnavailable("The database can't be reached.")
 
-    monkeypatch.setattr(live, "publish", hang)
+    monkeypatch.setattr(board, "publish", hang)
 
     async def get() -> None:
         threads = Threads("test", 2, depth=10)
@@ -307,7 +307,7 @@ def test_with_neither_store_to_ask_one_get_waits_for_them_and_the_others_have_wh
                     assert await board.now() is board_now
                 assert time.monotonic() - began < 0.2
                 assert len(asked) == 1
-                monkeypatch.setattr(live, "CHECK_EVERY", 0.0)  # as if it were worth another look
+                monkeypatch.setattr(board, "CHECK_EVERY", 0.0)  # as if it were worth another look
                 assert await board.now() is board_now
                 assert len(asked) == 2
             finally:
@@ -375,12 +375,12 @@ def test_check_that_fails_unforeseen_is_followed_by_the_next(
             failed.set()
             raise ValueError("as a bug would")
 
-        monkeypatch.setattr(live, "publish", fail_once)
-        assert failed.wait(live.CHECK_EVERY + 1)
+        monkeypatch.setattr(board, "publish", fail_once)
+        assert failed.wait(board.CHECK_EVERY + 1)
         # Neither channel nor key tells of this one.
         with redis.Redis(port=1) as nowhere:
             missed = award(replace(stores, redis=nowhere), dora.user_id)
-        until_version(websocket, missed, within=live.CHECK_EVERY + 2)
+        until_version(websocket, missed, within=board.CHECK_EVERY + 2)
         (record,) = [it for it in caplog.records if it.exc_info]
         assert record.getMessage() == "checking the board failed"
         caplog.clear()

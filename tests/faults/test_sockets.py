@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.auth import Tokens
+from app.access.tokens import Tokens
 from app.domain.ids import UserId, new_id
 from config.settings import DEVELOPMENT_SECRET
 from tests.faults.aftermath import Aftermath

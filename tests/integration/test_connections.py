@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from app import http_protocol
+from app.serving import http_protocol
 from tests.live import InProcess, in_process, upgrade
 from tests.service import NO_LIMITS, Player, Process, Service, Stores, eventually, free_port
 

@@ -11,13 +11,13 @@ import pytest
 import sqlalchemy as sa
 from websockets.sync.client import ClientConnection
 
-from app import own_scores
+from app.concurrency.threads import Threads
 from app.domain.ids import ALL_TIME, BoardId, UserId, new_id
 from app.domain.signing import UNSIGNED
-from app.live import LiveBoard
-from app.own_scores import OwnScores
-from app.relay import SupervisedRedis
-from app.threads import Threads
+from app.live import own_scores
+from app.live.board import LiveBoard
+from app.live.own_scores import OwnScores
+from app.live.relay import SupervisedRedis
 from db import feature_flags, standings
 from db.redis import Publisher
 from db.standings import Own

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from app.access.token_bucket import Bucket, Policy, TokenBucketRateLimiter, storage_on
 from app.domain.ids import ActionId, new_id
 from app.enqueue import Enqueuer
-from app.limits import Bucket, Policy, TokenBucketRateLimiter, storage_on
 from config import queues, values
 from db import embedded
 from db.redis import Publisher, check_writable, connect, connect_on_loop

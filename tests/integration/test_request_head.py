@@ -6,7 +6,7 @@ import socket
 import httpx2
 import pytest
 
-from app import http_protocol
+from app.serving import http_protocol
 from tests.live import in_process
 from tests.service import Process, Stores
 

@@ -10,11 +10,11 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
-from app.auth import Claims
-from app.connections import SUSPENDED, TOKEN_OVER
+from app.access.revocation import Sessions
+from app.access.tokens import Claims
+from app.concurrency.threads import Threads
 from app.domain.ids import UserId
-from app.sessions import Sessions
-from app.threads import Threads
+from app.live.connections import SUSPENDED, TOKEN_OVER
 from db import embedded
 from db import engine as engines
 from db.migrate import migrate

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from limits import RateLimitItem
 
-from app import limits as module
-from app.batching import LIMIT
-from app.limits import Bucket, Check, Decision, Policy, TokenBucketRateLimiter
+from app.access import token_bucket as module
+from app.access.token_bucket import Bucket, Check, Decision, Policy, TokenBucketRateLimiter
+from app.concurrency.batching import LIMIT
 from db import redis as connections
 from db.embedded import Redis
 from tests.service import Stores

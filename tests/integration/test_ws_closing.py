@@ -14,12 +14,13 @@ from types import SimpleNamespace
 import pytest
 from starlette.websockets import WebSocket
 
-from app import sessions, websockets
-from app.auth import Tokens
-from app.connections import SUSPENDED, TOKEN_OVER
+from app.access import revocation
+from app.access.tokens import Tokens
 from app.domain.ids import UserId
 from app.domain.messages import Row, update
+from app.live.connections import SUSPENDED, TOKEN_OVER
 from app.routes import live
+from app.serving import websocket_protocol
 from app.web import Web
 from config.settings import DEVELOPMENT_SECRET
 from tests.live import (
@@ -88,7 +89,7 @@ def test_logging_out_ends_every_socket_of_the_user_in_every_process(
 def test_a_socket_of_a_later_login_stays(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sessions, "POLL_EVERY", 0.1)
+    monkeypatch.setattr(revocation, "POLL_EVERY", 0.1)
     later = Tokens(DEVELOPMENT_SECRET, (), 60).issue(dora.user_id, 1)
     with in_process(stores, caplog) as server, listening(server, dora.token) as old:
         message(old)
@@ -232,7 +233,7 @@ def test_sigterm_closes_every_socket_with_1012_and_ends_the_process_well(
 def test_a_peer_that_is_closing_already_does_not_keep_the_others_from_being_closed(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(websockets, "CUT_AFTER", 0.5)
+    monkeypatch.setattr(websocket_protocol, "CUT_AFTER", 0.5)
     with ExitStack() as stack:
         server = stack.enter_context(in_process(stores, caplog, PUSH_INTERVAL_MS="0"))
         blocked = [stack.enter_context(_blocked(server, dora)) for _ in range(3)]
@@ -306,7 +307,7 @@ def test_a_peer_that_takes_nothing_is_dropped_and_holds_nobody_up(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(live, "SEND_WITHIN", 1.0)
-    monkeypatch.setattr(websockets, "CUT_AFTER", 0.5)
+    monkeypatch.setattr(websocket_protocol, "CUT_AFTER", 0.5)
     with in_process(stores, caplog, PUSH_INTERVAL_MS="0") as server:
         healthy = listener(stores, "healthy")
         with listening(server, healthy.token, max_size=None) as websocket, _raw(server, dora, receive_buffer=1024):
@@ -320,7 +321,7 @@ def test_a_peer_that_takes_nothing_is_dropped_and_holds_nobody_up(
                     break
                 time.sleep(0.02)
             assert server.peers == 1, "the blocked connection is still there"
-            assert time.monotonic() - began < 1 + 1 + websockets.CUT_AFTER + 5
+            assert time.monotonic() - began < 1 + 1 + websocket_protocol.CUT_AFTER + 5
     ends = [it.fields for it in caplog.records if it.getMessage() == "ws.disconnected"]  # type: ignore[attr-defined]
     slow = [it for it in ends if it["userId"] == dora.user_id]
     assert [(it["code"], it["reason"]) for it in slow] == [(4408, "slow")]
@@ -336,7 +337,9 @@ def test_a_peer_that_is_silent_to_pings_is_dropped(
         _raw(server, dora) as peer,
     ):
         message(websocket)
-        eventually(lambda: server.peers == 1, within=1 + websockets.CUT_AFTER + 1, what="the end of the silent one")
+        eventually(
+            lambda: server.peers == 1, within=1 + websocket_protocol.CUT_AFTER + 1, what="the end of the silent one"
+        )
         close = (4408).to_bytes(2, "big") + b"no answer to pings"
         assert peer.recv(65536).endswith(bytes([0x88, len(close)]) + close), "it could have read why"
         until_version(websocket, award(stores, healthy.user_id))
@@ -385,11 +388,11 @@ def test_pings_of_a_peer_that_never_reads_are_not_queued_for(
 def test_a_token_that_ends_while_the_peer_reads_nothing_ends_the_connection_too(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sessions, "POLL_EVERY", 0.3)
-    monkeypatch.setattr(websockets, "CUT_AFTER", 0.3)
+    monkeypatch.setattr(revocation, "POLL_EVERY", 0.3)
+    monkeypatch.setattr(websocket_protocol, "CUT_AFTER", 0.3)
     with in_process(stores, caplog, PUSH_INTERVAL_MS="0") as server, _blocked(server, dora):
         end_tokens(stores, dora.user_id)
-        eventually(lambda: server.peers == 0, within=1 + 1 + websockets.CUT_AFTER, what="its end")
+        eventually(lambda: server.peers == 0, within=1 + 1 + websocket_protocol.CUT_AFTER, what="its end")
     (end,) = [it.fields for it in caplog.records if it.getMessage() == "ws.disconnected"]  # type: ignore[attr-defined]
     assert end["code"] == TOKEN_OVER
 

@@ -13,14 +13,14 @@ from itertools import pairwise
 import httpx2
 import pytest
 
-from app import live as board_module
+from app.concurrency.threads import Threads
 from app.domain import messages
 from app.domain.ids import ALL_TIME, UserId, id_after, new_id
 from app.domain.messages import Update
-from app.live import LiveBoard
-from app.relay import SupervisedRedis
+from app.live import board as board_module
+from app.live.board import LiveBoard
+from app.live.relay import SupervisedRedis
 from app.routes import live
-from app.threads import Threads
 from db import redis
 from db.redis import Publisher
 from tests.live import (

@@ -12,9 +12,10 @@ import httpx2
 import pytest
 from websockets.sync.client import connect
 
-from app import connections, main
+from app import main
 from app.description.asyncapi import CLOSE_CODES
 from app.domain.errors import Conflict, ScoreboardError
+from app.live import connections
 from tests.service import NO_LIMITS, ROOT, Process, Service, message
 
 PAGE = (ROOT / "docs" / "protocol.md").read_text()

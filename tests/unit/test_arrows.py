@@ -103,12 +103,16 @@ def test_the_domain_does_no_input_or_output() -> None:
             assert not {it.partition(".")[0] for it in imports(path)} & forbidden, path
 
 
+WEB = ("starlette", "uvicorn", "broadcaster", "app.main", "app.web", "app.http", "app.routes")
+"""What a web process imports, and no other."""
+
+
 @pytest.mark.parametrize(
     ("module", "never"),
     [
-        ("tasks.settle", ("starlette", "uvicorn", "broadcaster", "app.main", "app.web", "app.http", "app.routes")),
-        ("tasks.sweep", ("starlette", "uvicorn", "broadcaster", "app.main", "app.web", "app.http", "app.routes")),
-        ("workers.app", ("starlette", "uvicorn", "broadcaster", "app.main", "app.web", "app.http", "app.routes")),
+        ("tasks.settle", WEB),
+        ("tasks.sweep", WEB),
+        ("workers.app", WEB),
         ("app.main", ("tasks", "workers", "flower", "tornado")),
         ("app.domain.ranking", ("sqlalchemy", "redis", "db", "config", "starlette")),
         ("config.settings", ("app", "db", "tasks", "workers")),
@@ -153,9 +157,12 @@ def test_keys_and_channels_are_named_in_one_place() -> None:
 
 def test_lua_is_written_in_two_places() -> None:
     scripts = {module for module, tree in trees(*ROOMS) for it in strings(tree) if "redis.call" in it}
-    assert scripts == {"db.redis", "app.limits"}
+    assert scripts == {"db.redis", "app.access.token_bucket"}
     calls = {"register_script", "script_load", "eval", "evalsha"}
-    assert {module for module, tree in trees(*ROOMS) if attributes(tree) & calls} == {"db.redis", "app.limits"}
+    assert {module for module, tree in trees(*ROOMS) if attributes(tree) & calls} == {
+        "db.redis",
+        "app.access.token_bucket",
+    }
 
 
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv"}

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from app.batching import Batcher
+from app.concurrency.batching import Batcher
 from app.domain.errors import Conflict, DatabaseUnavailable, Overloaded, ScoreboardError
 from tests.loop import Gate, outcome, play, turns, until
 

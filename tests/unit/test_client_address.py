@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import client_address as module
-from app.client_address import ClientAddresses, limited_as
+from app.access import client_address as module
+from app.access.client_address import ClientAddresses, limited_as
 from config.values import Network
 
 PROXIES: tuple[Network, ...] = (

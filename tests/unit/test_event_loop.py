@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.event_loop import Loop
+from app.serving.event_loop import Loop
 
 WAITING = 300
 

@@ -8,7 +8,7 @@ import pytest
 from app.domain import messages
 from app.domain.ids import ALL_TIME, UserId
 from app.domain.messages import Row, Update
-from app.push_latency import PushLatency
+from app.live.push_latency import PushLatency
 from config import metrics
 
 

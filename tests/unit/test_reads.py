@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
+from app.concurrency.reads import Reads
+from app.concurrency.threads import Threads
 from app.domain.errors import Overloaded
 from app.domain.ids import UserId
-from app.reads import Reads
-from app.threads import Threads
 from tests.loop import turns
 
 ALICE, BOB = UserId("alice"), UserId("bob")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.single_flight import SingleFlight
+from app.concurrency.single_flight import SingleFlight
 from tests.loop import play, turns
 
 

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.domain.errors import Malformed
-from app.strict_json import DEEPEST, parse
+from app.http.strict_json import DEEPEST, parse
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):

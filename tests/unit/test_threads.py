@@ -6,8 +6,8 @@ from typing import NoReturn
 
 import pytest
 
+from app.concurrency.threads import Threads
 from app.domain.errors import Overloaded
-from app.threads import Threads
 from tests.loop import Gate, outcome, play, turns, until
 
 

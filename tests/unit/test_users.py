@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.access.passwords import hash_password, verify_password
 from app.domain.users import InvalidUser, check_password, check_user, normalized
-from app.passwords import hash_password, verify_password
 
 EMAIL = "alice@example.org"
 PASSWORD = "correct horse"

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from app.concurrency.threads import Threads
 from app.domain.errors import Overloaded
 from app.domain.ids import UserId
-from app.threads import Threads
 
 P = ParamSpec("P")
 T = TypeVar("T")

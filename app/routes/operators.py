@@ -7,7 +7,7 @@ import msgspec
 import sqlalchemy as sa
 from starlette.requests import Request
 
-from app.auth import Claims
+from app.access.tokens import Claims
 from app.domain.errors import Forbidden, Unauthorized
 from app.web import Web, reader, web_of
 from db import users

@@ -64,7 +64,7 @@ class Tokens:
         return jwt.encode(msgspec.to_builtins(claims), self._key, ALGORITHM)
 
     def verify(self, token: str) -> Claims:
-        """Check a token's signature and claims. Whether it was revoked is for `app.sessions` to tell.
+        """Check a token's signature and claims. Whether it was revoked is for `app.access.revocation` to tell.
 
         Raises:
             Unauthorized: for whatever is wrong with it.

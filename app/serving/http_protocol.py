@@ -11,11 +11,11 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app import descriptors
 from app.domain.errors import Malformed
 from app.domain.ids import new_id
-from app.http import common_headers, problem
-from app.one_write import OneWrite, lines
+from app.http.answers import common_headers, problem
+from app.serving import descriptors
+from app.serving.one_write import OneWrite, lines
 from config import logs
 
 LARGEST_HEAD = 32 * 1024
@@ -36,7 +36,7 @@ LAST_CALL = 1.0
 """Seconds for which a process that stops takes one more request on each connection that is open and idle."""
 
 
-class Protocol(HttpToolsProtocol):
+class HttpProtocol(HttpToolsProtocol):
     """The protocol that `uvicorn.Config(http=...)` is given."""
 
     common = lines(common_headers(production=False))
@@ -251,7 +251,7 @@ class Protocol(HttpToolsProtocol):
         return self.client[0] if self.client else None
 
 
-class ProductionProtocol(Protocol):
+class ProductionProtocol(HttpProtocol):
     """The same, for answers that went through TLS."""
 
     common = lines(common_headers(production=True))

@@ -13,14 +13,14 @@ import sqlalchemy as sa
 from broadcaster import Broadcast
 
 from app.board.publish import publish
+from app.concurrency.single_flight import SingleFlight
+from app.concurrency.threads import Threads
 from app.domain import messages
 from app.domain.errors import ScoreboardError, Unavailable
 from app.domain.ids import BoardId
 from app.domain.messages import Update
-from app.push_latency import PushLatency
-from app.relay import RESYNC, SupervisedRedis
-from app.single_flight import SingleFlight
-from app.threads import Threads
+from app.live.push_latency import PushLatency
+from app.live.relay import RESYNC, SupervisedRedis
 from db import feature_flags
 from db.redis import TOP_SCORES_CHANNEL, Publisher, top_scores_key
 from db.transaction import in_statement

@@ -15,10 +15,10 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
-from app.connections import SLOW
 from app.domain.errors import Malformed, ScoreboardError, Unavailable
 from app.domain.ids import new_id
-from app.http import API_POLICY, common_headers, problem
+from app.http.answers import API_POLICY, common_headers, problem
+from app.live.connections import SLOW
 
 CUT_AFTER = 2.0
 """Seconds that the closing handshake may take."""
@@ -33,7 +33,7 @@ SILENT = 1006
 """What the application is told when pings got no answer: a code that no peer can send."""
 
 
-class Protocol(WebSocketsSansIOProtocol):
+class WebSocketProtocol(WebSocketsSansIOProtocol):
     """The protocol that `uvicorn.Config(ws=...)` is given."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

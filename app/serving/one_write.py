@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from app.http import API_POLICY, Header
+from app.http.answers import API_POLICY, Header
 
 _CONTINUE = b"HTTP/1.1 100 "
 _OWN_POLICY = b"\r\ncontent-security-policy: "

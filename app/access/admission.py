@@ -7,11 +7,11 @@ from functools import lru_cache
 
 from starlette.types import Scope
 
-from app.auth import Claims
-from app.batching import Batcher
-from app.client_address import ClientAddresses, limited_as
+from app.access.client_address import ClientAddresses, limited_as
+from app.access.token_bucket import Bucket, Check, Decision, Policy
+from app.access.tokens import Claims
+from app.concurrency.batching import Batcher
 from app.domain.errors import RateLimited
-from app.limits import Bucket, Check, Decision, Policy
 from config import logs, metrics
 from config.settings import Settings
 

@@ -12,11 +12,11 @@ from datetime import datetime
 import sqlalchemy as sa
 from cachetools import LRUCache
 
-from app.auth import Claims
-from app.batching import Batcher
+from app.access.tokens import Claims
+from app.concurrency.batching import Batcher
+from app.concurrency.threads import Threads
 from app.domain.errors import Overloaded, ScoreboardError, Unauthorized, Unavailable
 from app.domain.ids import UserId
-from app.threads import Threads
 from db import audit_events, users
 from db.transaction import TimedOut, in_statement, on_loop
 from db.users import UserState

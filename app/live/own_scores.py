@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from app.concurrency.threads import Threads
 from app.domain import messages
 from app.domain.errors import ScoreboardError
 from app.domain.ids import UserId
 from app.domain.signing import Signer
-from app.live import LiveBoard
-from app.threads import Threads
+from app.live.board import LiveBoard
 from db import standings
 from db.standings import Own
 from db.transaction import in_statement

@@ -9,12 +9,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from app import strict_json
 from app.domain.errors import (
     ScoreboardError,
     TooLarge,
     UnsupportedMediaType,
 )
+from app.http import strict_json
 from config import logs
 
 log = logging.getLogger("scoreboard.http")
@@ -71,7 +71,7 @@ async def _read_body(request: Request) -> bytes:
         raise TooLarge(f"The body is larger than {LARGEST_BODY} bytes.")
     body = b""
     more = True
-    while more:  # how long it may take is bounded in app/http_protocol.py
+    while more:  # how long it may take is bounded in app/serving/http_protocol.py
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect

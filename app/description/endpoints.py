@@ -7,7 +7,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from app.http import PAGE_POLICY
+from app.description.asyncapi import document as asyncapi_document
+from app.description.openapi import document as openapi_document
+from app.http.answers import PAGE_POLICY
 from app.routes.ops import STATIC
 
 VERSION = "1.0.0"
@@ -16,16 +18,12 @@ VERSION = "1.0.0"
 
 @cache
 def _openapi() -> tuple[bytes, str]:
-    from app.description import openapi  # which imports every route, this one's neighbours among them
-
-    return _with_etag(msgspec.json.encode(openapi.document(VERSION)))
+    return _with_etag(msgspec.json.encode(openapi_document(VERSION)))
 
 
 @cache
 def _asyncapi() -> tuple[bytes, str]:
-    from app.description import asyncapi
-
-    return _with_etag(msgspec.json.encode(asyncapi.document(VERSION)))
+    return _with_etag(msgspec.json.encode(asyncapi_document(VERSION)))
 
 
 def _with_etag(body: bytes) -> tuple[bytes, str]:

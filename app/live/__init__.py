@@ -1,0 +1,1 @@
+"""The board as the sockets of this process see it, and how changes get here."""
