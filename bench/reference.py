@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from db.embedded.postgres import binaries
+from dev.embedded.postgres import binaries
 
 PLAYERS = 10_000
 

@@ -19,10 +19,10 @@ import sqlalchemy as sa
 from bench.crowd import Crowd, CrowdPlan
 from bench.load import Plan, Result
 from bench.push import Pushed, PushPlan
-from bin.procfile import ROOT, read_procfile
-from bin.service import environment, kill_group, shell
 from config import settings
 from db import engine
+from dev.procfile import ROOT, read_procfile
+from dev.service import environment, kill_group, shell
 
 HIGH_FRAUD = """
 [velocity]

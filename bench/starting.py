@@ -13,10 +13,10 @@ from pathlib import Path
 from bench.report import ROOT
 from bench.row import Row, say, under
 from bench.stack import free_port, wait_for
-from bin.procfile import PORTS
-from bin.service import kill_group
+from dev.procfile import PORTS
+from dev.service import kill_group
 
-PARTS = ("app", "bin", "config", "db", "tasks", "workers")
+PARTS = ("app", "bin", "config", "db", "dev", "tasks", "workers")
 OURS = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
 
 

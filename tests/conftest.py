@@ -11,9 +11,9 @@ import pytest
 import redis
 import sqlalchemy as sa
 
-from db import embedded
 from db import engine as engines
 from db.migrate import migrate
+from dev import embedded
 from tests.service import Player, Process, Service, Stores, account, unique
 
 # The same examples in every run: what fails in CI fails here.

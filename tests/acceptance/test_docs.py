@@ -13,9 +13,9 @@ import httpx2
 import pytest
 
 from app.access import client_address
-from bin.procfile import read_procfile
 from config import settings, store_urls, values
-from db.embedded.postgres import binaries
+from dev.embedded.postgres import binaries
+from dev.procfile import read_procfile
 from tests.service import ROOT, Process, Service, eventually
 
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)

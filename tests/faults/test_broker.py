@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from db import embedded
+from dev import embedded
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load, complete, settled

@@ -11,11 +11,11 @@ import pytest
 import redis
 import sqlalchemy as sa
 
-from db import embedded
 from db import engine as engines
 from db.migrate import migrate
 from db.outcome import OutcomeUnknown
 from db.transaction import in_transaction
+from dev import embedded
 from tests.faults.balancer import Balancer
 from tests.service import Player, Process, Service, Stores, eventually, unique
 

@@ -12,9 +12,9 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from db import embedded
 from db import engine as engines
 from db.migrate import migrate
+from dev import embedded
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load, Operation, complete

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from app.domain.ids import UserId
-from db import embedded
 from db import redis as redis_client
+from dev import embedded
 from tests import live
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience

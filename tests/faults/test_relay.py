@@ -22,8 +22,8 @@ from app.domain.messages import Update, read_update
 from app.live import board, relay
 from app.live.board import LiveBoard
 from app.live.relay import SupervisedRedis
-from db import embedded
 from db.redis import TOP_SCORES_CHANNEL, Publisher, connect
+from dev import embedded
 from tests.live import Listener, award, clear, complaints, forge, in_process, listener, listening, until_version
 from tests.loop import until
 from tests.service import Process, Service, Stores, eventually, free_port

@@ -21,7 +21,6 @@ from app.domain.errors import DatabaseUnavailable
 from config import store_urls
 from db import engine as engines
 from db import waiting
-from db.embedded import Postgres
 from db.engine import Bounds
 from db.outcome import OutcomeUnknown, committed, server_of
 from db.transaction import (
@@ -33,6 +32,7 @@ from db.transaction import (
     later,
     note_transaction_id,
 )
+from dev.embedded import Postgres
 from tests.service import Stores, eventually
 
 QUICK = Bounds(lock=0.25, statement=0.5, answer=0.7, checkout=0.25, idle_in_transaction=5)

@@ -13,7 +13,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 
-from db import embedded
+from dev import embedded
 from tests.live import raw_peer, upgrade
 from tests.service import PASSWORD, Player, Process, Service, eventually, free_port, problem, unique
 

@@ -14,9 +14,9 @@ import uvloop
 from app.domain.errors import DatabaseUnavailable
 from db import engine as engines
 from db import waiting
-from db.embedded import Postgres
 from db.engine import Bounds
 from db.transaction import in_statement, in_transaction, on_loop
+from dev.embedded import Postgres
 from tests.service import Stores
 
 QUICK = Bounds(lock=0.25, statement=0.5, answer=0.7, checkout=0.25, idle_in_transaction=5)

@@ -10,9 +10,9 @@ from app.access.token_bucket import Bucket, Policy, TokenBucketRateLimiter, stor
 from app.domain.ids import ActionId, new_id
 from app.enqueue import Enqueuer
 from config import queues, values
-from db import embedded
 from db.redis import Publisher, check_writable, connect, connect_on_loop
 from db.redis_connection import ReadOnly
+from dev import embedded
 from tests.loop import until
 from tests.service import free_port
 

@@ -15,9 +15,9 @@ from app.access.tokens import Claims
 from app.concurrency.threads import Threads
 from app.domain.ids import UserId
 from app.live.connections import SUSPENDED, TOKEN_OVER
-from db import embedded
 from db import engine as engines
 from db.migrate import migrate
+from dev import embedded
 from tests.live import (
     Listener,
     award,

@@ -21,7 +21,7 @@ from app.access import token_bucket as module
 from app.access.token_bucket import Bucket, Check, Decision, Policy, TokenBucketRateLimiter
 from app.concurrency.batching import LIMIT
 from db import redis as connections
-from db.embedded import Redis
+from dev.embedded import Redis
 from tests.service import Stores
 
 PER_HOUR = limits.parse("3/hour")

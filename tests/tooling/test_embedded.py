@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 import redis
 
-from db.embedded import Postgres, Redis, Store, StoreError
+from dev.embedded import Postgres, Redis, Store, StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,7 +58,7 @@ def read(store: Store) -> str:
 def embedded(*args: str | Path, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
     inherited = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
     return subprocess.Popen(
-        [sys.executable, "-m", "db.embedded", *map(str, args)],
+        [sys.executable, "-m", "dev.embedded", *map(str, args)],
         cwd=ROOT,
         env={**inherited, **(env or {})},
         stdout=subprocess.PIPE,
@@ -138,7 +138,7 @@ def test_another_port_is_taken_when_somebody_was_faster(
 ) -> None:
     (tmp_path / "other").mkdir(mode=0o700)
     (tmp_path / "other" / "port").write_text(str(store.port))
-    monkeypatch.setattr("db.embedded.store.port_is_free", lambda port: True)
+    monkeypatch.setattr("dev.embedded.store.port_is_free", lambda port: True)
     with type(store)(tmp_path / "other") as other:
         assert other.port != store.port
         assert other.answers()

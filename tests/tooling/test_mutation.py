@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bin import mutation
-from bin.mutation import BROKEN, CAUGHT, STALE, SURVIVED, TIMED_OUT, Mutant
+from dev import mutation
+from dev.mutation import BROKEN, CAUGHT, STALE, SURVIVED, TIMED_OUT, Mutant
 
 ADD = Mutant("M1", "it subtracts", "sums.py", "return a + b", "return a - b", ("test_sums.py::test_add",))
 FILES = {

@@ -13,7 +13,7 @@ SECRET = "the-secret-of-web-and-players-of-this-test"
 
 
 def simulate(stores: Stores, *args: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    return stores.run(sys.executable, "-m", "bin.simulation", *args, **{"SECRET_KEY": SECRET, **env})
+    return stores.run(sys.executable, "-m", "dev.simulation", *args, **{"SECRET_KEY": SECRET, **env})
 
 
 @pytest.fixture(scope="module")

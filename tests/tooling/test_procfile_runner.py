@@ -21,7 +21,7 @@ class Run:
         self.log = procfile.with_suffix(".log")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [PYTHON, "-m", "bin.procfile", "--procfile", procfile, "run", *args],
+                [PYTHON, "-m", "dev.procfile", "--procfile", procfile, "run", *args],
                 cwd=ROOT,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -154,7 +154,7 @@ def test_lines_arrive_whole_and_unchanged(start: Callable[..., Run]) -> None:
 
 def check(**env: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.endswith("PORT")}
-    command = [PYTHON, "-m", "bin.procfile", "check"]
+    command = [PYTHON, "-m", "dev.procfile", "check"]
     return subprocess.run(command, cwd=ROOT, env={**clean, **env}, capture_output=True, text=True, check=False)
 
 

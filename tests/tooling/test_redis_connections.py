@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx2
 import redis
 
-from db import embedded
+from dev import embedded
 from tests.service import Player, Service, Stores, eventually, free_port, unique
 
 PLAN = 20

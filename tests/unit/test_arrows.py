@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("app", "tasks", "workers", "db", "config")
+ROOMS = ("app", "tasks", "workers", "db", "config", "dev")
 
 MAY_IMPORT = {
     "web": {"web", "app.board", "app.domain", "db", "config"},
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "workers": {"workers", "tasks", "app.domain", "db", "config"},
     "db": {"db", "app.domain", "config"},
     "config": {"config"},
+    "dev": {"dev", "web", "app.domain", "db", "config"},
 }
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
@@ -186,7 +187,7 @@ def reads_environment(tree: ast.Module) -> bool:
 
 def test_only_the_settings_read_the_environment() -> None:
     readers = {module for module, tree in trees(*ROOMS) if reads_environment(tree)}
-    readers = {module for module in readers if not module.startswith("db.embedded")}
+    readers = {module for module in readers if not module.startswith("dev.")}
     assert readers == {"config.settings", "config.metrics_directory", "workers.flower"}
 
 

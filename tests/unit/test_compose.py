@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bin.procfile import read_procfile
 from config import settings
+from dev.procfile import read_procfile
 
 yaml: Any = pytest.importorskip("yaml")
 

@@ -1,6 +1,6 @@
 """The lists of mutants in tests/mutants, which `bin/mutate` runs. Source: docs/mutation.md."""
 
-from bin import mutation
+from dev import mutation
 from tests.service import ROOT
 
 

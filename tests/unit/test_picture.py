@@ -1,6 +1,6 @@
 """The picture of imports in docs/architecture.md is the one that the code gives."""
 
-from bin import picture
+from dev import picture
 
 
 def test_picture_of_the_page_is_up_to_date() -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from db.embedded.child import child_argv
+from dev.embedded.child import child_argv
 
 LONGEST_LINE = 65536
 COLORS = (36, 32, 33, 35, 34, 31)

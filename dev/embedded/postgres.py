@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import ClassVar
 
-from db.embedded.child import child_argv
-from db.embedded.directory import StoreError, write_private
-from db.embedded.store import Store
+from dev.embedded.child import child_argv
+from dev.embedded.directory import StoreError, write_private
+from dev.embedded.store import Store
 
 USER = "scoreboard"
 SETTINGS = {

@@ -1,4 +1,4 @@
-"""Mutation testing by a list of slips: which of them do the tests notice? `python -m bin.mutation --help`.
+"""Mutation testing by a list of slips: which of them do the tests notice? `python -m dev.mutation --help`.
 
 Each mutant replaces a text that occurs once in a file, and names the tests that must fail then. It is applied in a copy
 of the tree, never in the working tree. Source: docs/mutation.md.

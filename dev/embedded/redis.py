@@ -8,8 +8,8 @@ import socket
 from pathlib import Path
 from typing import ClassVar
 
-from db.embedded.directory import StoreError, write_private
-from db.embedded.store import Store
+from dev.embedded.directory import StoreError, write_private
+from dev.embedded.store import Store
 
 
 def binary() -> Path:

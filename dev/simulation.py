@@ -1,4 +1,4 @@
-"""Players who play with a running service as people do: `python -m bin.simulation --help`.
+"""Players who play with a running service as people do: `python -m dev.simulation --help`.
 
 They are made directly in the database, since registration is limited, and play over HTTP like everybody else.
 """

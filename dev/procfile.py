@@ -1,4 +1,4 @@
-"""Runs the processes of the Procfile on one machine: `python -m bin.procfile check|release|run`.
+"""Runs the processes of the Procfile on one machine: `python -m dev.procfile check|release|run`.
 
 honcho's parser is used, its runner isn't: that one stops everything when one process exits.
 """
@@ -16,12 +16,12 @@ from pathlib import Path
 
 from honcho.environ import parse_procfile
 
-from bin.service import Console, Service, environment, shell
+from dev.service import Console, Service, environment, shell
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = {"PORT": 8000, "FLOWER_PORT": 5555, "WORKER_METRICS_PORT": 9091}
 DEMO = "python -m app.cli demo"
-SIMULATION = "python -m bin.simulation"
+SIMULATION = "python -m dev.simulation"
 
 
 def read_procfile(path: Path) -> dict[str, str]:
@@ -166,7 +166,7 @@ async def run(processes: Mapping[str, str], demo: bool, simulate: bool, grace: f
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the module's command line."""
-    parser = argparse.ArgumentParser(prog="python -m bin.procfile", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m dev.procfile", description=__doc__)
     parser.add_argument("--procfile", type=Path, default=ROOT / "Procfile")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="are the ports free?")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from db.embedded.child import NOBODY, child_argv
+from dev.embedded.child import NOBODY, child_argv
 
 LOG_BYTES = 10_000_000  # a longer log is begun anew at a start
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
-from db.embedded.child import child_argv
-from db.embedded.directory import Directory, StoreError, until, write_private
+from dev.embedded.child import child_argv
+from dev.embedded.directory import Directory, StoreError, until, write_private
 
 
 def port_is_free(port: int) -> bool:

@@ -1,4 +1,4 @@
-"""Runs a command with a real PostgreSQL and a real Redis: `python -m db.embedded [options] COMMAND…`."""
+"""Runs a command with a real PostgreSQL and a real Redis: `python -m dev.embedded [options] COMMAND…`."""
 
 import argparse
 import contextlib
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from db.embedded import Postgres, Redis, Store, StoreError
-from db.embedded.child import child_argv
-from db.embedded.directory import flock
+from dev.embedded import Postgres, Redis, Store, StoreError
+from dev.embedded.child import child_argv
+from dev.embedded.directory import flock
 
 DATA = Path(__file__).resolve().parents[2] / ".local"
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -26,7 +26,7 @@ TEMPORARY = "scoreboard-stores-"
 
 def say(text: str) -> None:
     """Print to the terminal; stdout belongs to the command."""
-    print(f"db.embedded: {text}", file=sys.stderr, flush=True)
+    print(f"dev.embedded: {text}", file=sys.stderr, flush=True)
 
 
 @dataclass
@@ -167,7 +167,7 @@ def remove_if_abandoned(path: Path) -> None:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m db.embedded", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m dev.embedded", description=__doc__)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--data", type=Path, default=DATA, help="where the data is kept (default: .local)")
     where.add_argument("--ephemeral", action="store_true", help="keep no data")
