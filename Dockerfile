@@ -13,6 +13,7 @@ RUN pip install -r requirements.txt
 
 COPY Procfile ./
 COPY config ./config
+COPY telemetry ./telemetry
 COPY db ./db
 COPY app ./app
 COPY tasks ./tasks

@@ -1,6 +1,7 @@
 """`python -m app`: the web process."""
 
-from config import metrics_directory, settings
+from config import settings
+from telemetry import metrics_directory
 
 
 def main() -> None:

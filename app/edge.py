@@ -21,7 +21,7 @@ from app.http.answers import (
     on_unexpected,
     problem,
 )
-from config import metrics, tracing
+from telemetry import metrics, tracing
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"}

@@ -13,8 +13,9 @@ from celery import Celery
 
 from app.concurrency.batching import Batcher
 from app.domain.ids import ActionId
-from config import queues, tracing
+from config import queues
 from db import redis
+from telemetry import tracing
 
 log = logging.getLogger("scoreboard.enqueue")
 

@@ -35,11 +35,12 @@ from app.live.relay import SupervisedRedis
 from app.routes import actions, admin, auth, control, live, metrics, ops, person, scores, users
 from app.serving.draining import Draining
 from app.web import Web, run_ends, run_starts
-from config import rules, tracing
+from config import rules
 from config.settings import Settings
 from db import engine, redis
 from db.redis import Publisher
 from db.transaction import on_loop
+from telemetry import tracing
 
 
 def create_app(settings: Settings) -> ASGIApp:

@@ -14,7 +14,8 @@ from uvicorn.supervisors import Multiprocess
 from app.domain import fraud, scoring
 from app.main import create_app
 from app.serving import http_protocol, websocket_protocol
-from config import logs, rules, settings, tracing
+from config import rules, settings
+from telemetry import logs, tracing
 
 SWITCH_INTERVAL = 0.0005
 """Seconds of the GIL's switch interval: the default starves the database threads."""

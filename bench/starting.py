@@ -16,7 +16,7 @@ from bench.stack import free_port, wait_for
 from dev.procfile import PORTS
 from dev.service import kill_group
 
-PARTS = ("app", "bin", "config", "db", "dev", "tasks", "workers")
+PARTS = ("app", "bin", "config", "db", "dev", "tasks", "telemetry", "workers")
 OURS = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
 
 

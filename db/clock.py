@@ -8,8 +8,8 @@ import time
 
 import sqlalchemy as sa
 
-from config import logs, metrics
 from db.transaction import in_statement
+from telemetry import logs, metrics
 
 log = logging.getLogger("scoreboard.clock")
 

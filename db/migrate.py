@@ -9,11 +9,12 @@ from alembic import command
 from alembic.config import Config
 
 from app.domain.ids import BoardId, new_id
-from config import logs, rules, settings
+from config import rules, settings
 from db import boards, engine
 from db.schema import differences
 from db.session import SharedSession, keep_bounds
 from db.transaction import is_away, pgcode
+from telemetry import logs
 
 log = logging.getLogger("scoreboard.release")
 

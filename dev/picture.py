@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "architecture.md"
-TOP = ("app", "tasks", "workers", "db", "config")
+TOP = ("app", "tasks", "workers", "db", "config", "telemetry")
 BEGIN, END = "<!-- imports: written by bin/picture -->", "<!-- end of imports -->"
 
 Arrows = dict[str, set[str]]

@@ -9,10 +9,10 @@ from app.board.vetting import Vetting
 from app.domain import fraud
 from app.domain.fraud import FraudRules
 from app.domain.scoring import DEFAULT_TYPE, ScoringRules
-from config import metrics
 from config.settings import Settings
 from db import engine, redis
 from db.redis import Publisher
+from telemetry import metrics
 
 _open: Callable[[], Desk] | None = None
 _desk: Desk | None = None

@@ -6,8 +6,9 @@ from celery import shared_task
 
 from app.board import settling
 from app.domain.ids import ActionId
-from config import logs, queues, tracing
+from config import queues
 from tasks.resources import desk
+from telemetry import logs, tracing
 
 
 @shared_task(name=queues.SETTLE, bind=True)

@@ -1,5 +1,5 @@
 """The Celery application, its processes and schedule, Flower."""
 
-from config import metrics_directory
+from telemetry import metrics_directory
 
 metrics_directory.share()

@@ -23,8 +23,9 @@ from celery.signals import (
 from kombu import Exchange, Queue
 
 from app.domain import fraud, scoring
-from config import logs, queues, rules, settings, tracing
+from config import queues, rules, settings
 from tasks import resources
+from telemetry import logs, tracing
 from workers import metrics
 from workers.broker import PatientConnection
 

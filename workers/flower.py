@@ -5,7 +5,8 @@ import sys
 
 from celery import __main__ as celery
 
-from config import logs, settings
+from config import settings
+from telemetry import logs
 
 COLUMNS = "name,state,received,runtime,uuid,args"
 """Of the list of tasks; arguments come last, since those of a batch are longer than any window is wide."""

@@ -4,8 +4,8 @@ import logging
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from config import metrics
 from config.settings import Settings
+from telemetry import metrics
 
 log = logging.getLogger("scoreboard.metrics")
 

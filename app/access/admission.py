@@ -12,8 +12,8 @@ from app.access.token_bucket import Bucket, Check, Decision, Policy
 from app.access.tokens import Claims
 from app.concurrency.batching import Batcher
 from app.domain.errors import RateLimited
-from config import logs, metrics
 from config.settings import Settings
+from telemetry import logs, metrics
 
 ACCOUNT_WIDER = 10
 """How many times as wide the bucket of an account's failed logins from anywhere is."""

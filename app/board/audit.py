@@ -17,10 +17,10 @@ from app.board.settling import Desk
 from app.domain import messages
 from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import ALL_TIME, UserId, is_id
-from config import logs, metrics
 from db import invariants, marks
 from db.redis import AUDIT_CURSOR_KEY, AUDIT_RESULT_KEY, AUDIT_RESULT_TTL, Publisher, top_scores_key
 from db.transaction import TimedOut, in_statement, in_transaction
+from telemetry import logs, metrics
 
 log = logging.getLogger("scoreboard.audit")
 

@@ -14,11 +14,11 @@ from app.domain import messages
 from app.domain.ids import BoardId, id_after
 from app.domain.messages import Row, Update
 from app.domain.signing import UNSIGNED, Key, Signer
-from config import logs, metrics
 from config.settings import Settings
 from db import boards
 from db.redis import Publisher
 from db.transaction import in_statement, in_transaction
+from telemetry import logs, metrics
 
 log = logging.getLogger("scoreboard.publish")
 

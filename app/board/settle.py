@@ -16,8 +16,8 @@ from app.board.vetting import Vetting, judge
 from app.domain import fraud
 from app.domain.fraud import Facts, Verdict
 from app.domain.ids import ALL_TIME, ActionId, UserId
-from config import logs
 from db import audit_events, outbox, standings
+from telemetry import logs
 
 log = logging.getLogger("scoreboard.settle")
 

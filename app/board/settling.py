@@ -20,10 +20,11 @@ from app.board.vetting import Vetting, suspend_of_these, suspend_whom_due
 from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import ALL_TIME, ActionId
 from app.domain.scoring import ScoringRules
-from config import logs, metrics, queues, tracing
+from config import queues
 from db import actions, outbox
 from db.redis import FORGIVEN_KEY, FORGIVEN_TTL, WORKER_SEEN_KEY, WORKER_SEEN_TTL, Publisher
 from db.transaction import TimedOut, in_statement, in_transaction, pgcode
+from telemetry import logs, metrics, tracing
 
 log = logging.getLogger("scoreboard.settle")
 

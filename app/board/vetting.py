@@ -15,11 +15,11 @@ from app.domain import fraud
 from app.domain.errors import Conflict
 from app.domain.fraud import Facts, FraudRules, Verdict
 from app.domain.ids import ActionId, UserId
-from config import logs
 from config.values import Network
 from db import fraud_facts, marks
 from db.fraud_facts import Asked
 from db.transaction import TimedOut, in_statement, in_transaction
+from telemetry import logs
 
 log = logging.getLogger("scoreboard.settle")
 

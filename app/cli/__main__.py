@@ -3,7 +3,8 @@
 import click
 
 from app.cli import accounts, export, moderation, upkeep
-from config import logs, settings
+from config import settings
+from telemetry import logs
 
 
 @click.group()

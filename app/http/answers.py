@@ -15,7 +15,7 @@ from app.domain.errors import (
     UnsupportedMediaType,
 )
 from app.http import strict_json
-from config import logs
+from telemetry import logs
 
 log = logging.getLogger("scoreboard.http")
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from app.domain.errors import Overloaded, TooManyConnections
 from app.domain.ids import UserId
-from config import metrics
 from config.settings import Settings
 from db.users import UserState
+from telemetry import metrics
 
 TOKEN_OVER = 4401
 SUSPENDED = 4403

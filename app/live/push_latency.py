@@ -6,7 +6,7 @@ from cachetools import TTLCache
 
 from app.domain.ids import UserId
 from app.domain.messages import Update
-from config import metrics
+from telemetry import metrics
 
 REMEMBERED = 10_000
 

@@ -13,9 +13,9 @@ from app.domain.ids import ActionId, is_id, new_id
 from app.domain.scoring import DEFAULT_TYPE
 from app.http.answers import JSON, read_json
 from app.web import Web, path_user, reader, web_of, writer
-from config import logs, metrics
 from db import actions
 from db.transaction import in_statement
+from telemetry import logs, metrics
 
 log = logging.getLogger("scoreboard.actions")
 

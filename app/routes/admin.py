@@ -19,8 +19,8 @@ from app.domain.ids import ALL_TIME, ActionId, UserId, is_id
 from app.http.answers import JSON, read_json
 from app.routes.operators import OptionalReason, Reason, change, operator, run
 from app.web import Web
-from config import logs
 from db import moderation
+from telemetry import logs
 
 PAGE = 50
 LONGEST_PAGE = 200

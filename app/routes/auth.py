@@ -24,9 +24,9 @@ from app.domain.ids import UserId, new_id
 from app.domain.users import EMAIL, LONGEST_PASSWORD, SHORTEST_PASSWORD, USERNAME, InvalidUser, check_user
 from app.http.answers import JSON, read_json
 from app.web import Web, web_of, writer
-from config import logs
 from db import audit_events, users
 from db.transaction import in_transaction
+from telemetry import logs
 
 Text = Annotated[str, msgspec.Meta(max_length=512)]
 

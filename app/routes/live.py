@@ -21,7 +21,7 @@ from app.live.board import LiveBoard
 from app.live.connections import SLOW, TOKEN_OVER, Connection
 from app.serving.websocket_protocol import READY, SILENT
 from app.web import Web, bearer, web_of
-from config import logs, metrics
+from telemetry import logs, metrics
 
 log = logging.getLogger("scoreboard.live")
 

@@ -6,9 +6,9 @@ from starlette.responses import Response
 
 from app.domain.errors import Forbidden, ScoreboardError, Unauthorized
 from app.web import Web, web_of
-from config import metrics
 from db import outbox
 from db.transaction import in_statement
+from telemetry import metrics
 
 
 async def show(request: Request) -> Response:

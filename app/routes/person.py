@@ -17,9 +17,9 @@ from app.domain.users import InvalidUser, check_password
 from app.http.answers import read_json
 from app.routes.auth import NewPassword, Text, token_answer
 from app.web import Web, path_user, web_of, writer
-from config import logs
 from db import audit_events, persons
 from db.transaction import in_statement, in_transaction
+from telemetry import logs
 
 
 class PasswordBody(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):

@@ -5,7 +5,7 @@ import resource
 from collections.abc import Iterable, Sized
 from typing import Any, Protocol
 
-from config import logs
+from telemetry import logs
 
 log = logging.getLogger("scoreboard.http")
 

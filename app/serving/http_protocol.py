@@ -16,7 +16,7 @@ from app.domain.ids import new_id
 from app.http.answers import common_headers, problem
 from app.serving import descriptors
 from app.serving.one_write import OneWrite, lines
-from config import logs
+from telemetry import logs
 
 LARGEST_HEAD = 32 * 1024
 LARGEST_REST = 256 * 1024

@@ -12,10 +12,10 @@ from app.board import audit, settle
 from app.board.publish import publish
 from app.board.settling import Desk
 from app.domain.ids import ALL_TIME, UserId, new_id
-from config import metrics
 from db import boards, invariants, marks, outbox
 from db.redis import AUDIT_CURSOR_KEY, Publisher, connect
 from db.transaction import in_transaction
+from telemetry import metrics
 from tests.board import RULES, VETTING, add_user, completed
 from tests.service import Stores, free_port
 

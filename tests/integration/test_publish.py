@@ -17,10 +17,10 @@ from app.board.publish import publish, read
 from app.domain import messages
 from app.domain.ids import ALL_TIME, BoardId, id_after, new_id
 from app.domain.messages import Update
-from config import metrics
 from db import boards
 from db.redis import TOP_SCORES_CHANNEL, Publisher, connect
 from db.transaction import in_transaction
+from telemetry import metrics
 from tests.live import Listener, award, clear, forge, listener
 from tests.service import Stores
 

@@ -12,16 +12,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("app", "tasks", "workers", "db", "config", "dev")
+ROOMS = ("app", "tasks", "workers", "db", "config", "telemetry", "dev")
 
 MAY_IMPORT = {
-    "web": {"web", "app.board", "app.domain", "db", "config"},
-    "app.board": {"app.board", "app.domain", "db", "config"},
+    "web": {"web", "app.board", "app.domain", "db", "config", "telemetry"},
+    "app.board": {"app.board", "app.domain", "db", "config", "telemetry"},
     "app.domain": {"app.domain"},
-    "tasks": {"tasks", "app.board", "app.domain", "db", "config"},
-    "workers": {"workers", "tasks", "app.domain", "db", "config"},
-    "db": {"db", "app.domain", "config"},
+    "tasks": {"tasks", "app.board", "app.domain", "db", "config", "telemetry"},
+    "workers": {"workers", "tasks", "app.domain", "db", "config", "telemetry"},
+    "db": {"db", "app.domain", "config", "telemetry"},
     "config": {"config"},
+    "telemetry": {"telemetry"},
     "dev": {"dev", "web", "app.domain", "db", "config"},
 }
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
@@ -89,7 +90,7 @@ def test_the_rooms_are_told_apart() -> None:
     assert set(imports(ROOT / "app" / "main.py")) >= {"app.routes.actions", "db.engine", "config.settings", "asyncio"}
 
 
-@pytest.mark.parametrize("room", ["app.domain", "config", "db"])
+@pytest.mark.parametrize("room", ["app.domain", "config", "telemetry", "db"])
 def test_the_rooms_below_know_no_web_framework_and_no_queue(room: str) -> None:
     for path in MODULES:
         if room_of(name_of(path)) == room:
@@ -188,13 +189,15 @@ def reads_environment(tree: ast.Module) -> bool:
 def test_only_the_settings_read_the_environment() -> None:
     readers = {module for module, tree in trees(*ROOMS) if reads_environment(tree)}
     readers = {module for module in readers if not module.startswith("dev.")}
-    assert readers == {"config.settings", "config.metrics_directory", "workers.flower"}
+    assert readers == {"config.settings", "telemetry.metrics_directory", "workers.flower"}
 
 
 def test_sql_is_written_in_the_database_room() -> None:
     sql = re.compile(r"\s*(SELECT\s.*\sFROM|INSERT INTO|UPDATE|DELETE FROM|WITH|LOCK TABLE)\s", re.DOTALL)
     writers = {
-        module for module, tree in trees("app", "tasks", "workers", "config") if any(map(sql.match, strings(tree)))
+        module
+        for module, tree in trees("app", "tasks", "workers", "config", "telemetry")
+        if any(map(sql.match, strings(tree)))
     }
     assert writers == set()
 

@@ -139,7 +139,7 @@ def test_the_proxy_upgrades_sockets_and_logs_no_query() -> None:
 def test_the_image_has_all_that_production_needs_and_no_more() -> None:
     text = (ROOT / "Dockerfile").read_text()
     copied = set(re.findall(r"^COPY (\S+)", text, re.M))
-    assert copied == {"requirements.txt", "Procfile", "config", "db", "app", "tasks", "workers"}
+    assert copied == {"requirements.txt", "Procfile", "config", "telemetry", "db", "app", "tasks", "workers"}
     assert "\nUSER scoreboard\n" in text
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert kept == copied

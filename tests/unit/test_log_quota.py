@@ -2,8 +2,8 @@
 
 import pytest
 
-from config import log_quota
-from config.log_quota import Quota
+from telemetry import log_quota
+from telemetry.log_quota import Quota
 from tests.service import eventually
 
 Told = list[tuple[str, str | None, int]]

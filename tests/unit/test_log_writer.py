@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from config import log_writer
-from config.log_writer import Writer
+from telemetry import log_writer
+from telemetry.log_writer import Writer
 from tests.service import eventually
 
 
@@ -89,7 +89,7 @@ def test_writer_works_in_a_forked_process_and_repeats_nothing(pipe: int, writer:
 def test_writer_writes_the_last_lines_of_a_process_that_ends() -> None:
     program = """if True:
         import logging
-        from config import logs
+        from telemetry import logs
         logs.set_up("INFO", json=True)
         logging.getLogger("a").info("first")
         raise SystemExit("the reason")

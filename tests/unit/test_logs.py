@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from config import logs
+from telemetry import logs
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from config.settings import HERE
 
 PROGRAM = """
 import sys
-from config import metrics_directory
+from telemetry import metrics_directory
 metrics_directory.share()
 print(metrics_directory.shared(), flush=True)
 sys.stdin.read()

@@ -9,7 +9,7 @@ from app.domain import messages
 from app.domain.ids import ALL_TIME, UserId
 from app.domain.messages import Row, Update
 from app.live.push_latency import PushLatency
-from config import metrics
+from telemetry import metrics
 
 
 def board(version: int, score: int) -> Update:

@@ -15,7 +15,7 @@ _LOCK = "in-use"
 def share() -> None:
     """Share metrics with the children of this process, in a directory that is removed when it ends.
 
-    Those of processes that were killed are removed, too. To be called before `config.metrics` is imported.
+    Those of processes that were killed are removed, too. To be called before `telemetry.metrics` is imported.
     """
     _remove_abandoned()
     directory = tempfile.mkdtemp(prefix=_PREFIX)

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from config.log_quota import Quota
-from config.log_writer import Writer
+from telemetry.log_quota import Quota
+from telemetry.log_writer import Writer
 
 ACTION_CREATED = "action.created"
 ACTION_COMPLETED = "action.completed"

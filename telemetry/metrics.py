@@ -1,6 +1,6 @@
 """Every metric, and how they are read. Source: contract, section 9.
 
-A process counts for itself, or together with its children (`config.metrics_directory`). Labels never hold an id.
+A process counts for itself, or together with its children (`telemetry.metrics_directory`). Labels never hold an id.
 """
 
 import os
@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import REGISTRY, Collector
 
-from config import logs, metrics_directory
+from telemetry import logs, metrics_directory
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
