@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from db import engine as engines
 from db.migrate import migrate
 from dev import embedded
-from tests.service import Player, Process, Service, Stores, account, unique
+from tests.support.service import Player, Process, Service, Stores, account, unique
 
 # The same examples in every run: what fails in CI fails here.
 hypothesis.settings.register_profile("scoreboard", deadline=None, derandomize=True, database=None, print_blob=True)

@@ -16,7 +16,7 @@ from app.access import client_address
 from config import settings, store_urls, values
 from dev.embedded.postgres import binaries
 from dev.procfile import read_procfile
-from tests.service import ROOT, Process, Service, eventually
+from tests.support.service import ROOT, Process, Service, eventually
 
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 

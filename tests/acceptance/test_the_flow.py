@@ -3,7 +3,7 @@
 import pytest
 
 from app.board.settling import OVERDUE
-from tests.service import Player, Process, Service, eventually, message, socket_of
+from tests.support.service import Player, Process, Service, eventually, message, socket_of
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.service import Stores
+from tests.support.service import Stores
 
 _TABLES = ("users", "actions", "standings", "top_scores", "audit_events", "feature_flags", "boards")
 

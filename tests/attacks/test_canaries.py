@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 
-from tests.service import BIN, ROOT, Player, Service, eventually, free_port, message, socket_of, unique
+from tests.support.service import BIN, ROOT, Player, Service, eventually, free_port, message, socket_of, unique
 
 PASSWORD = "canary-password-4711"
 

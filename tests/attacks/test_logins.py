@@ -10,8 +10,8 @@ from contextlib import ExitStack
 import httpx2
 import pytest
 
-from tests.live import raw_peer
-from tests.service import PASSWORD, Player, Process, Service, unique
+from tests.support.live import raw_peer
+from tests.support.service import PASSWORD, Player, Process, Service, unique
 
 GUESSES = 200
 

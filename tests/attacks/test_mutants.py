@@ -8,8 +8,8 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from tests.live import complaints, frame, raw_peer, upgrade
-from tests.service import Player, Process, message, socket_of
+from tests.support.live import complaints, frame, raw_peer, upgrade
+from tests.support.service import Player, Process, message, socket_of
 
 TOKENS = 2_000
 FRAMES = 10_000

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from tests.service import PASSWORD, Player, Process, Service, Stores, unique
+from tests.support.service import PASSWORD, Player, Process, Service, Stores, unique
 
 SQL = [
     "'; DROP TABLE actions; --",

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.standings import stand
 from tests.browser.windows import Windows
-from tests.service import Process, Service, Stores
+from tests.support.service import Process, Service, Stores
 
 FLAGS = [
     "--no-sandbox",

@@ -1,6 +1,6 @@
 """Operators, for the page at /operator."""
 
-from tests.service import Player, Process, Stores, eventually, unique
+from tests.support.service import Player, Process, Stores, eventually, unique
 
 
 def make_operator(web: Process, stores: Stores) -> Player:

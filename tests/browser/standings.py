@@ -9,7 +9,7 @@ from app.board.top import refresh
 from app.domain.ids import ALL_TIME, UserId, new_id
 from db import standings, users
 from db.redis import Publisher
-from tests.service import Stores
+from tests.support.service import Stores
 
 
 def stand(stores: Stores, points: dict[str, int]) -> None:

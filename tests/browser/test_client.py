@@ -4,7 +4,7 @@ from playwright.sync_api import Page
 
 from tests.browser.test_signatures import EPOCH
 from tests.browser.windows import Windows
-from tests.service import Process
+from tests.support.service import Process
 
 # Like `ws` in Node, it throws for an error that nobody hears; like React Native's, it takes text alone.
 FAKE = """

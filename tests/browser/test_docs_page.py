@@ -4,7 +4,7 @@ import httpx2
 from playwright.sync_api import expect
 
 from tests.browser.windows import Windows
-from tests.service import Process
+from tests.support.service import Process
 
 
 def test_every_operation_and_the_socket_can_be_read(windows: Windows, web: Process) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.windows import Windows
-from tests.service import ROOT, Player, Process, Service, Stores, eventually, free_port
+from tests.support.service import ROOT, Player, Process, Service, Stores, eventually, free_port
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from app.board.publish import publish
 from app.domain.ids import ALL_TIME
 from db.redis import Publisher
 from tests.browser.windows import Windows, connection, expect_score, heading, message, sign_in, sign_up
-from tests.service import Player, Process, Service, Stores, eventually, unique
+from tests.support.service import Player, Process, Service, Stores, eventually, unique
 
 Score = Callable[[dict[str, int]], None]
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.windows import Windows, connection, expect_score, row, sign_in
-from tests.service import ROOT, Player, Process
+from tests.support.service import ROOT, Player, Process
 
 PLAYERS = {
     "Ingrid.S": 18_420,

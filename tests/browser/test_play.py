@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.windows import Windows, connection, guest_message, heading, message, sign_in
-from tests.service import PASSWORD, Player, Process, Service, Stores, unique
+from tests.support.service import PASSWORD, Player, Process, Service, Stores, unique
 
 
 @pytest.fixture

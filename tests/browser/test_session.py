@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.windows import Windows, connection, guest_message, heading, sign_in, sign_up
-from tests.service import PASSWORD, Player, Process, Service, unique
+from tests.support.service import PASSWORD, Player, Process, Service, unique
 
 LIFE = 6
 """Seconds that the short-lived tokens live."""

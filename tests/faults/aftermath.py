@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tests.faults.audience import Audience
 from tests.faults.history import Operation, check, invariants_hold, settled
-from tests.service import Process, Service
+from tests.support.service import Process, Service
 
 _BAD = re.compile(r"Exception in ASGI|never retrieved|never awaited|Deadlock|deadlock")
 # Celery puts a second traceback, in quotes, into the last line of the first.

@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.faults.history import board
-from tests.service import Player, Process, Stores, eventually
+from tests.support.service import Player, Process, Stores, eventually
 
 
 @dataclass

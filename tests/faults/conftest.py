@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.aftermath import Aftermath
 from tests.faults.history import Operation
-from tests.service import Player, Process, Service, Stores, eventually, free_port, unique
+from tests.support.service import Player, Process, Service, Stores, eventually, free_port, unique
 
 _healed: defaultdict[str, list[float]] = defaultdict(list)
 

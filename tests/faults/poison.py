@@ -4,7 +4,7 @@ The table `poison` says which: the trigger on `standings` does what a database c
 `tests.faults.deadly_worker` does the rest.
 """
 
-from tests.service import Stores
+from tests.support.service import Stores
 
 RAISE, SLEEP, TERMINATE = "raise", "sleep", "terminate"
 """By the trigger: an error, a wait until the statement times out, the end of the connection."""

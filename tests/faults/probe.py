@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from tests.service import Process
+from tests.support.service import Process
 
 PATHS = ("/healthz", "/readyz", "/top-scores")
 

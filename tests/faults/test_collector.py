@@ -4,7 +4,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.integration.test_traces import traced
-from tests.service import Player, Service, unique
+from tests.support.service import Player, Service, unique
 
 
 def test_a_collector_that_is_away_or_hangs_holds_up_nobody(service: Service) -> None:

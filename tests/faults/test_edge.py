@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.corrections import change_at_once
-from tests.service import Stores
+from tests.support.corrections import change_at_once
+from tests.support.service import Stores
 
 ROUNDS = 100
 """Rounds of three settles, two reversals, a release, an adjustment, a suspension, a reinstatement and a rebuild."""

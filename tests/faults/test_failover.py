@@ -17,7 +17,7 @@ from db.outcome import OutcomeUnknown
 from db.transaction import in_transaction
 from dev import embedded
 from tests.faults.balancer import Balancer
-from tests.service import Player, Process, Service, Stores, eventually, unique
+from tests.support.service import Player, Process, Service, Stores, eventually, unique
 
 CALM = replace(engines.WEB, statement=10, answer=10, lock=5)
 

@@ -6,9 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from app.domain.ids import ActionId, new_id
-from tests.board import add_user, completed
 from tests.faults.history import Operation, Outcome, check
-from tests.service import Stores
+from tests.support.board import add_user, completed
+from tests.support.service import Stores
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.faults.audience import Audience
 from tests.faults.history import Load, Operation, complete
 from tests.faults.probe import Probe
 from tests.faults.proxy import Cut, Proxy
-from tests.service import Player, Process, Service, Stores, eventually, problem
+from tests.support.service import Player, Process, Service, Stores, eventually, problem
 
 TOLD_WITHIN = 3.0
 """Seconds within which everybody is answered, be it by a 503."""

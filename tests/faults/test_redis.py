@@ -12,12 +12,12 @@ import pytest
 from app.domain.ids import UserId
 from db import redis as redis_client
 from dev import embedded
-from tests import live
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load
 from tests.faults.probe import Probe
-from tests.service import NO_LIMITS, Player, Process, Service, Stores, eventually, problem, unique
+from tests.support import live
+from tests.support.service import NO_LIMITS, Player, Process, Service, Stores, eventually, problem, unique
 
 FAST = 1.5
 """Seconds within which 99 of 100 answers have to come while Redis is away."""

@@ -13,8 +13,8 @@ from dev.embedded.postgres import binaries
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load, Operation, settled
-from tests.live import forge
-from tests.service import Player, Process, Service, Stores, eventually
+from tests.support.live import forge
+from tests.support.service import Player, Process, Service, Stores, eventually
 
 Healed = Callable[[str, float], None]
 

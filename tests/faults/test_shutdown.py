@@ -16,7 +16,7 @@ from tests.faults import poison
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load, Operation, complete, settled
-from tests.service import Player, Process, Service, eventually
+from tests.support.service import Player, Process, Service, eventually
 
 SERVICE_RESTART = 1012
 

@@ -17,8 +17,8 @@ from config.settings import DEVELOPMENT_SECRET
 from tests.faults.aftermath import Aftermath
 from tests.faults.crowd import Member, until
 from tests.faults.proxy import Proxy
-from tests.live import award, clear, listener, raw_peer, reset, upgrade
-from tests.service import Process, Service, Stores
+from tests.support.live import award, clear, listener, raw_peer, reset, upgrade
+from tests.support.service import Process, Service, Stores
 
 BLOCKED = 100
 MANY = 2000

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.service import Player, Process, Service, Stores, eventually, unique
+from tests.support.service import Player, Process, Service, Stores, eventually, unique
 
 CASES = int(os.environ.get("FUZZ_CASES", "2500"))
 """Requests of the large run at least; `bin/fuzz` asks for more."""

@@ -12,8 +12,8 @@ from app.board import audit, settle
 from app.domain.ids import ActionId, new_id
 from config import queues
 from db.transaction import in_transaction
-from tests.board import VETTING
-from tests.service import (
+from tests.support.board import VETTING
+from tests.support.service import (
     Player,
     Process,
     Service,

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from db.arrays import literal
-from tests.service import Stores
+from tests.support.service import Stores
 
 
 def echo(stores: Stores, items: list[Any], of: str) -> list[Any]:

@@ -16,8 +16,8 @@ from db import boards, invariants, marks, outbox
 from db.redis import AUDIT_CURSOR_KEY, Publisher, connect
 from db.transaction import in_transaction
 from telemetry import metrics
-from tests.board import RULES, VETTING, add_user, completed
-from tests.service import Stores, free_port
+from tests.support.board import RULES, VETTING, add_user, completed
+from tests.support.service import Stores, free_port
 
 
 @pytest.fixture

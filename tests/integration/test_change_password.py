@@ -8,8 +8,8 @@ from websockets.exceptions import ConnectionClosed
 
 from app.domain.ids import UserId
 from db import persons
-from tests.service import PASSWORD, Player, Process, Service, Stores, eventually, message, problem, socket_of
-from tests.tokens import authorization
+from tests.support.service import PASSWORD, Player, Process, Service, Stores, eventually, message, problem, socket_of
+from tests.support.tokens import authorization
 
 NEW = "another horse battery"
 

@@ -15,8 +15,8 @@ from config import queues
 from db import persons
 from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.board import RULES, VETTING, add_user, completed
-from tests.service import Player, Service, Stores, eventually
+from tests.support.board import RULES, VETTING, add_user, completed
+from tests.support.service import Player, Service, Stores, eventually
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from config import queues
 from db import clock
-from tests.service import Stores
+from tests.support.service import Stores
 
 
 @pytest.mark.parametrize("ahead", [-65.0, -0.4, 0.4, 65.0])

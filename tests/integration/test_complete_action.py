@@ -13,8 +13,8 @@ import pytest
 
 from app.domain.ids import new_id
 from db import actions
-from tests.board import add_user
-from tests.service import NOBODY, Player, Process, Service, Stores, eventually, problem
+from tests.support.board import add_user
+from tests.support.service import NOBODY, Player, Process, Service, Stores, eventually, problem
 
 RULES = """
 [types.default]

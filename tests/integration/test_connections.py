@@ -10,8 +10,8 @@ import httpx2
 import pytest
 
 from app.serving import http_protocol
-from tests.live import InProcess, in_process, upgrade
-from tests.service import NO_LIMITS, Player, Process, Service, Stores, eventually, free_port
+from tests.support.live import InProcess, in_process, upgrade
+from tests.support.service import NO_LIMITS, Player, Process, Service, Stores, eventually, free_port
 
 GET = b"GET /top-scores HTTP/1.1\r\nHost: x\r\n\r\n"
 BOUND = 0.4

@@ -8,9 +8,9 @@ from app.domain.errors import NotFound
 from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
 from db import boards, invariants, standings
 from db.transaction import in_transaction
-from tests.board import VETTING, add_user, completed, first_ten, top
-from tests.corrections import OPERATOR, change_at_once, violations
-from tests.service import Stores
+from tests.support.board import VETTING, add_user, completed, first_ten, top
+from tests.support.corrections import OPERATOR, change_at_once, violations
+from tests.support.service import Stores
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.service import Process, Service
+from tests.support.service import Process, Service
 
 FRIEND = "https://play.example.com"
 PREFLIGHT = {"access-control-request-method": "PUT", "access-control-request-headers": "authorization"}

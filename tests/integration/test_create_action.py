@@ -13,7 +13,7 @@ from app.domain.actions import Action, Start
 from app.domain.errors import TooManyOpenActions
 from app.domain.ids import ActionId, UserId, new_id
 from db.transaction import in_transaction
-from tests.service import Player, Process, Service, Stores, problem, unique
+from tests.support.service import Player, Process, Service, Stores, problem, unique
 
 JSON = {"Content-Type": "application/json"}
 

@@ -33,7 +33,7 @@ from db.transaction import (
     note_transaction_id,
 )
 from dev.embedded import Postgres
-from tests.service import Stores, eventually
+from tests.support.service import Stores, eventually
 
 QUICK = Bounds(lock=0.25, statement=0.5, answer=0.7, checkout=0.25, idle_in_transaction=5)
 

@@ -8,8 +8,8 @@ import pytest
 from app import enqueue
 from app.domain.ids import ActionId, new_id
 from config import queues
-from tests.loop import until
-from tests.service import Stores
+from tests.support.loop import until
+from tests.support.service import Stores
 
 
 def test_what_is_too_much_for_one_message_follows_at_once(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:

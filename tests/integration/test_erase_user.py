@@ -16,9 +16,20 @@ from app.domain.ids import ALL_TIME, ActionId, UserId
 from db import persons
 from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.board import VETTING, add_user, completed, first_ten, top
-from tests.person import found_in_database, found_in_redis
-from tests.service import PASSWORD, Player, Process, Service, Stores, eventually, message, problem, socket_of, unique
+from tests.support.board import VETTING, add_user, completed, first_ten, top
+from tests.support.person import found_in_database, found_in_redis
+from tests.support.service import (
+    PASSWORD,
+    Player,
+    Process,
+    Service,
+    Stores,
+    eventually,
+    message,
+    problem,
+    socket_of,
+    unique,
+)
 
 ADDRESS = "203.0.113.77"
 BOTH: Any = {"actor": "shell", "reason": "x"}

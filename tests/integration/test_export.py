@@ -18,8 +18,8 @@ from app.board import correct, settle
 from app.domain.ids import ALL_TIME, UserId, new_id
 from db import boards, exports
 from db.transaction import in_transaction
-from tests.board import VETTING, add_user, completed
-from tests.service import ROOT, Stores, eventually, free_port
+from tests.support.board import VETTING, add_user, completed
+from tests.support.service import ROOT, Stores, eventually, free_port
 
 
 @pytest.fixture

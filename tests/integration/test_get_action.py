@@ -5,7 +5,7 @@ import uuid
 import httpx2
 import pytest
 
-from tests.service import NOBODY, Player, Process, Service, Stores, eventually, problem
+from tests.support.service import NOBODY, Player, Process, Service, Stores, eventually, problem
 
 
 def path(player: Player, action_id: str) -> str:

@@ -14,8 +14,8 @@ import redis
 import sqlalchemy as sa
 
 from dev import embedded
-from tests.live import raw_peer, upgrade
-from tests.service import PASSWORD, Player, Process, Service, eventually, free_port, problem, unique
+from tests.support.live import raw_peer, upgrade
+from tests.support.service import PASSWORD, Player, Process, Service, eventually, free_port, problem, unique
 
 
 def ready(process: Process) -> tuple[int, str, dict[str, str]]:

@@ -8,9 +8,9 @@ from app.domain import ranking
 from app.domain.ids import ALL_TIME, UserId, new_id
 from db import boards, standings, users
 from db.transaction import in_transaction
-from tests.board import VETTING, add_user, completed, top
-from tests.corrections import OPERATOR, violations
-from tests.service import Stores
+from tests.support.board import VETTING, add_user, completed, top
+from tests.support.corrections import OPERATOR, violations
+from tests.support.service import Stores
 
 
 @pytest.fixture

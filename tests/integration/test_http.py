@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.service import NOBODY, PASSWORD, Player, Process, Service, Stores, eventually, problem, unique
+from tests.support.service import NOBODY, PASSWORD, Player, Process, Service, Stores, eventually, problem, unique
 
 REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 

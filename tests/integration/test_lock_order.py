@@ -18,8 +18,8 @@ from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
 from db import actions as rows
 from db import boards, standings, users
 from db.transaction import in_transaction
-from tests.board import VETTING, add_user, completed
-from tests.service import Stores, eventually
+from tests.support.board import VETTING, add_user, completed
+from tests.support.service import Stores, eventually
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.service import PASSWORD, Player, Process, Stores, eventually, problem, unique
+from tests.support.service import PASSWORD, Player, Process, Stores, eventually, problem, unique
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from websockets.exceptions import ConnectionClosed
 
 from app.domain.ids import UserId
 from db import users
-from tests.service import Player, Process, Service, Stores, eventually, message, problem, socket_of
-from tests.tokens import authorization
+from tests.support.service import Player, Process, Service, Stores, eventually, message, problem, socket_of
+from tests.support.tokens import authorization
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,19 @@ import uuid
 import httpx2
 import pytest
 
-from tests.person import found_in_database, found_in_redis
-from tests.service import PASSWORD, ROOT, Player, Process, Service, Stores, eventually, free_port, problem, unique
+from tests.support.person import found_in_database, found_in_redis
+from tests.support.service import (
+    PASSWORD,
+    ROOT,
+    Player,
+    Process,
+    Service,
+    Stores,
+    eventually,
+    free_port,
+    problem,
+    unique,
+)
 
 NEW_PASSWORD = "another horse battery"
 SECRET = "of-this-test-alone-and-of-no-other-0123456789"

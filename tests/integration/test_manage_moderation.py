@@ -11,8 +11,8 @@ from app.cli.__main__ import cli
 from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
 from db import boards, feature_flags
 from db.transaction import in_transaction
-from tests.board import VETTING, add_user, completed, top
-from tests.service import Stores
+from tests.support.board import VETTING, add_user, completed, top
+from tests.support.service import Stores
 
 
 @pytest.fixture

@@ -14,7 +14,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.domain import fraud
 from config import queues
 from db.redis import AUDIT_CURSOR_KEY
-from tests.service import Player, Process, Service, Stores, eventually, free_port, message, problem, socket_of, unique
+from tests.support.service import (
+    Player,
+    Process,
+    Service,
+    Stores,
+    eventually,
+    free_port,
+    message,
+    problem,
+    socket_of,
+    unique,
+)
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

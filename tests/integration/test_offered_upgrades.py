@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from tests.live import upgrade
-from tests.service import PASSWORD, Player, Process
+from tests.support.live import upgrade
+from tests.support.service import PASSWORD, Player, Process
 
 OFFER = (
     b"Connection: Upgrade, HTTP2-Settings\r\n"

@@ -17,7 +17,7 @@ from db import waiting
 from db.engine import Bounds
 from db.transaction import in_statement, in_transaction, on_loop
 from dev.embedded import Postgres
-from tests.service import Stores
+from tests.support.service import Stores
 
 QUICK = Bounds(lock=0.25, statement=0.5, answer=0.7, checkout=0.25, idle_in_transaction=5)
 LANES = 4

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.service import Player, Process, Service, Stores, problem, unique
-from tests.tokens import authorization, signed
+from tests.support.service import Player, Process, Service, Stores, problem, unique
+from tests.support.tokens import authorization, signed
 
 JSON = {"Content-Type": "application/json"}
 TEXT = {"Content-Type": "text/plain"}

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.routes.actions import MOST_UNDER_WAY
-from tests.service import Player, Process, Service, Stores, problem, unique
+from tests.support.service import Player, Process, Service, Stores, problem, unique
 
 PAGE = "https://game.example"
 

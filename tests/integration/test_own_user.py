@@ -4,7 +4,7 @@ from app.board.settle import settle
 from app.board.vetting import Vetting
 from app.domain.fraud import FraudRules
 from app.domain.ids import ActionId
-from tests.service import Player, Process, Stores
+from tests.support.service import Player, Process, Stores
 
 
 def _settle(stores: Stores) -> None:

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from tests.service import Process
+from tests.support.service import Process
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from db import boards
 from db.redis import TOP_SCORES_CHANNEL, Publisher, connect
 from db.transaction import in_transaction
 from telemetry import metrics
-from tests.live import Listener, award, clear, forge, listener
-from tests.service import Stores
+from tests.support.live import Listener, award, clear, forge, listener
+from tests.support.service import Stores
 
 KEY = "top_scores:10"
 FAR_FUTURE = "ffffffff-ffff-7fff-bfff-ffffffffffff"

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.service import (
+from tests.support.service import (
     NO_LIMITS,
     PASSWORD,
     Player,

@@ -13,8 +13,8 @@ from config import queues, values
 from db.redis import Publisher, check_writable, connect, connect_on_loop
 from db.redis_connection import ReadOnly
 from dev import embedded
-from tests.loop import until
-from tests.service import free_port
+from tests.support.loop import until
+from tests.support.service import free_port
 
 
 @pytest.fixture(scope="module")

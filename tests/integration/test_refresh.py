@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.service import Player, Process, Service, Stores, problem
-from tests.tokens import authorization, from_now, signed
+from tests.support.service import Player, Process, Service, Stores, problem
+from tests.support.tokens import authorization, from_now, signed
 
 DAY = 24 * 3600
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.service import PASSWORD, Process, Service, Stores, problem, unique
+from tests.support.service import PASSWORD, Process, Service, Stores, problem, unique
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import httpx2
 import pytest
 
 from app.serving import http_protocol
-from tests.live import in_process
-from tests.service import Process, Stores
+from tests.support.live import in_process
+from tests.support.service import Process, Stores
 
 MANY = 50_000_000
 """Bytes that nobody would take."""

@@ -18,18 +18,8 @@ from app.live.connections import SUSPENDED, TOKEN_OVER
 from db import engine as engines
 from db.migrate import migrate
 from dev import embedded
-from tests.live import (
-    Listener,
-    award,
-    code_of,
-    complaints,
-    end_tokens,
-    listener,
-    listening,
-    refusal,
-    suspend,
-)
-from tests.service import Process, Service, Stores, eventually, message
+from tests.support.live import Listener, award, code_of, complaints, end_tokens, listener, listening, refusal, suspend
+from tests.support.service import Process, Service, Stores, eventually, message
 
 
 @pytest.fixture(scope="module")

@@ -28,8 +28,8 @@ from db import boards, marks, outbox
 from db import engine as engines
 from db.redis import FORGIVEN_KEY, WORKER_SEEN_KEY, Publisher
 from db.transaction import TimedOut, in_transaction
-from tests.board import RULES, VETTING, add_user, completed, first_ten, top
-from tests.service import Stores
+from tests.support.board import RULES, VETTING, add_user, completed, first_ten, top
+from tests.support.service import Stores
 
 
 @pytest.fixture

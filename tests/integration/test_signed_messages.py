@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.domain.signing import ED25519, Key, Signer
-from tests.service import Player, Process, Service, Stores, eventually, message, socket_of, unique
+from tests.support.service import Player, Process, Service, Stores, eventually, message, socket_of, unique
 
 SECRET = b"seed" * 8
 SIGNER = Signer(Key(ED25519, SECRET))

@@ -19,7 +19,7 @@ from config.settings import HERE
 from db import actions as rows
 from db import boards, fraud_facts, invariants, marks, moderation, outbox, persons, standings, users
 from db.transaction import in_transaction
-from tests.service import Stores
+from tests.support.service import Stores
 
 PLAYERS, EACH = 10_000, 3
 RULES = scoring.parse({"types": {"default": {"points": 10}, "daily": {"points": 10, "per_day": 1000}}})

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.service import PASSWORD, Player, Process, Stores, problem, unique
+from tests.support.service import PASSWORD, Player, Process, Stores, problem, unique
 
 JSON = {"Content-Type": "application/json"}
 KIB = 1024

@@ -22,7 +22,7 @@ from app.access.token_bucket import Bucket, Check, Decision, Policy, TokenBucket
 from app.concurrency.batching import LIMIT
 from db import redis as connections
 from dev.embedded import Redis
-from tests.service import Stores
+from tests.support.service import Stores
 
 PER_HOUR = limits.parse("3/hour")
 """A rate so slow that nothing fills while a test runs."""

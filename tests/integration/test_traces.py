@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.service import PASSWORD, Player, Process, Service, Stores, eventually, unique
+from tests.support.service import PASSWORD, Player, Process, Service, Stores, eventually, unique
 
 
 class Collector(ThreadingHTTPServer):

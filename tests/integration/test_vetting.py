@@ -17,8 +17,8 @@ from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
 from db import boards, fraud_facts, outbox
 from db.redis import Publisher
 from db.transaction import TimedOut, in_transaction
-from tests.board import RULES, add_user, top
-from tests.service import Stores
+from tests.support.board import RULES, add_user, top
+from tests.support.service import Stores
 
 VELOCITY: dict[str, Any] = {"velocity": {"completions_per_minute": 3}}
 BURST: dict[str, Any] = {"burst": {"points_per_minute": 100, "robust_z": 7.0, "min_history": 5}}

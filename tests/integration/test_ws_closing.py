@@ -23,7 +23,7 @@ from app.routes import live
 from app.serving import websocket_protocol
 from app.web import Web
 from config.settings import DEVELOPMENT_SECRET
-from tests.live import (
+from tests.support.live import (
     InProcess,
     Listener,
     award,
@@ -40,7 +40,7 @@ from tests.live import (
     until_version,
     upgrade,
 )
-from tests.service import Player, Process, Service, Stores, eventually, message
+from tests.support.service import Player, Process, Service, Stores, eventually, message
 
 TEXT, CLOSE, PING = 1, 8, 9
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.live import (
+from tests.support.live import (
     Listener,
     complaints,
     frame,
@@ -21,7 +21,7 @@ from tests.live import (
     suspend,
     upgrade,
 )
-from tests.service import Player, Process, Service, Stores, eventually, message
+from tests.support.service import Player, Process, Service, Stores, eventually, message
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from app.live.relay import SupervisedRedis
 from app.routes import live
 from db import redis
 from db.redis import Publisher
-from tests.live import (
+from tests.support.live import (
     Listener,
     award,
     clear,
@@ -34,7 +34,7 @@ from tests.live import (
     refusal,
     until_version,
 )
-from tests.service import Process, Service, Stores, eventually, message
+from tests.support.service import Process, Service, Stores, eventually, message
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

@@ -23,8 +23,8 @@ from config import queues, rules
 from config.settings import HERE
 from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.service import ROOT, Stores
 from tests.simulation.crowd import CHEATS, DAY, HONEST, Person, crowd
+from tests.support.service import ROOT, Stores
 
 SEED = 20261124
 REPLAYERS, REPLAYS = 20, 10

@@ -12,8 +12,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests import lossy
-from tests.service import PASSWORD, ROOT, Player, Process, Service, Stores, eventually, free_port, unique
+from tests.support import lossy
+from tests.support.service import PASSWORD, ROOT, Player, Process, Service, Stores, eventually, free_port, unique
 
 CLIENTS = ROOT / "docs" / "client"
 NAMES = ["play.sh", "play.py", "play.mjs"]
@@ -61,7 +61,7 @@ def network(service: Service, stores: Stores, web: Process) -> Iterator[Process]
     """What stands between client and service, and loses one answer."""
     port = free_port()
     started = service.start(
-        "network", [sys.executable, "-m", "tests.lossy", str(port), str(web.port)], stores.environment(), port
+        "network", [sys.executable, "-m", "tests.support.lossy", str(port), str(web.port)], stores.environment(), port
     )
     eventually(lambda: _answers(started), within=10, what="the network")
     yield started

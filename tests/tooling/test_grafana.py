@@ -14,7 +14,7 @@ import pytest
 from celery import Celery
 
 from config import queues
-from tests.service import ROOT, Player, Process, Service, Stores, eventually, free_port, socket_of, unique
+from tests.support.service import ROOT, Player, Process, Service, Stores, eventually, free_port, socket_of, unique
 
 GRAFANA = ROOT / "docs" / "grafana"
 ALERTS = (GRAFANA / "alerts.yml").read_text()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_offered_upgrades import answer, java
-from tests.live import listening
-from tests.service import PASSWORD, ROOT, Player, Process, Service, Stores, eventually, free_port, message
+from tests.support.live import listening
+from tests.support.service import PASSWORD, ROOT, Player, Process, Service, Stores, eventually, free_port, message
 
 CONFIGURATION = (ROOT / "docs/deploy/nginx.conf").read_text()
 

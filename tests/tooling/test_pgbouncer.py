@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from db import engine as engines
 from db import exports
 from db.transaction import TimedOut, in_statement, in_transaction
-from tests.service import Player, Service, Stores, eventually, free_port, unique
+from tests.support.service import Player, Service, Stores, eventually, free_port, unique
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
 BOUNDS = {

@@ -7,7 +7,7 @@ import sys
 import httpx2
 import pytest
 
-from tests.service import Process, Service, Stores, eventually, free_port
+from tests.support.service import Process, Service, Stores, eventually, free_port
 
 SECRET = "the-secret-of-web-and-players-of-this-test"
 

@@ -16,7 +16,7 @@ from app import main
 from app.description.asyncapi import CLOSE_CODES
 from app.domain.errors import Conflict, ScoreboardError
 from app.live import connections
-from tests.service import NO_LIMITS, ROOT, Process, Service, message
+from tests.support.service import NO_LIMITS, ROOT, Process, Service, message
 
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from tests import tls
-from tests.service import Player, Process, Service, Stores, eventually, free_port, message, socket_of, unique
+from tests.support import tls
+from tests.support.service import Player, Process, Service, Stores, eventually, free_port, message, socket_of, unique
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def secured(service: Service, stores: Stores, tmp_path_factory: pytest.TempPathF
     plain = urlsplit(stores.redis_url)
     assert plain.port
     port = free_port()
-    command = [sys.executable, "-m", "tests.tls", str(port), str(plain.port), str(certificate), str(key)]
+    command = [sys.executable, "-m", "tests.support.tls", str(port), str(plain.port), str(certificate), str(key)]
     service.start("tls", command, stores.environment(), port)
     eventually(lambda: listens(port), within=10, what="TLS in front of Redis")
     return Secured(f"rediss://:{plain.password}@127.0.0.1:{port}{plain.path}", certificate)

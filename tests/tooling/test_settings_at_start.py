@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.settings import DEVELOPMENT_SECRET
-from tests.service import ROOT, Service, Stores
+from tests.support.service import ROOT, Service, Stores
 
 PROCESSES: dict[str, list[str]] = {
     "web": [sys.executable, "-m", "app"],

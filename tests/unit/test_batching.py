@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from app.concurrency.batching import Batcher
 from app.domain.errors import Conflict, DatabaseUnavailable, Overloaded, ScoreboardError
-from tests.loop import Gate, outcome, play, turns, until
+from tests.support.loop import Gate, outcome, play, turns, until
 
 
 @dataclass(eq=False)

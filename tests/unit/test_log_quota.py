@@ -4,7 +4,7 @@ import pytest
 
 from telemetry import log_quota
 from telemetry.log_quota import Quota
-from tests.service import eventually
+from tests.support.service import eventually
 
 Told = list[tuple[str, str | None, int]]
 

@@ -10,7 +10,7 @@ import pytest
 
 from telemetry import log_writer
 from telemetry.log_writer import Writer
-from tests.service import eventually
+from tests.support.service import eventually
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The lists of mutants in tests/mutants, which `bin/mutate` runs. Source: docs/mutation.md."""
 
 from dev import mutation
-from tests.service import ROOT
+from tests.support.service import ROOT
 
 
 def test_every_mutant_fits_the_tree() -> None:

@@ -9,7 +9,7 @@ from app.concurrency.reads import Reads
 from app.concurrency.threads import Threads
 from app.domain.errors import Overloaded
 from app.domain.ids import UserId
-from tests.loop import turns
+from tests.support.loop import turns
 
 ALICE, BOB = UserId("alice"), UserId("bob")
 

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.service import ROOT
+from tests.support.service import ROOT
 
 PAGE = (ROOT / "docs" / "security.md").read_text()
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.concurrency.single_flight import SingleFlight
-from tests.loop import play, turns
+from tests.support.loop import play, turns
 
 
 def test_single_flight_one_call_serves_all_who_ask_meanwhile() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from app.concurrency.threads import Threads
 from app.domain.errors import Overloaded
-from tests.loop import Gate, outcome, play, turns, until
+from tests.support.loop import Gate, outcome, play, turns, until
 
 
 class Calls:

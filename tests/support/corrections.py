@@ -14,8 +14,8 @@ from app.domain.errors import ScoreboardError
 from app.domain.ids import ALL_TIME, ActionId, UserId
 from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.board import VETTING, add_user, completed, first_ten, top
-from tests.service import Stores
+from tests.support.board import VETTING, add_user, completed, first_ten, top
+from tests.support.service import Stores
 
 OPERATOR = {"actor": "shell", "reason": "a test"}
 PLAYERS = 13

@@ -34,7 +34,7 @@ from config.settings import DEVELOPMENT_SECRET, load
 from db import audit_events, boards, standings, users
 from db.redis import TOP_SCORES_CHANNEL, Publisher
 from db.transaction import in_transaction
-from tests.service import NO_LIMITS, Process, Stores, eventually, unique
+from tests.support.service import NO_LIMITS, Process, Stores, eventually, unique
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from config import rules
 from config.settings import HERE
 from db import users
 from db.transaction import in_transaction
-from tests.service import unique
+from tests.support.service import unique
 
 VETTING = Vetting(FraudRules(), default_award=10)
 RULES = scoring.parse(rules.read(HERE / "scoring.toml"))

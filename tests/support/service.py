@@ -24,7 +24,7 @@ from app.access.passwords import hash_password
 from app.domain.ids import UserId, new_id
 from db import users
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 NOBODY = "9a6f3c52-0c1e-4f0e-8a55-3d2f6f7f1b11"
 """An id that nobody and nothing has."""
