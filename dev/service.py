@@ -9,11 +9,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from dev.backoff import Backoff
 from dev.embedded.child import child_argv
 
 LONGEST_LINE = 65536
 COLORS = (36, 32, 33, 35, 34, 31)
-FIRST_DELAY, LONGEST_DELAY, STEADY = 0.5, 15.0, 30.0  # seconds
 
 
 def environment() -> dict[str, str]:
@@ -88,18 +88,16 @@ class Service:
 
     async def keep_running(self) -> None:
         """Run the process, again whenever it ends, until `stop` is set."""
-        delay = FIRST_DELAY
+        backoff = Backoff()
         while not self._stop.is_set():
             began = time.monotonic()
             code = await self.run()
             if self._stop.is_set():
                 return
-            if time.monotonic() - began > STEADY:
-                delay = FIRST_DELAY
+            delay = backoff.after(time.monotonic() - began)
             self._console.say(f"{self.name} ended ({code}), starting it again in {delay:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), delay)
-            delay = min(delay * 2, LONGEST_DELAY)
 
     async def run(self) -> int:
         """Run the process until it ends, or has to because `stop` is set.

@@ -10,10 +10,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from dev.backoff import FIRST, Backoff
 from dev.embedded import Postgres, Redis, Store, StoreError
 from dev.embedded.child import child_argv
 from dev.embedded.directory import flock
@@ -31,22 +32,21 @@ def say(text: str) -> None:
 
 @dataclass
 class Keeper:
-    """Starts a store again when it dies, after 0.5 s doubling to 15 s; one that lived for 30 s begins anew."""
+    """Starts a store again when it dies."""
 
     store: Store
     started: float
     due: float | None = None
-    delay: float = 0.5
+    backoff: Backoff = field(default_factory=Backoff)
 
     def tend(self, now: float) -> None:
         """Look after the store; called every so often."""
         if self.due is None and self.store.pid is None:
-            again = now - self.started < 30.0 and self.delay > 0.5
-            hint = f"; its log ends: {self.store.directory.log_tail()}" if again else ""
-            say(f"{self.store.name} ended ({self.store.returncode}), starting it again in {self.delay:g} s{hint}")
-            self.due = now + self.delay
+            delay = self.backoff.after(now - self.started)
+            hint = f"; its log ends: {self.store.directory.log_tail()}" if delay > FIRST else ""
+            say(f"{self.store.name} ended ({self.store.returncode}), starting it again in {delay:g} s{hint}")
+            self.due = now + delay
         elif self.due is not None and now >= self.due:
-            self.delay = 0.5 if self.due - self.delay - self.started > 30.0 else min(self.delay * 2, 15.0)
             self.store.spawn()
             self.started, self.due = now, None
 
