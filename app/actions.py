@@ -91,7 +91,7 @@ def end(
         else:
             results.append(batch.end(wish, action))
     if batch.finished:
-        actions.finish(conn, list(batch.finished.values()), batch.now)
+        actions.finish_with_next(conn, list(batch.finished.values()), batch.now)
     return results
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app.domain.actions import Action, End, Start
 from app.domain.ids import ActionId, UserId
-from db.transaction import later, note_transaction_id
+from db.transaction import note_transaction_id, send_with_next
 from db.users import LockedUser
 
 _COLUMNS = "id::text, user_id::text, type, status, start_at, end_at, score, metadata::text, settlement"
@@ -232,7 +232,7 @@ _FINISH = sa.text("""
 """)
 
 
-def finish(conn: sa.Connection, finishes: Sequence[Finish], now: datetime) -> None:
+def finish_with_next(conn: sa.Connection, finishes: Sequence[Finish], now: datetime) -> None:
     """Write how locked actions end, and add their points to the totals of their locked users."""
     values = {
         "ids": [finish.action_id for finish in finishes],
@@ -241,7 +241,7 @@ def finish(conn: sa.Connection, finishes: Sequence[Finish], now: datetime) -> No
         "ips": [finish.client_ip for finish in finishes],
         "now": now,
     }
-    later(conn, _FINISH, values)
+    send_with_next(conn, _FINISH, values)
 
 
 _SET_SETTLEMENT = sa.text("UPDATE actions SET settlement = :settlement WHERE id = :id")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.domain.ids import BoardId
 from app.domain.ranking import TOP, Standing
-from db.transaction import later
+from db.transaction import send_with_next
 
 _ENSURE = sa.text("INSERT INTO boards (id, epoch) VALUES (:id, :epoch) ON CONFLICT DO NOTHING")
 
@@ -20,12 +20,6 @@ def ensure(conn: sa.Connection, board_id: BoardId, epoch: str) -> None:
 
 
 _LOCK = sa.text("SELECT 1 FROM boards WHERE id = :id FOR NO KEY UPDATE")
-
-
-def lock(conn: sa.Connection, board_id: BoardId) -> None:
-    """Lock a board's row until the transaction ends."""
-    later(conn, _LOCK, {"id": board_id})
-
 
 # The ids first: with an OR over both sources every user would be read. Of the touched those who might be among the ten.
 _PRESENT = sa.text("""
@@ -53,11 +47,14 @@ class Present:
     row: tuple[int, str, int] | None
 
 
-def present(conn: sa.Connection, board_id: BoardId, touched: Iterable[str]) -> tuple[int, list[Present]]:
-    """Read in one statement a board's version and the standings of those who are on it, or may come to be on it.
+def lock_and_read(conn: sa.Connection, board_id: BoardId, touched: Iterable[str]) -> tuple[int, list[Present]]:
+    """Lock a board's row until the transaction ends, then read its version and the standings that may be on it.
 
-    Left out are touched users who have fewer points than the last of a full ten.
+    These are the standings of those who are on the board, and of the touched users who have at least as many points as
+    the last of a full ten. Lock and read are two statements in one round trip: the read has a snapshot of its own,
+    which begins when the lock is held.
     """
+    send_with_next(conn, _LOCK, {"id": board_id})
     rows = conn.execute(_PRESENT, {"board": board_id, "touched": list(touched), "ten": TOP}).all()
     result = []
     for _, rank, user_id, username, score, reached_at, active, row_name, row_score in rows:
@@ -83,7 +80,7 @@ _WRITE_TOP = sa.text("""
 """)
 
 
-def write_top(conn: sa.Connection, board_id: BoardId, version: int, top: Sequence[Standing]) -> None:
+def write_top_with_next(conn: sa.Connection, board_id: BoardId, version: int, top: Sequence[Standing]) -> None:
     """Write a locked board's rows, and its new version."""
     values = {
         "board": board_id,
@@ -93,7 +90,7 @@ def write_top(conn: sa.Connection, board_id: BoardId, version: int, top: Sequenc
         "names": [standing.username for standing in top],
         "scores": [standing.score for standing in top],
     }
-    later(conn, _WRITE_TOP, values)
+    send_with_next(conn, _WRITE_TOP, values)
 
 
 _READ = sa.text("""

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from app.domain.fraud import Facts
 from app.domain.ids import ActionId
 from db import marks
-from db.transaction import later, note_transaction_id
+from db.transaction import note_transaction_id, send_with_next
 
 _UNSETTLED = f"status = 'completed' AND settled_at IS NULL AND end_at >= {marks.AT.format(name=marks.OUTBOX)}"
 
@@ -34,10 +34,10 @@ _SETTLE = sa.text("""
 """)
 
 
-def settle(conn: sa.Connection, settlements: Sequence[tuple[ActionId, str]]) -> None:
+def mark_settled_with_next(conn: sa.Connection, settlements: Sequence[tuple[ActionId, str]]) -> None:
     """Write "cleared" or "held" to claimed actions."""
     ids, words = zip(*settlements, strict=True)
-    later(conn, _SETTLE, {"ids": list(ids), "settlements": list(words)})
+    send_with_next(conn, _SETTLE, {"ids": list(ids), "settlements": list(words)})
 
 
 # In the order of the index, so that no more is read than is taken. now(), not clock_timestamp(): only what stays the

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from app.domain import ranking
 from app.domain.ids import BoardId, UserId
 from app.domain.ranking import TOP, Standing
-from db.transaction import later
+from db.transaction import send_with_next
 
 # In the order of user ids, so that two writers can't wait for each other.
 _RAISE = sa.text("""
@@ -22,7 +22,9 @@ _RAISE = sa.text("""
 """)
 
 
-def raise_scores(conn: sa.Connection, board_id: BoardId, earned: Sequence[tuple[UserId, int, datetime]]) -> None:
+def raise_scores_with_next(
+    conn: sa.Connection, board_id: BoardId, earned: Sequence[tuple[UserId, int, datetime]]
+) -> None:
     """Add points to standings: one entry a user, with the time at which the last of them was earned."""
     values = {
         "board": board_id,
@@ -30,7 +32,7 @@ def raise_scores(conn: sa.Connection, board_id: BoardId, earned: Sequence[tuple[
         "points": [points for _, points, _ in earned],
         "moments": [at for _, _, at in earned],
     }
-    later(conn, _RAISE, values)
+    send_with_next(conn, _RAISE, values)
 
 
 # What counts on a board: cleared actions and adjustments. A standing may be negative while points of its user are held.

@@ -201,10 +201,11 @@ def _numbered(statement: sa.TextClause, number: int) -> str:
     return re.sub(r"%\((\w+)\)s", rf"%(\1_{number})s", text)
 
 
-def later(conn: sa.Connection, statement: sa.TextClause, values: dict[str, Any]) -> None:
+def send_with_next(conn: sa.Connection, statement: sa.TextClause, values: dict[str, Any]) -> None:
     """Queue a statement that returns nothing; it is sent in one round trip with the next one, or with COMMIT.
 
     The server runs one after the other, each with a snapshot of its own. Outside of in_transaction it is sent at once.
+    A function that only queues its statement says so by a name that ends in `_with_next`.
     """
     waiting = conn.info.get(_LATER)
     if waiting is None:

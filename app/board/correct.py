@@ -32,7 +32,7 @@ def release(conn: sa.Connection, action_id: ActionId, *, actor: str, reason: str
         conn, "released", actor=actor, user_id=action.user_id, action_id=action_id, points=points, reason=reason
     )
     if points and action.end_at:
-        standings.raise_scores(conn, ALL_TIME, [(action.user_id, points, action.end_at)])
+        standings.raise_scores_with_next(conn, ALL_TIME, [(action.user_id, points, action.end_at)])
         top.refresh(conn, ALL_TIME, [action.user_id])
     return _again(conn, action_id)
 
@@ -78,7 +78,7 @@ def adjust(conn: sa.Connection, user_id: UserId, points: int, *, actor: str, rea
         raise BelowZero("The user has not so many points.")
     users.add_points(conn, user_id, points)
     at = audit_events.record(conn, "adjusted", actor=actor, user_id=user_id, points=points, reason=reason)
-    standings.raise_scores(conn, ALL_TIME, [(user_id, points, at)])
+    standings.raise_scores_with_next(conn, ALL_TIME, [(user_id, points, at)])
     top.refresh(conn, ALL_TIME, [user_id])
 
 

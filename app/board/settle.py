@@ -55,13 +55,14 @@ def set_aside(conn: sa.Connection, action_id: ActionId) -> Settled:
 
 
 def _write(conn: sa.Connection, judged: list[tuple[Facts, Verdict]]) -> Settled:
-    outbox.settle(conn, [(facts.action_id, "held" if verdict.held else "cleared") for facts, verdict in judged])
+    settlements = [(facts.action_id, "held" if verdict.held else "cleared") for facts, verdict in judged]
+    outbox.mark_settled_with_next(conn, settlements)
     held = [(facts, verdict) for facts, verdict in judged if verdict.held]
     for facts, verdict in held:
         _record(conn, facts, verdict)
     earned = _sum(facts for facts, verdict in judged if not verdict.held)
     if earned:
-        standings.raise_scores(conn, ALL_TIME, earned)
+        standings.raise_scores_with_next(conn, ALL_TIME, earned)
         top.refresh(conn, ALL_TIME, [user_id for user_id, _, _ in earned])
     return Settled(
         cleared=len(judged) - len(held),

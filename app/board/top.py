@@ -22,8 +22,7 @@ def refresh(conn: sa.Connection, board_id: BoardId, touched: Collection[UserId] 
     Returns:
         The board's new version, or None when the visible ten are as they were.
     """
-    boards.lock(conn, board_id)
-    version, present = boards.present(conn, board_id, touched or ())
+    version, present = boards.lock_and_read(conn, board_id, touched or ())
     shown = sorted((user for user in present if user.row), key=lambda user: user.row or ())
     ten = None
     if touched is not None:
@@ -32,7 +31,7 @@ def refresh(conn: sa.Connection, board_id: BoardId, touched: Collection[UserId] 
         ten = standings.top(conn, board_id)
     if [(it.user_id, it.username, it.score) for it in ten] == [_visible(user) for user in shown]:
         return None
-    boards.write_top(conn, board_id, version + 1, ten)
+    boards.write_top_with_next(conn, board_id, version + 1, ten)
     return version + 1
 
 

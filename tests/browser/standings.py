@@ -16,7 +16,7 @@ def stand(stores: Stores, points: dict[str, int]) -> None:
     """Add points to players by name, who are made if need be, and publish the board."""
     with stores.engine.begin() as conn:
         earned = [(_user(conn, name, more), more, datetime.now(UTC)) for name, more in points.items()]
-        standings.raise_scores(conn, ALL_TIME, earned)
+        standings.raise_scores_with_next(conn, ALL_TIME, earned)
         refresh(conn, ALL_TIME, [user_id for user_id, _, _ in earned])
     publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
 

@@ -173,7 +173,7 @@ def test_rebuild_holds_off_whoever_writes_standings(engine: sa.Engine, stores: S
         with engine.connect() as conn:
             conn.execute(sa.text("SET LOCAL lock_timeout = 50"))
             with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
-                standings.raise_scores(conn, ALL_TIME, [(alice, 10, now)])
+                standings.raise_scores_with_next(conn, ALL_TIME, [(alice, 10, now)])
 
 
 def test_rebuild_puts_back_a_row_that_is_missing_from_the_ten(engine: sa.Engine, stores: Stores) -> None:

@@ -29,8 +29,8 @@ from db.transaction import (
     check_writable,
     in_statement,
     in_transaction,
-    later,
     note_transaction_id,
+    send_with_next,
 )
 from dev.embedded import Postgres
 from tests.support.service import Stores, eventually
@@ -630,7 +630,7 @@ def test_a_commit_whose_connection_is_lost_applies_once(
         if noted:
             note_transaction_id(conn, conn.execute(sa.text("SELECT pg_current_xact_id()::text")).scalar_one())
         if together:
-            later(conn, WRITE, {"text": text})
+            send_with_next(conn, WRITE, {"text": text})
         else:
             write(conn, text)
         return len(begun)
@@ -645,7 +645,7 @@ def test_a_commit_whose_connection_is_lost_applies_once(
 def test_a_write_that_fails_on_its_way_with_commit_commits_nothing(notes: Stores, text: str) -> None:
     def work(conn: sa.Connection) -> None:
         write(conn, text)
-        later(conn, sa.text("INSERT INTO notes (text) VALUES (:text)"), {"text": None})
+        send_with_next(conn, sa.text("INSERT INTO notes (text) VALUES (:text)"), {"text": None})
 
     with connected(notes.database_url) as engine:
         with pytest.raises(sa.exc.IntegrityError):
@@ -660,9 +660,9 @@ def test_what_is_sent_later_is_sent_in_order_with_what_is_asked_next(notes: Stor
 
     def work(conn: sa.Connection) -> list[str]:
         for number in range(3):
-            later(conn, WRITE, {"text": f"{text} {number} 100%"})
+            send_with_next(conn, WRITE, {"text": f"{text} {number} 100%"})
         found = conn.execute(sa.text("SELECT text FROM notes WHERE text LIKE :text ORDER BY id"), {"text": f"{text}%"})
-        later(conn, WRITE, {"text": text})
+        send_with_next(conn, WRITE, {"text": text})
         return list(found.scalars())
 
     with connected(notes.database_url) as engine:

@@ -117,12 +117,12 @@ def test_raise_scores_writes_standings_by_user(engine: sa.Engine, pair: tuple[Us
     with engine.begin() as conn:
         now = conn.execute(sa.text("SELECT now()")).scalar_one()
         for user_id in (second, first):
-            standings.raise_scores(conn, ALL_TIME, [(user_id, 1, now)])
+            standings.raise_scores_with_next(conn, ALL_TIME, [(user_id, 1, now)])
     earned = [(second, 1, now), (first, 1, now)]
     held = f"SELECT 1 FROM standings WHERE user_id = '{first}' FOR UPDATE"
 
     def work(conn: sa.Connection) -> None:
-        standings.raise_scores(conn, ALL_TIME, earned)
+        standings.raise_scores_with_next(conn, ALL_TIME, earned)
         conn.execute(sa.text("SELECT 1"))  # what is sent later goes along
 
     with waiting(engine, held, work):

@@ -389,19 +389,19 @@ def test_whoever_reads_the_ten_holds_off_every_other_writer_of_the_board(
     in_transaction(engine, lambda conn: settle.settle(conn, before, VETTING))
     rise = completed(engine, second)
     reading, fallen = threading.Event(), threading.Event()
-    present = boards.present
+    lock_and_read = boards.lock_and_read
 
     def read_and_dawdle(
         conn: sa.Connection, board_id: BoardId, touched: Collection[UserId]
     ) -> tuple[int, list[boards.Present]]:
-        result = present(conn, board_id, touched)
+        result = lock_and_read(conn, board_id, touched)
         if second in touched:
             reading.set()
             # Long enough for the fall to overtake us, if nothing holds it off.
             fallen.wait(0.5)
         return result
 
-    monkeypatch.setattr(boards, "present", read_and_dawdle)
+    monkeypatch.setattr(boards, "lock_and_read", read_and_dawdle)
     with ThreadPoolExecutor(2) as pool:
         rising = pool.submit(in_transaction, engine, lambda conn: settle.settle(conn, rise, VETTING))
         assert reading.wait(10)

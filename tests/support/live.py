@@ -72,7 +72,7 @@ def award(stores: Stores, user_id: UserId, points: int = 10) -> Update:
     moment: datetime = stores.value("SELECT clock_timestamp()")
 
     def settle(conn: sa.Connection) -> None:
-        standings.raise_scores(conn, ALL_TIME, [(user_id, points, moment)])
+        standings.raise_scores_with_next(conn, ALL_TIME, [(user_id, points, moment)])
         top.refresh(conn, ALL_TIME, [user_id])
 
     in_transaction(stores.engine, settle)
@@ -83,10 +83,9 @@ def clear(stores: Stores) -> Update:
     """Take everybody off the board."""
 
     def forget(conn: sa.Connection) -> None:
-        boards.lock(conn, ALL_TIME)
+        version, _ = boards.lock_and_read(conn, ALL_TIME, [])
         conn.execute(sa.text("DELETE FROM standings"))
-        version, _ = boards.present(conn, ALL_TIME, [])
-        boards.write_top(conn, ALL_TIME, version + 1, [])
+        boards.write_top_with_next(conn, ALL_TIME, version + 1, [])
 
     in_transaction(stores.engine, forget)
     return publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
