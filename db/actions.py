@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app.domain.actions import Action, End, Start
 from app.domain.ids import ActionId, UserId
-from db.transaction import note_transaction_id, send_with_next
+from db.driver import note_transaction_id, send_with_next
 from db.users import LockedUser
 
 _COLUMNS = "id::text, user_id::text, type, status, start_at, end_at, score, metadata::text, settlement"

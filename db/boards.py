@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.domain.ids import BoardId
 from app.domain.ranking import TOP, Standing
-from db.transaction import send_with_next
+from db.driver import send_with_next
 
 _ENSURE = sa.text("INSERT INTO boards (id, epoch) VALUES (:id, :epoch) ON CONFLICT DO NOTHING")
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from db import arrays, session, transaction, waiting
+from db import arrays, driver, session, waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,6 @@ def connect(database_url: str, bounds: Bounds, *, pool_size: int, name: str) -> 
             "keepalives_count": 3,
         },
     )
-    transaction.prepare(engine)
+    driver.prepare(engine)
     session.open_by(engine, session.Opener(in_force, min(bounds.answer, session.LONGEST)))
     return engine

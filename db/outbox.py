@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from app.domain.fraud import Facts
 from app.domain.ids import ActionId
 from db import marks
-from db.transaction import note_transaction_id, send_with_next
+from db.driver import note_transaction_id, send_with_next
 
 _UNSETTLED = f"status = 'completed' AND settled_at IS NULL AND end_at >= {marks.AT.format(name=marks.OUTBOX)}"
 

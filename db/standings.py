@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from app.domain import ranking
 from app.domain.ids import BoardId, UserId
 from app.domain.ranking import TOP, Standing
-from db.transaction import send_with_next
+from db.driver import send_with_next
 
 # In the order of user ids, so that two writers can't wait for each other.
 _RAISE = sa.text("""

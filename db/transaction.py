@@ -1,24 +1,20 @@
 """Runs work in a transaction, repeats it where that is safe, and says "unavailable" where it can't be done now."""
 
 import asyncio
-import contextlib
 import logging
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-import psycopg2
 import sqlalchemy as sa
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from sqlalchemy import exc
-from sqlalchemy.dialects.postgresql.psycopg2 import dialect as psycopg2_dialect
 from sqlalchemy.util import greenlet_spawn
 
 from app.domain.errors import DatabaseUnavailable
+from db.driver import READ_ONLY, autocommit, begin_with_next, transaction_id
 from db.outcome import PATIENCE, committed, server_of
 from db.waiting import pause
 
@@ -27,8 +23,7 @@ T = TypeVar("T")
 
 _REPEATABLE = {"40P01", "40001"}  # deadlock detected, serialization failure
 _TIMED_OUT = {"55P03", "57014"}  # lock not available, query canceled by statement_timeout
-_READ_ONLY = "25006"
-_AWAY = re.compile(rf"08|53|57P|58|{_READ_ONLY}")
+_AWAY = re.compile(rf"08|53|57P|58|{READ_ONLY}")
 """What the database, and not the work, fails with: connections, room, an operator's doing, files; and one that takes no
 writes, as a server does whose place another has taken."""
 
@@ -115,11 +110,11 @@ def _repeating(once: Callable[[], T], patience: float) -> T:
 
 def _once(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
     began = time.monotonic()
-    with engine.connect() as conn, _autocommit(conn):
-        conn.info[_BEGIN], conn.info[_LATER] = True, []
+    with engine.connect() as conn, autocommit(conn):
+        begin_with_next(conn)
         server = server_of(conn)
         result = work(conn)
-        xid = conn.info.get(_XID) or _transaction_id(conn)
+        xid = transaction_id(conn)
         try:
             conn.exec_driver_sql("COMMIT")
         except exc.DBAPIError as error:
@@ -135,94 +130,8 @@ def _once(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
 
 
 def _once_in_statement(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
-    with engine.connect() as conn, _autocommit(conn):
+    with engine.connect() as conn, autocommit(conn):
         return work(conn)
-
-
-_DIALECT: sa.Dialect = psycopg2_dialect()  # type: ignore[no-untyped-call]
-_BEGIN, _LATER, _XID = "begin", "later", "xid"
-
-
-@contextlib.contextmanager
-def _autocommit(conn: sa.Connection) -> Iterator[None]:
-    """Stop the driver from sending BEGIN by itself: it goes along with a transaction's first statement.
-
-    By hand: SQLAlchemy's option asks the server at each return to the pool, and fails when it has gone.
-    """
-    connection: Any = conn.connection.dbapi_connection
-    info = conn.info
-    connection.autocommit = True
-    try:
-        yield
-    finally:
-        for name in (_BEGIN, _LATER, _XID):
-            info.pop(name, None)
-        if not connection.closed:
-            try:
-                if connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
-                    with connection.cursor() as cursor:
-                        cursor.execute("ROLLBACK")
-                connection.autocommit = False
-            except psycopg2.Error:
-                connection.close()
-
-
-def prepare(engine: sa.Engine) -> None:
-    """Make an engine one that transactions can be run on."""
-    sa.event.listen(engine, "before_cursor_execute", _with_what_waits, retval=True)
-    sa.event.listen(engine, "handle_error", _leave_read_only)
-
-
-def _leave_read_only(context: sa.engine.ExceptionContext) -> None:
-    """Throw all connections of the pool away after one was refused a write: they may lead to another server by now."""
-    if getattr(context.original_exception, "pgcode", None) == _READ_ONLY:
-        context.is_disconnect = True
-
-
-def _with_what_waits(
-    conn: sa.Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
-) -> tuple[str, Any]:
-    """Send BEGIN, bounds, and the statements that are to be sent with the next one, ahead of a statement."""
-    before = ["BEGIN"] if conn.info.pop(_BEGIN, False) else []
-    before += cursor.connection.preamble()
-    if waiting := conn.info.get(_LATER):
-        conn.info[_LATER] = []
-        parameters = dict(parameters)
-        for number, (text, values) in enumerate(waiting):
-            before.append(_numbered(text, number))
-            parameters |= {f"{name}_{number}": value for name, value in values.items()}
-    return "; ".join([*before, statement]), parameters
-
-
-@lru_cache(maxsize=1000)
-def _numbered(statement: sa.TextClause, number: int) -> str:
-    """Return a statement as psycopg2 takes it, its parameters' names with a number of their own."""
-    text = str(statement.compile(dialect=_DIALECT))
-    return re.sub(r"%\((\w+)\)s", rf"%(\1_{number})s", text)
-
-
-def send_with_next(conn: sa.Connection, statement: sa.TextClause, values: dict[str, Any]) -> None:
-    """Queue a statement that returns nothing; it is sent in one round trip with the next one, or with COMMIT.
-
-    The server runs one after the other, each with a snapshot of its own. Outside of in_transaction it is sent at once.
-    A function that only queues its statement says so by a name that ends in `_with_next`.
-    """
-    waiting = conn.info.get(_LATER)
-    if waiting is None:
-        conn.execute(statement, values)
-    else:
-        waiting.append((statement, values))
-
-
-def note_transaction_id(conn: sa.Connection, xid: str) -> None:
-    """Take down the transaction's id from a statement that told it, which saves asking before COMMIT."""
-    conn.info[_XID] = xid
-
-
-def _transaction_id(conn: sa.Connection) -> str | None:
-    # None when nothing was written. What waits is sent first.
-    xid: str | None = conn.exec_driver_sql("SELECT pg_current_xact_id_if_assigned()::text").scalar()
-    return xid
 
 
 def check_writable(engine: sa.Engine) -> None:
@@ -247,7 +156,7 @@ _SAID_READ_ONLY = "session is read-only"
 
 def is_read_only(error: exc.DBAPIError) -> bool:
     """Whether an error means that the server takes no writes."""
-    return pgcode(error) == _READ_ONLY or _SAID_READ_ONLY in str(error.orig)
+    return pgcode(error) == READ_ONLY or _SAID_READ_ONLY in str(error.orig)
 
 
 def pgcode(error: exc.DBAPIError) -> str | None:

@@ -21,6 +21,7 @@ from app.domain.errors import DatabaseUnavailable
 from config import store_urls
 from db import engine as engines
 from db import waiting
+from db.driver import note_transaction_id, send_with_next
 from db.engine import Bounds
 from db.outcome import OutcomeUnknown, committed, server_of
 from db.transaction import (
@@ -29,8 +30,6 @@ from db.transaction import (
     check_writable,
     in_statement,
     in_transaction,
-    note_transaction_id,
-    send_with_next,
 )
 from dev.embedded import Postgres
 from tests.support.service import Stores, eventually

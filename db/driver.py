@@ -1,0 +1,113 @@
+"""psycopg2 with fewer round trips: BEGIN, and statements that return nothing, are sent together with the next one.
+
+Also what else its connections need: db/waiting.py has how they wait, db/arrays.py how they send lists.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import psycopg2
+import sqlalchemy as sa
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+from sqlalchemy.dialects.postgresql.psycopg2 import dialect as psycopg2_dialect
+
+READ_ONLY = "25006"
+"""The SQLSTATE of a write that the server takes from nobody."""
+
+_DIALECT: sa.Dialect = psycopg2_dialect()  # type: ignore[no-untyped-call]
+_BEGIN, _LATER, _XID = "begin", "later", "xid"
+
+
+def prepare(engine: sa.Engine) -> None:
+    """Make an engine one that transactions can be run on."""
+    sa.event.listen(engine, "before_cursor_execute", _with_what_waits, retval=True)
+    sa.event.listen(engine, "handle_error", _leave_read_only)
+
+
+def _leave_read_only(context: sa.engine.ExceptionContext) -> None:
+    """Throw all connections of the pool away after one was refused a write: they may lead to another server by now."""
+    if getattr(context.original_exception, "pgcode", None) == READ_ONLY:
+        context.is_disconnect = True
+
+
+@contextlib.contextmanager
+def autocommit(conn: sa.Connection) -> Iterator[None]:
+    """Stop the driver from sending BEGIN by itself: it goes along with a transaction's first statement.
+
+    By hand: SQLAlchemy's option asks the server at each return to the pool, and fails when it has gone.
+    """
+    connection: Any = conn.connection.dbapi_connection
+    info = conn.info
+    connection.autocommit = True
+    try:
+        yield
+    finally:
+        for name in (_BEGIN, _LATER, _XID):
+            info.pop(name, None)
+        if not connection.closed:
+            try:
+                if connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
+                    with connection.cursor() as cursor:
+                        cursor.execute("ROLLBACK")
+                connection.autocommit = False
+            except psycopg2.Error:
+                connection.close()
+
+
+def begin_with_next(conn: sa.Connection) -> None:
+    """Begin a transaction on a connection in autocommit: BEGIN is sent with the next statement."""
+    conn.info[_BEGIN], conn.info[_LATER] = True, []
+
+
+def _with_what_waits(
+    conn: sa.Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
+) -> tuple[str, Any]:
+    """Send BEGIN, bounds, and the statements that are to be sent with the next one, ahead of a statement."""
+    before = ["BEGIN"] if conn.info.pop(_BEGIN, False) else []
+    before += cursor.connection.preamble()
+    if waiting := conn.info.get(_LATER):
+        conn.info[_LATER] = []
+        parameters = dict(parameters)
+        for number, (text, values) in enumerate(waiting):
+            before.append(_numbered(text, number))
+            parameters |= {f"{name}_{number}": value for name, value in values.items()}
+    return "; ".join([*before, statement]), parameters
+
+
+@lru_cache(maxsize=1000)
+def _numbered(statement: sa.TextClause, number: int) -> str:
+    """Return a statement as psycopg2 takes it, its parameters' names with a number of their own."""
+    text = str(statement.compile(dialect=_DIALECT))
+    return re.sub(r"%\((\w+)\)s", rf"%(\1_{number})s", text)
+
+
+def send_with_next(conn: sa.Connection, statement: sa.TextClause, values: dict[str, Any]) -> None:
+    """Queue a statement that returns nothing; it is sent in one round trip with the next one, or with COMMIT.
+
+    The server runs one after the other, each with a snapshot of its own. Outside of in_transaction it is sent at once.
+    A function that only queues its statement says so by a name that ends in `_with_next`.
+    """
+    waiting = conn.info.get(_LATER)
+    if waiting is None:
+        conn.execute(statement, values)
+    else:
+        waiting.append((statement, values))
+
+
+def note_transaction_id(conn: sa.Connection, xid: str) -> None:
+    """Take down the transaction's id from a statement that told it, which saves asking before COMMIT."""
+    conn.info[_XID] = xid
+
+
+def transaction_id(conn: sa.Connection) -> str | None:
+    """Return the running transaction's id; None when it has written nothing.
+
+    An id that was not noted is asked for, with which all that is queued is sent.
+    """
+    if noted := conn.info.get(_XID):
+        return str(noted)
+    xid: str | None = conn.exec_driver_sql("SELECT pg_current_xact_id_if_assigned()::text").scalar()
+    return xid
