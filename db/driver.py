@@ -1,6 +1,6 @@
 """psycopg2 with fewer round trips: BEGIN, and statements that return nothing, are sent together with the next one.
 
-Also what else its connections need: db/waiting.py has how they wait, db/arrays.py how they send lists.
+How its connections wait is in db/waiting.py, how they send lists in db/arrays.py.
 """
 
 import contextlib
@@ -15,29 +15,31 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from sqlalchemy.dialects.postgresql.psycopg2 import dialect as psycopg2_dialect
 
 READ_ONLY = "25006"
-"""The SQLSTATE of a write that the server takes from nobody."""
+"""The SQLSTATE of a write to a server that takes none."""
 
 _DIALECT: sa.Dialect = psycopg2_dialect()  # type: ignore[no-untyped-call]
-_BEGIN, _LATER, _XID = "begin", "later", "xid"
+_BEGIN, _QUEUED, _XID = "begin", "queued", "xid"
+"""What a connection keeps in its `info` while a transaction runs: whether BEGIN is to be sent, the statements that wait
+for the next one, and the transaction's id."""
 
 
 def prepare(engine: sa.Engine) -> None:
-    """Make an engine one that transactions can be run on."""
-    sa.event.listen(engine, "before_cursor_execute", _with_what_waits, retval=True)
+    """Prepare an engine for db/transaction.py."""
+    sa.event.listen(engine, "before_cursor_execute", _after_queued, retval=True)
     sa.event.listen(engine, "handle_error", _leave_read_only)
 
 
 def _leave_read_only(context: sa.engine.ExceptionContext) -> None:
-    """Throw all connections of the pool away after one was refused a write: they may lead to another server by now."""
+    """Discard all connections of the pool after one was refused a write: another server may take the writes by now."""
     if getattr(context.original_exception, "pgcode", None) == READ_ONLY:
         context.is_disconnect = True
 
 
 @contextlib.contextmanager
 def autocommit(conn: sa.Connection) -> Iterator[None]:
-    """Stop the driver from sending BEGIN by itself: it goes along with a transaction's first statement.
+    """Stop the driver from sending a BEGIN of its own, which would take a round trip, and roll back what is left open.
 
-    By hand: SQLAlchemy's option asks the server at each return to the pool, and fails when it has gone.
+    Not by SQLAlchemy's option: that asks the server at each return to the pool, and fails when it has gone.
     """
     connection: Any = conn.connection.dbapi_connection
     info = conn.info
@@ -45,7 +47,7 @@ def autocommit(conn: sa.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        for name in (_BEGIN, _LATER, _XID):
+        for name in (_BEGIN, _QUEUED, _XID):
             info.pop(name, None)
         if not connection.closed:
             try:
@@ -59,29 +61,7 @@ def autocommit(conn: sa.Connection) -> Iterator[None]:
 
 def begin_with_next(conn: sa.Connection) -> None:
     """Begin a transaction on a connection in autocommit: BEGIN is sent with the next statement."""
-    conn.info[_BEGIN], conn.info[_LATER] = True, []
-
-
-def _with_what_waits(
-    conn: sa.Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
-) -> tuple[str, Any]:
-    """Send BEGIN, bounds, and the statements that are to be sent with the next one, ahead of a statement."""
-    before = ["BEGIN"] if conn.info.pop(_BEGIN, False) else []
-    before += cursor.connection.preamble()
-    if waiting := conn.info.get(_LATER):
-        conn.info[_LATER] = []
-        parameters = dict(parameters)
-        for number, (text, values) in enumerate(waiting):
-            before.append(_numbered(text, number))
-            parameters |= {f"{name}_{number}": value for name, value in values.items()}
-    return "; ".join([*before, statement]), parameters
-
-
-@lru_cache(maxsize=1000)
-def _numbered(statement: sa.TextClause, number: int) -> str:
-    """Return a statement as psycopg2 takes it, its parameters' names with a number of their own."""
-    text = str(statement.compile(dialect=_DIALECT))
-    return re.sub(r"%\((\w+)\)s", rf"%(\1_{number})s", text)
+    conn.info[_BEGIN], conn.info[_QUEUED] = True, []
 
 
 def send_with_next(conn: sa.Connection, statement: sa.TextClause, values: dict[str, Any]) -> None:
@@ -90,15 +70,37 @@ def send_with_next(conn: sa.Connection, statement: sa.TextClause, values: dict[s
     The server runs one after the other, each with a snapshot of its own. Outside of in_transaction it is sent at once.
     A function that only queues its statement says so by a name that ends in `_with_next`.
     """
-    waiting = conn.info.get(_LATER)
-    if waiting is None:
+    queued = conn.info.get(_QUEUED)
+    if queued is None:
         conn.execute(statement, values)
     else:
-        waiting.append((statement, values))
+        queued.append((statement, values))
+
+
+def _after_queued(
+    conn: sa.Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
+) -> tuple[str, Any]:
+    """Return a statement preceded by what waits for it: BEGIN, the session's bounds, and the queued statements."""
+    before = ["BEGIN"] if conn.info.pop(_BEGIN, False) else []
+    before += cursor.connection.preamble()
+    if queued := conn.info.get(_QUEUED):
+        conn.info[_QUEUED] = []
+        parameters = dict(parameters)
+        for number, (text, values) in enumerate(queued):
+            before.append(_numbered(text, number))
+            parameters |= {f"{name}_{number}": value for name, value in values.items()}
+    return "; ".join([*before, statement]), parameters
+
+
+@lru_cache(maxsize=1000)
+def _numbered(statement: sa.TextClause, number: int) -> str:
+    """Return a statement in psycopg2's syntax, its parameters numbered apart from those of the other statements."""
+    text = str(statement.compile(dialect=_DIALECT))
+    return re.sub(r"%\((\w+)\)s", rf"%(\1_{number})s", text)
 
 
 def note_transaction_id(conn: sa.Connection, xid: str) -> None:
-    """Take down the transaction's id from a statement that told it, which saves asking before COMMIT."""
+    """Keep the transaction's id that a statement has returned, which saves asking for it before COMMIT."""
     conn.info[_XID] = xid
 
 

@@ -1,4 +1,4 @@
-"""Runs work in a transaction, repeats it where that is safe, and says "unavailable" where it can't be done now."""
+"""Transactions: which are repeated after a failure, and when the database counts as unavailable."""
 
 import asyncio
 import logging
@@ -24,12 +24,12 @@ T = TypeVar("T")
 _REPEATABLE = {"40P01", "40001"}  # deadlock detected, serialization failure
 _TIMED_OUT = {"55P03", "57014"}  # lock not available, query canceled by statement_timeout
 _AWAY = re.compile(rf"08|53|57P|58|{READ_ONLY}")
-"""What the database, and not the work, fails with: connections, room, an operator's doing, files; and one that takes no
-writes, as a server does whose place another has taken."""
+"""The SQLSTATEs that are no fault of the statement: connections, resources, operator intervention, I/O; and a server
+that takes no writes, since another has taken its place."""
 
 
 class TimedOut(DatabaseUnavailable):
-    """A lock or a statement took too long: the database lives, but somebody is in the way."""
+    """A lock or a statement took too long, but the database answers."""
 
 
 class ReadOnly(DatabaseUnavailable):
@@ -61,20 +61,20 @@ def in_statement(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
 
 
 _known: "WeakSet[sa.Engine]" = WeakSet()
-"""Engines that were connected once."""
+"""Engines that have connected once."""
 
 
 async def on_loop(engine: sa.Engine, work: Callable[..., T], *args: Any) -> T:
     """Run `work(engine, *args)`, which makes transactions, on the running event loop (see db/waiting.py).
 
-    No more at once than the pool has connections for, or the loop itself would wait for one.
+    No more may run at once than the pool has connections, or the loop itself would wait for one.
 
     Raises:
         DatabaseUnavailable: when the database was away from the beginning; or whatever work raises.
     """
     if engine not in _known:
-        # Not here: SQLAlchemy gets to know the server over its first connection, and holds a lock the while. A second
-        # greenlet that came to it would stop the loop for good.
+        # Not on the loop: SQLAlchemy examines the server over its first connection, under a lock. A second greenlet
+        # that waits for this lock would block the loop for good.
         await asyncio.to_thread(in_statement, engine, lambda conn: None)
         _known.add(engine)
     return await greenlet_spawn(work, engine, *args)
@@ -95,15 +95,15 @@ def _repeating(once: Callable[[], T], patience: float) -> T:
                 raise TimedOut("The database is busy.") from error
             if not (code in _REPEATABLE or is_away(error)):
                 raise
-            # PostgreSQL takes a second to find a deadlock out: once more is owed to one who was not at fault.
+            # PostgreSQL takes a second to detect a deadlock; the time may be up, but its victim gets a second attempt.
             late = time.monotonic() > give_up and not (attempt == 1 and code in _REPEATABLE)
             if late or attempt >= 4:
                 if is_read_only(error):
                     raise ReadOnly("The database takes no writes.") from error
                 raise DatabaseUnavailable("The database can't be reached.") from error
             log.warning("transaction begun again: %s", str(error.orig).strip().partition("\n")[0])
-        # One stale connection of the pool is no reason to wait; but the other side of a deadlock needs a moment to take
-        # what was given up, or both meet again.
+        # One stale connection of the pool is no reason to wait. But the other side of a deadlock needs a moment to take
+        # the locks that were released, or both deadlock again.
         if attempt > 1 or code in _REPEATABLE:
             pause(random.uniform(0.02, 0.1) * attempt)
 
@@ -135,7 +135,7 @@ def _once_in_statement(engine: sa.Engine, work: Callable[[sa.Connection], T]) ->
 
 
 def check_writable(engine: sa.Engine) -> None:
-    """Ask whether the database serves, and takes writes.
+    """Check that the database answers and takes writes.
 
     Raises:
         ReadOnly, DatabaseUnavailable: when it doesn't.
@@ -151,7 +151,7 @@ def check_writable(engine: sa.Engine) -> None:
 
 _IS_READ_ONLY = sa.text("SELECT current_setting('transaction_read_only')::bool")
 _SAID_READ_ONLY = "session is read-only"
-"""What libpq says of a server that it was to find writable."""
+"""What libpq reports when no server of its list takes writes."""
 
 
 def is_read_only(error: exc.DBAPIError) -> bool:
