@@ -24,7 +24,7 @@ from app.concurrency.single_flight import SingleFlight
 from app.concurrency.threads import Threads
 from app.description import endpoints
 from app.domain import scoring
-from app.domain.ids import ALL_TIME
+from app.domain.ids import DEFAULT_BOARD
 from app.edge import Edge, Plain
 from app.enqueue import Enqueuer
 from app.http.answers import EXCEPTION_HANDLERS, problem
@@ -112,7 +112,7 @@ def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
     buckets = redis.connect_on_loop(settings.redis_url, timeout=0.5)
     relay = SupervisedRedis(settings.redis_url)
     publisher = Publisher.on(cache, signer_of(settings))
-    board = LiveBoard(ALL_TIME, database, publisher, relay, upkeep)
+    board = LiveBoard(DEFAULT_BOARD, database, publisher, relay, upkeep)
     connections = Connections(settings)
     return Web(
         settings=settings,

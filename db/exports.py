@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.domain.ids import ALL_TIME
+from app.domain.ids import BoardId
 
 AT_ONCE = 2000
 """Rows that are fetched together."""
@@ -25,11 +25,11 @@ STANDINGS, ACTIONS, USERS = "standings", "actions", "users"
 EXPORTS = {
     STANDINGS: Export(
         ("rank", "userId", "username", "score", "reachedAt"),
-        f"""
+        """
             SELECT row_number() OVER (ORDER BY score DESC, reached_at, user_id),
                 user_id::text, username, score, reached_at
             FROM standings JOIN users ON users.id = user_id
-            WHERE board_id = '{ALL_TIME}' AND score > 0 AND status = 'active'
+            WHERE board_id = :board AND score > 0 AND status = 'active'
             ORDER BY score DESC, reached_at, user_id
         """,
     ),
@@ -54,14 +54,14 @@ EXPORTS = {
 }
 
 
-def rows(engine: sa.Engine, what: str) -> Iterator[tuple[Any, ...]]:
+def rows(engine: sa.Engine, what: str, board_id: BoardId) -> Iterator[tuple[Any, ...]]:
     """Read an export's rows, all of one moment. What was read is never read again: a lost connection is an error."""
     with engine.connect() as conn, conn.begin():
         conn.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
         # Whoever reads our output may take a while over it.
         conn.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = '10min'"))
         found = conn.execution_options(stream_results=True, max_row_buffer=AT_ONCE, yield_per=AT_ONCE).execute(
-            sa.text(EXPORTS[what].query)
+            sa.text(EXPORTS[what].query), {"board": board_id}
         )
         for row in found:
             yield tuple(row)

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.domain.ids import ActionId, UserId, first_id_since, is_id
+from app.domain.ids import ActionId, BoardId, UserId, first_id_since, is_id
 from db.actions import PAGE_BYTES, page_of
 from db.outbox import LONGEST_WAITING, SETTLE_LAG, UNSETTLED_COUNT
 
@@ -109,14 +109,14 @@ _STATS = sa.text(f"""
                 AND end_at > now() - interval '60 s'
         ) AS completions,
         ({SETTLE_LAG}) AS settle_lag,
-        (SELECT version FROM boards WHERE id = 'all-time') AS version
+        (SELECT version FROM boards WHERE id = :board) AS version
 """)
 
 
-def stats(conn: sa.Connection) -> sa.Row[Any]:
-    """Count what operators want to know at a glance; `settle_lag` in seconds.
+def stats(conn: sa.Connection, board_id: BoardId) -> sa.Row[Any]:
+    """Count what operators want to know at a glance; `settle_lag` in seconds, `version` of one board.
 
     `completions` are those of the last minute. They are found by the index of addresses that are to be forgotten. Those
     that have no address are found by their ids, which have their time in front: if they began in the last five minutes.
     """
-    return conn.execute(_STATS, {"since": first_id_since(time.time() - 300)}).one()
+    return conn.execute(_STATS, {"since": first_id_since(time.time() - 300), "board": board_id}).one()

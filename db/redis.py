@@ -9,6 +9,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
+from app.domain.ids import DEFAULT_BOARD
 from app.domain.signing import UNSIGNED, Signer
 from db import redis_connection
 
@@ -31,7 +32,7 @@ AsyncRedis = redis.asyncio.Redis
 
 def top_scores_key(board_id: str) -> str:
     """Return the key that holds a board's newest message; the name is part of the contract."""
-    return "top_scores:10" if board_id == "all-time" else f"top_scores:10:{board_id}"
+    return "top_scores:10" if board_id == DEFAULT_BOARD else f"top_scores:10:{board_id}"
 
 
 def token_bucket_key(policy: str, owner: str) -> str:

@@ -16,7 +16,7 @@ from app.board.publish import read
 from app.board.settling import Desk
 from app.domain import messages
 from app.domain.errors import DatabaseUnavailable
-from app.domain.ids import ALL_TIME, UserId, is_id
+from app.domain.ids import DEFAULT_BOARD, UserId, is_id
 from db import invariants, marks
 from db.redis import AUDIT_CURSOR_KEY, AUDIT_RESULT_KEY, AUDIT_RESULT_TTL, Publisher, top_scores_key
 from db.transaction import TimedOut, in_statement, in_transaction
@@ -49,7 +49,7 @@ def audit(conn: sa.Connection) -> list[Check]:
     _snapshot(conn)
     return [
         Check("total-scores", invariants.wrong_totals(conn)),
-        Check("standings", invariants.wrong_standings(conn, ALL_TIME)),
+        Check("standings", invariants.wrong_standings(conn, DEFAULT_BOARD)),
         _scored_once(conn, hours=EVER),
         _top_scores(conn),
         _outbox(conn),
@@ -67,7 +67,7 @@ def audit_users(conn: sa.Connection, after: UserId | None, *, most: int) -> tupl
     user_ids = invariants.users_after(conn, after, most=most)
     checks = [
         Check("total-scores", invariants.wrong_totals(conn, user_ids)),
-        Check("standings", invariants.wrong_standings(conn, ALL_TIME, user_ids)),
+        Check("standings", invariants.wrong_standings(conn, DEFAULT_BOARD, user_ids)),
     ]
     return checks, user_ids[-1] if len(user_ids) == most else None
 
@@ -169,7 +169,7 @@ def _scored_once(conn: sa.Connection, *, hours: int = 1) -> Check:
 
 
 def _top_scores(conn: sa.Connection) -> Check:
-    return Check("top-scores", invariants.wrong_top(conn, ALL_TIME))
+    return Check("top-scores", invariants.wrong_top(conn, DEFAULT_BOARD))
 
 
 def _outbox(conn: sa.Connection) -> Check:
@@ -180,9 +180,9 @@ def published(engine: sa.Engine, publisher: Publisher) -> list[Check]:
     """Compare the key with the board: the newest message, and the same bytes for the same version."""
     deadline = time.monotonic() + QUIET
     while True:
-        board = read(engine, ALL_TIME, publisher.signer)
+        board = read(engine, DEFAULT_BOARD, publisher.signer)
         try:
-            stored = publisher.client.get(top_scores_key(ALL_TIME))
+            stored = publisher.client.get(top_scores_key(DEFAULT_BOARD))
         except redis.RedisError:
             return []  # nothing can be said, and nothing is wrong with the scores
         found = messages.read_update(stored, publisher.signer) if stored else None

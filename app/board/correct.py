@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from app.board import top
 from app.domain.actions import Action
 from app.domain.errors import Conflict, NotFound
-from app.domain.ids import ALL_TIME, ActionId, UserId
+from app.domain.ids import DEFAULT_BOARD, ActionId, UserId
 from db import actions, audit_events, standings, users
 from db.users import LockedUser
 
@@ -32,8 +32,8 @@ def release(conn: sa.Connection, action_id: ActionId, *, actor: str, reason: str
         conn, "released", actor=actor, user_id=action.user_id, action_id=action_id, points=points, reason=reason
     )
     if points and action.end_at:
-        standings.raise_scores_with_next(conn, ALL_TIME, [(action.user_id, points, action.end_at)])
-        top.refresh(conn, ALL_TIME, [action.user_id])
+        standings.raise_scores_with_next(conn, DEFAULT_BOARD, [(action.user_id, points, action.end_at)])
+        top.refresh(conn, DEFAULT_BOARD, [action.user_id])
     return _again(conn, action_id)
 
 
@@ -49,8 +49,8 @@ def reverse(conn: sa.Connection, action_id: ActionId, *, actor: str, reason: str
         conn, "reversed", actor=actor, user_id=action.user_id, action_id=action_id, points=-points, reason=reason
     )
     if points and action.settlement == "cleared":
-        standings.recompute(conn, ALL_TIME, [action.user_id])
-        top.refresh(conn, ALL_TIME, [action.user_id])
+        standings.recompute(conn, DEFAULT_BOARD, [action.user_id])
+        top.refresh(conn, DEFAULT_BOARD, [action.user_id])
     return _again(conn, action_id)
 
 
@@ -60,7 +60,7 @@ def suspend(conn: sa.Connection, user_id: UserId, *, actor: str, reason: str) ->
         raise WrongState("This user is suspended already.")
     users.set_status(conn, user_id, "suspended")
     audit_events.record(conn, "suspended", actor=actor, user_id=user_id, reason=reason)
-    top.refresh(conn, ALL_TIME, [user_id])
+    top.refresh(conn, DEFAULT_BOARD, [user_id])
 
 
 def reinstate(conn: sa.Connection, user_id: UserId, *, actor: str, reason: str | None) -> None:
@@ -69,7 +69,7 @@ def reinstate(conn: sa.Connection, user_id: UserId, *, actor: str, reason: str |
         raise WrongState("This user is not suspended.")
     users.set_status(conn, user_id, "active")
     audit_events.record(conn, "reinstated", actor=actor, user_id=user_id, reason=reason)
-    top.refresh(conn, ALL_TIME, [user_id])
+    top.refresh(conn, DEFAULT_BOARD, [user_id])
 
 
 def adjust(conn: sa.Connection, user_id: UserId, points: int, *, actor: str, reason: str) -> None:
@@ -78,8 +78,8 @@ def adjust(conn: sa.Connection, user_id: UserId, points: int, *, actor: str, rea
         raise BelowZero("The user has not so many points.")
     users.add_points(conn, user_id, points)
     at = audit_events.record(conn, "adjusted", actor=actor, user_id=user_id, points=points, reason=reason)
-    standings.raise_scores_with_next(conn, ALL_TIME, [(user_id, points, at)])
-    top.refresh(conn, ALL_TIME, [user_id])
+    standings.raise_scores_with_next(conn, DEFAULT_BOARD, [(user_id, points, at)])
+    top.refresh(conn, DEFAULT_BOARD, [user_id])
 
 
 def _lock_user(conn: sa.Connection, user_id: UserId) -> LockedUser:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app.board import top
 from app.board.roles import keep_one_admin
 from app.domain.errors import NotFound, Unauthorized
-from app.domain.ids import ALL_TIME, UserId
+from app.domain.ids import DEFAULT_BOARD, UserId
 from config import queues
 from db import audit_events, persons
 from db.transaction import in_transaction
@@ -55,7 +55,7 @@ def erase(
     last = audit_events.forget_next(conn, person.username, person.email, after=0, limit=EVENTS_AT_ONCE)
     if last is not None:
         persons.keep_names(conn, user_id, person.username, person.email, events_done_to=last)
-    top.refresh(conn, ALL_TIME, [user_id])
+    top.refresh(conn, DEFAULT_BOARD, [user_id])
     return True
 
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from app.board import top
-from app.domain.ids import ALL_TIME, UserId
+from app.domain.ids import DEFAULT_BOARD, UserId
 from db import standings
 
 
@@ -13,5 +13,5 @@ def rebuild(conn: sa.Connection) -> tuple[list[UserId], int | None]:
     Returns:
         The users whose standings were wrong, and the board's new version if its ten were.
     """
-    changed = standings.recompute_all(conn, ALL_TIME)
-    return changed, top.refresh(conn, ALL_TIME, None)
+    changed = standings.recompute_all(conn, DEFAULT_BOARD)
+    return changed, top.refresh(conn, DEFAULT_BOARD, None)

@@ -15,7 +15,7 @@ from app.board import top
 from app.board.vetting import Vetting, judge
 from app.domain import fraud
 from app.domain.fraud import Facts, Verdict
-from app.domain.ids import ALL_TIME, ActionId, UserId
+from app.domain.ids import DEFAULT_BOARD, ActionId, UserId
 from db import audit_events, outbox, standings
 from telemetry import logs
 
@@ -62,8 +62,8 @@ def _write(conn: sa.Connection, judged: list[tuple[Facts, Verdict]]) -> Settled:
         _record(conn, facts, verdict)
     earned = _sum(facts for facts, verdict in judged if not verdict.held)
     if earned:
-        standings.raise_scores_with_next(conn, ALL_TIME, earned)
-        top.refresh(conn, ALL_TIME, [user_id for user_id, _, _ in earned])
+        standings.raise_scores_with_next(conn, DEFAULT_BOARD, earned)
+        top.refresh(conn, DEFAULT_BOARD, [user_id for user_id, _, _ in earned])
     return Settled(
         cleared=len(judged) - len(held),
         held_by=tuple(verdict.rule for _, verdict in held),

@@ -18,7 +18,7 @@ from app.board import erase, settle
 from app.board.publish import publish
 from app.board.vetting import Vetting, suspend_of_these, suspend_whom_due
 from app.domain.errors import DatabaseUnavailable
-from app.domain.ids import ALL_TIME, ActionId
+from app.domain.ids import DEFAULT_BOARD, ActionId
 from app.domain.scoring import ScoringRules
 from config import queues
 from db import actions, outbox
@@ -72,7 +72,7 @@ def settle_now(desk: Desk, action_ids: Sequence[ActionId]) -> None:
             log.exception("settling %d actions failed, they are left to the sweep", len(batch))
     try:
         with tracing.step("publish"):
-            publish(desk.engine, desk.publisher, ALL_TIME)
+            publish(desk.engine, desk.publisher, DEFAULT_BOARD)
     except DatabaseUnavailable as error:
         log.warning("publishing is left to the sweep: %s", error)
 
@@ -234,7 +234,7 @@ def _count(settled: settle.Settled) -> None:
 
 _FIRST_DUTIES: dict[str, Callable[[Desk], object]] = {
     "settling what is overdue": _settle_overdue,
-    "publishing the board": lambda desk: publish(desk.engine, desk.publisher, ALL_TIME),
+    "publishing the board": lambda desk: publish(desk.engine, desk.publisher, DEFAULT_BOARD),
 }
 _OTHER_DUTIES: dict[str, Callable[[Desk], object]] = {
     "marking what is settled": lambda desk: in_transaction(desk.engine, outbox.advance_mark),

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.board.publish import publish, signer_of
 from app.domain.errors import ScoreboardError
-from app.domain.ids import ALL_TIME
+from app.domain.ids import DEFAULT_BOARD
 from config.settings import Settings
 from db import engine, redis, transaction
 from db.redis import Publisher
@@ -42,4 +42,4 @@ def publisher(config: Settings) -> Publisher:
 
 def publish_board(config: Settings, made: sa.Engine) -> None:
     """Publish what a command has changed; while Redis is away the sweep does so later."""
-    publish(made, publisher(config), ALL_TIME)
+    publish(made, publisher(config), DEFAULT_BOARD)

@@ -17,6 +17,7 @@ import msgspec
 import sqlalchemy as sa
 
 from app.cli.database import database
+from app.domain.ids import DEFAULT_BOARD
 from config.settings import Settings
 from db import exports
 from db.transaction import is_away
@@ -48,7 +49,7 @@ def export(config: Settings, what: str, as_csv: bool, bom: bool, as_jsonl: bool,
         with database(config) as made, _opened(output) as file:
             columns = exports.EXPORTS[what].columns
             write: Write = _csv(file, columns, bom=bom) if as_csv else _json_lines(file, columns)
-            written = _write(write, exports.rows(made, what), what)
+            written = _write(write, exports.rows(made, what, DEFAULT_BOARD), what)
     except BrokenPipeError:
         # Whoever read it has had enough. Nothing may be written there any more, at the end of the process neither.
         with contextlib.suppress(OSError, ValueError):

@@ -5,13 +5,14 @@ from typing import Any
 import msgspec
 
 from app.domain import messages
+from app.domain.ids import DEFAULT_BOARD
 
 _REF = "#/components/schemas/{name}"
 
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "top_scores_update": {
         "type": "top_scores_update",
-        "board": "all-time",
+        "board": DEFAULT_BOARD,
         "epoch": "01976a3e-0000-7000-8000-000000000000",
         "version": 42,
         "payload": [
@@ -22,14 +23,14 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "heartbeat": {
         "type": "heartbeat",
-        "board": "all-time",
+        "board": DEFAULT_BOARD,
         "epoch": "01976a3e-0000-7000-8000-000000000000",
         "version": 42,
         "timestamp": "2026-11-24T12:00:25.000Z",
     },
     "own_scores": {
         "type": "own_scores",
-        "board": "all-time",
+        "board": DEFAULT_BOARD,
         "userId": "01976a3e-3333-7000-8000-000000000000",
         "totalScore": 480,
         "score": 470,
@@ -106,7 +107,7 @@ def document(version: str) -> dict[str, Any]:
                         "query": {
                             "type": "object",
                             "properties": {
-                                "board": {"type": "string", "default": "all-time"},
+                                "board": {"type": "string", "default": DEFAULT_BOARD},
                                 "me": {"enum": ["1"], "description": "Asks for one's own numbers too."},
                                 "token": {"type": "string", "description": "A token, where no header can be set."},
                             },

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from app.description import shapes
 from app.domain.actions import STATUSES, Action, CompletedAction
+from app.domain.ids import DEFAULT_BOARD
 from app.domain.messages import Row
 from app.routes.actions import EndBody, StartBody
 from app.routes.admin import Adjustment, MayHaveReason, WithReason
@@ -65,7 +66,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Board",
         "anyone or a token",
         {200: list[Row], 304: None},
-        query={"board": Query({"type": "string", "default": "all-time"}, "The board's name.")},
+        query={"board": Query({"type": "string", "default": DEFAULT_BOARD}, "The board's name.")},
         errors=(401, 404, 429, 503),
         about="At most ten rows, highest first. `ETag` is `<epoch>-<version>`; `If-None-Match` saves the body. "
         "`Last-Modified` is the time at which that version was committed.",

@@ -10,7 +10,8 @@ UserId = NewType("UserId", str)
 ActionId = NewType("ActionId", str)
 BoardId = NewType("BoardId", str)
 
-ALL_TIME = BoardId("all-time")
+DEFAULT_BOARD = BoardId("all-time")
+"""The board that is answered where none is named. Source: contract, section 3."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

@@ -15,7 +15,7 @@ from app.board import erase as erasing
 from app.board.publish import publish
 from app.domain.actions import Action, ActionVerdict, ModeratedAction
 from app.domain.errors import Malformed, NotFound, ScoreboardError
-from app.domain.ids import ALL_TIME, ActionId, UserId, is_id
+from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, is_id
 from app.http.answers import JSON, read_json
 from app.routes.operators import OptionalReason, Reason, change, operator, run
 from app.web import Web
@@ -176,7 +176,7 @@ async def _user_changed(
 
 async def _publish(web: Web) -> None:
     with contextlib.suppress(ScoreboardError):  # it is done; the sweep publishes as well
-        await web.database.run(publish, web.engine, web.publisher, ALL_TIME)
+        await web.database.run(publish, web.engine, web.publisher, DEFAULT_BOARD)
 
 
 def _path_id(request: Request) -> str:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.board import audit
 from app.domain.errors import NotFound
+from app.domain.ids import DEFAULT_BOARD
 from app.http.answers import JSON, read_json
 from app.routes.operators import OptionalReason, change, operator, run
 from config import queues
@@ -77,7 +78,7 @@ async def show_audit(request: Request) -> Response:
 async def show_stats(request: Request) -> Response:
     """GET /admin/stats"""
     web, _ = await operator(request)
-    counters = await run(web, moderation.stats)
+    counters = await run(web, lambda conn: moderation.stats(conn, DEFAULT_BOARD))
     try:
         queued: int | None = await web.database.run(lambda: int(web.redis.llen(queues.SETTLE_QUEUE)))
     except Exception:  # Redis is away, or the broker is elsewhere: the other numbers are worth having

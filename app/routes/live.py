@@ -15,7 +15,7 @@ from app.access.client_address import limited_as
 from app.access.tokens import Claims
 from app.domain import messages
 from app.domain.errors import ForeignOrigin, NotFound, ScoreboardError, Suspended, Unauthorized, Unavailable
-from app.domain.ids import ALL_TIME
+from app.domain.ids import DEFAULT_BOARD
 from app.http.answers import problem
 from app.live.board import LiveBoard
 from app.live.connections import SLOW, TOKEN_OVER, Connection
@@ -79,7 +79,7 @@ async def _admit(web: Web, websocket: WebSocket) -> tuple[Connection, Claims]:
     state = await web.sessions.check_or_trust(claims)
     if not state.active:
         raise Suspended("This account is suspended.")
-    if websocket.query_params.get("board", ALL_TIME) != ALL_TIME:
+    if websocket.query_params.get("board", DEFAULT_BOARD) != DEFAULT_BOARD:
         raise NotFound("There is no such board.")
     if web.draining:
         raise Unavailable("The process is stopping.")

@@ -12,7 +12,7 @@ from app.access.tokens import Claims
 from app.board import erase as erasing
 from app.board.publish import publish
 from app.domain.errors import Malformed, ScoreboardError, Suspended, Unauthorized, WrongPassword
-from app.domain.ids import ALL_TIME
+from app.domain.ids import DEFAULT_BOARD
 from app.domain.users import InvalidUser, check_password
 from app.http.answers import read_json
 from app.routes.auth import NewPassword, Text, token_answer
@@ -77,7 +77,7 @@ async def erase(request: Request) -> Response:
     )
     logs.event(logs.security, logs.USER_ERASED, userId=user_id)
     with contextlib.suppress(ScoreboardError):  # it is done; the sweep publishes as well
-        await web.database.run(publish, web.engine, web.publisher, ALL_TIME)
+        await web.database.run(publish, web.engine, web.publisher, DEFAULT_BOARD)
     await _tokens_ended(web, claims)
     return Response(status_code=204)
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from app.domain.errors import NotFound, Unauthorized
-from app.domain.ids import ALL_TIME
+from app.domain.ids import DEFAULT_BOARD
 from app.domain.messages import Update
 from app.edge import Plain
 from app.http.answers import JSON
@@ -24,7 +24,7 @@ async def top_scores(request: Request) -> Response:
         await web.admission.read(request.scope, claims)
     elif web.settings.top_scores_need_token:
         raise Unauthorized("A token is needed: Authorization: Bearer <token>.")
-    if request.query_params.get("board", ALL_TIME) != ALL_TIME:
+    if request.query_params.get("board", DEFAULT_BOARD) != DEFAULT_BOARD:
         raise NotFound("There is no such board.")
     update = await web.board.now()
     if _matches(request.headers.getlist("if-none-match"), update.etag):

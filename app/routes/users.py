@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.errors import Unauthorized
-from app.domain.ids import ALL_TIME
+from app.domain.ids import DEFAULT_BOARD
 from app.http.answers import JSON
 from app.web import path_user, reader, web_of
 from db import users
@@ -18,7 +18,7 @@ async def show(request: Request) -> Response:
     user_id = path_user(request, claims)
     await web.admission.read(request.scope, claims)
     profile = await web.reads.run(
-        user_id, in_transaction, web.engine, lambda conn: users.profile(conn, user_id, ALL_TIME)
+        user_id, in_transaction, web.engine, lambda conn: users.profile(conn, user_id, DEFAULT_BOARD)
     )
     if profile is None:
         raise Unauthorized("The token is no longer valid.")

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from app.board.publish import publish
 from app.board.top import refresh
-from app.domain.ids import ALL_TIME, UserId, new_id
+from app.domain.ids import DEFAULT_BOARD, UserId, new_id
 from db import standings, users
 from db.redis import Publisher
 from tests.support.service import Stores
@@ -16,9 +16,9 @@ def stand(stores: Stores, points: dict[str, int]) -> None:
     """Add points to players by name, who are made if need be, and publish the board."""
     with stores.engine.begin() as conn:
         earned = [(_user(conn, name, more), more, datetime.now(UTC)) for name, more in points.items()]
-        standings.raise_scores_with_next(conn, ALL_TIME, earned)
-        refresh(conn, ALL_TIME, [user_id for user_id, _, _ in earned])
-    publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
+        standings.raise_scores_with_next(conn, DEFAULT_BOARD, earned)
+        refresh(conn, DEFAULT_BOARD, [user_id for user_id, _, _ in earned])
+    publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
 
 
 def _user(conn: sa.Connection, name: str, more: int) -> UserId:

@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection
 from app.board.publish import publish
 from app.concurrency.threads import Threads
 from app.domain.errors import DatabaseUnavailable, Unavailable
-from app.domain.ids import ALL_TIME
+from app.domain.ids import DEFAULT_BOARD
 from app.domain.messages import Update, read_update
 from app.live import board, relay
 from app.live.board import LiveBoard
@@ -248,7 +248,7 @@ def test_a_get_that_had_to_ask_postgresql_writes_the_missing_key(stores: Stores,
     async def get() -> Update:
         threads = Threads("test", 2, depth=10)
         relay = SupervisedRedis(stores.redis_url)
-        board = LiveBoard(ALL_TIME, stores.engine, Publisher.on(stores.redis), relay, threads)
+        board = LiveBoard(DEFAULT_BOARD, stores.engine, Publisher.on(stores.redis), relay, threads)
         try:
             updates = await asyncio.gather(*(board.now() for _ in range(20)))
         finally:
@@ -271,7 +271,7 @@ def test_a_get_on_redis_alone_does_not_ask_postgresql(stores: Stores, dora: List
         threads = Threads("test", 2, depth=10)
         relay = SupervisedRedis(stores.redis_url)
         try:
-            return await LiveBoard(ALL_TIME, stores.engine, Publisher.on(stores.redis), relay, threads).now()
+            return await LiveBoard(DEFAULT_BOARD, stores.engine, Publisher.on(stores.redis), relay, threads).now()
         finally:
             threads.close()
             await relay.disconnect()
@@ -297,7 +297,7 @@ def test_with_neither_store_to_ask_one_get_waits_for_them_and_the_others_have_wh
         threads = Threads("test", 2, depth=10)
         relay = SupervisedRedis(stores.redis_url)
         with connect(f"redis://127.0.0.1:{free_port()}/0", timeout=0.2) as nobody:
-            board = LiveBoard(ALL_TIME, stores.engine, Publisher.on(nobody), relay, threads)
+            board = LiveBoard(DEFAULT_BOARD, stores.engine, Publisher.on(nobody), relay, threads)
             try:
                 with pytest.raises(Unavailable):
                     await board.now()

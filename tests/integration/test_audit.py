@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app.board import audit, settle
 from app.board.publish import publish
 from app.board.settling import Desk
-from app.domain.ids import ALL_TIME, UserId, new_id
+from app.domain.ids import DEFAULT_BOARD, UserId, new_id
 from db import boards, invariants, marks, outbox
 from db.redis import AUDIT_CURSOR_KEY, Publisher, connect
 from db.transaction import in_transaction
@@ -25,7 +25,7 @@ def desk(stores: Stores) -> Desk:
     """A worker's resources, on this module's stores with nothing in them."""
     with stores.engine.begin() as conn:
         conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
-        boards.ensure(conn, ALL_TIME, new_id())
+        boards.ensure(conn, DEFAULT_BOARD, new_id())
     stores.redis.flushall()
     return Desk(stores.engine, Publisher.on(stores.redis), RULES, VETTING)
 
@@ -36,7 +36,7 @@ def players(desk: Desk) -> list[UserId]:
     players = [add_user(desk.engine) for _ in range(5)]
     ids = completed(desk.engine, *players)
     in_transaction(desk.engine, lambda conn: settle.settle(conn, ids, VETTING))
-    publish(desk.engine, desk.publisher, ALL_TIME)
+    publish(desk.engine, desk.publisher, DEFAULT_BOARD)
     return sorted(players)
 
 

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from app.board import audit, correct, rebuild, settle
 from app.domain.errors import NotFound
-from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
+from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from db import boards, invariants, standings
 from db.transaction import in_transaction
 from tests.support.board import VETTING, add_user, completed, first_ten, top
@@ -18,7 +18,7 @@ def engine(stores: Stores) -> sa.Engine:
     """This module's database with nothing in it."""
     with stores.engine.begin() as conn:
         conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
-        boards.ensure(conn, ALL_TIME, new_id())
+        boards.ensure(conn, DEFAULT_BOARD, new_id())
     stores.redis.flushall()
     return stores.engine
 
@@ -169,11 +169,11 @@ def test_rebuild_holds_off_whoever_writes_standings(engine: sa.Engine, stores: S
     alice = add_user(engine)
     now = stores.value("SELECT now()")
     with engine.begin() as rebuilding:
-        standings.recompute_all(rebuilding, ALL_TIME)
+        standings.recompute_all(rebuilding, DEFAULT_BOARD)
         with engine.connect() as conn:
             conn.execute(sa.text("SET LOCAL lock_timeout = 50"))
             with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
-                standings.raise_scores_with_next(conn, ALL_TIME, [(alice, 10, now)])
+                standings.raise_scores_with_next(conn, DEFAULT_BOARD, [(alice, 10, now)])
 
 
 def test_rebuild_puts_back_a_row_that_is_missing_from_the_ten(engine: sa.Engine, stores: Stores) -> None:
@@ -190,7 +190,7 @@ def _audit_in(conn: sa.Connection) -> list[audit.Check]:
     """Audit inside of a transaction that has begun, so that it sees what that has done."""
     return [
         audit.Check("total-scores", invariants.wrong_totals(conn)),
-        audit.Check("standings", invariants.wrong_standings(conn, ALL_TIME)),
+        audit.Check("standings", invariants.wrong_standings(conn, DEFAULT_BOARD)),
         audit._scored_once(conn, hours=audit.EVER),
         audit._top_scores(conn),
         audit._outbox(conn),

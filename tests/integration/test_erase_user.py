@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from app.board import audit, correct, erase, publish, settle
 from app.domain.errors import ScoreboardError
-from app.domain.ids import ALL_TIME, ActionId, UserId
+from app.domain.ids import DEFAULT_BOARD, ActionId, UserId
 from db import persons
 from db.redis import Publisher
 from db.transaction import in_transaction
@@ -50,7 +50,7 @@ def settled(stores: Stores, player: Player) -> ActionId:
     action_id = ActionId(player.started())
     assert player.end(action_id).status_code == 200
     in_transaction(stores.engine, lambda conn: settle.settle(conn, [action_id], VETTING))
-    publish.publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
+    publish.publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
     return action_id
 
 
@@ -112,7 +112,7 @@ def test_name_address_and_where_they_played_from_are_nowhere_any_more(
         "INSERT INTO audit_events (kind, actor, details) VALUES ('flag_changed', 'shell', CAST(:it AS jsonb))",
         it=json.dumps({"name": "broadcast", "asked by": name, "enabled": True}),
     )
-    publish.publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
+    publish.publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
     assert set(found_in_database(stores.engine, name, email, ADDRESS)) == {
         *("users.username", "users.username_key", "users.email", "top_scores.username"),
         *("actions.client_ip", "actions.metadata", "audit_events.reason", "audit_events.details"),
@@ -146,7 +146,7 @@ def test_name_address_and_where_they_played_from_are_nowhere_any_more(
     assert violations(stores) == {}
     # What waited to be settled still is, and still reaches no board.
     in_transaction(stores.engine, lambda conn: settle.settle(conn, [ActionId(waiting)], VETTING))
-    publish.publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
+    publish.publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
     assert alice.user_id not in dict(top(stores.engine))
     assert violations(stores) == {}
 
@@ -324,7 +324,7 @@ def test_erased_while_they_complete_and_are_settled_leaves_everything_right(
         with ThreadPoolExecutor(len(work)) as pool:
             results = list(pool.map(run, work))
         assert not [it for it in results if isinstance(it, ScoreboardError) and it.status >= 500], results
-        publish.publish(engine, Publisher.on(stores.redis), ALL_TIME)
+        publish.publish(engine, Publisher.on(stores.redis), DEFAULT_BOARD)
         assert top(engine) == first_ten(engine)
         assert not set(players[:2]) & set(dict(top(engine)))
         assert violations(stores) == {}

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.board import correct, settle
-from app.domain.ids import ALL_TIME, UserId, new_id
+from app.domain.ids import DEFAULT_BOARD, UserId, new_id
 from db import boards, exports
 from db.transaction import in_transaction
 from tests.support.board import VETTING, add_user, completed
@@ -29,7 +29,7 @@ def engine(stores: Stores) -> sa.Engine:
         conn.execute(
             sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, erasures, marks CASCADE")
         )
-        boards.ensure(conn, ALL_TIME, new_id())
+        boards.ensure(conn, DEFAULT_BOARD, new_id())
     return stores.engine
 
 
@@ -226,7 +226,7 @@ def test_a_reader_who_has_had_enough_is_no_trouble(engine: sa.Engine, stores: St
 def test_what_is_written_meanwhile_is_not_in_it(engine: sa.Engine, stores: Stores) -> None:
     add_user(engine)
     many_actions(stores, exports.AT_ONCE + 10)
-    reading = exports.rows(engine, exports.ACTIONS)
+    reading = exports.rows(engine, exports.ACTIONS, DEFAULT_BOARD)
     next(reading)
     stores.execute("UPDATE actions SET type = 'other'")
     many_actions(stores, 5)

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from app.board import correct, erase, rebuild, settle
 from app.domain import ranking
-from app.domain.ids import ALL_TIME, UserId, new_id
+from app.domain.ids import DEFAULT_BOARD, UserId, new_id
 from db import boards, standings, users
 from db.transaction import in_transaction
 from tests.support.board import VETTING, add_user, completed, top
@@ -18,7 +18,7 @@ def engine(stores: Stores) -> sa.Engine:
     """This module's database with nothing in it."""
     with stores.engine.begin() as conn:
         conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE"))
-        boards.ensure(conn, ALL_TIME, new_id())
+        boards.ensure(conn, DEFAULT_BOARD, new_id())
     return stores.engine
 
 
@@ -33,7 +33,7 @@ def hidden(engine: sa.Engine) -> set[str]:
 
 
 def rank(engine: sa.Engine, user_id: UserId) -> int | None:
-    profile = in_transaction(engine, lambda conn: users.profile(conn, user_id, ALL_TIME))
+    profile = in_transaction(engine, lambda conn: users.profile(conn, user_id, DEFAULT_BOARD))
     assert profile
     return profile.rank
 
@@ -67,9 +67,9 @@ def test_hidden_may_be_missing_where_a_standing_began_with_its_user_suspended(en
     scored(engine, carol)
     assert hidden(engine) == set()
     assert [rank(engine, player) for player in (alice, bob, carol)] == [None, 1, 2]
-    first = in_transaction(engine, lambda conn: standings.top(conn, ALL_TIME))
+    first = in_transaction(engine, lambda conn: standings.top(conn, DEFAULT_BOARD))
     assert [it.user_id for it in first] == [bob, carol]
-    own = in_transaction(engine, lambda conn: standings.own(conn, ALL_TIME, [alice, bob, carol]))
+    own = in_transaction(engine, lambda conn: standings.own(conn, DEFAULT_BOARD, [alice, bob, carol]))
     assert {it.user_id: it.rank for it in own} == {alice: None, bob: 1, carol: 2}
 
     in_transaction(engine, lambda conn: correct.adjust(conn, carol, -10, **OPERATOR))
@@ -86,5 +86,5 @@ def test_rank_is_exact_down_to_the_deepest_and_null_beyond(engine: sa.Engine, mo
     in_transaction(engine, lambda conn: correct.suspend(conn, players[0], **OPERATOR))
     # All but the last reached their points at one moment: they stand in the order of their ids.
     assert [rank(engine, player) for player in players] == [None, 2, 3, None, 1]
-    own = in_transaction(engine, lambda conn: standings.own(conn, ALL_TIME, players))
+    own = in_transaction(engine, lambda conn: standings.own(conn, DEFAULT_BOARD, players))
     assert {it.user_id: it.rank for it in own} == dict(zip(players, [None, 2, 3, None, 1], strict=True))

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from app import actions
 from app.board import correct, settle
 from app.domain.actions import End, Start
-from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
+from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from db import actions as rows
 from db import boards, standings, users
 from db.transaction import in_transaction
@@ -27,7 +27,7 @@ def engine(stores: Stores) -> sa.Engine:
     """This module's database with nothing in it."""
     with stores.engine.begin() as conn:
         conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE"))
-        boards.ensure(conn, ALL_TIME, new_id())
+        boards.ensure(conn, DEFAULT_BOARD, new_id())
     return stores.engine
 
 
@@ -117,12 +117,12 @@ def test_raise_scores_writes_standings_by_user(engine: sa.Engine, pair: tuple[Us
     with engine.begin() as conn:
         now = conn.execute(sa.text("SELECT now()")).scalar_one()
         for user_id in (second, first):
-            standings.raise_scores_with_next(conn, ALL_TIME, [(user_id, 1, now)])
+            standings.raise_scores_with_next(conn, DEFAULT_BOARD, [(user_id, 1, now)])
     earned = [(second, 1, now), (first, 1, now)]
     held = f"SELECT 1 FROM standings WHERE user_id = '{first}' FOR UPDATE"
 
     def work(conn: sa.Connection) -> None:
-        standings.raise_scores_with_next(conn, ALL_TIME, earned)
+        standings.raise_scores_with_next(conn, DEFAULT_BOARD, earned)
         conn.execute(sa.text("SELECT 1"))  # what is sent later goes along
 
     with waiting(engine, held, work):
@@ -134,7 +134,7 @@ def test_recompute_waits_for_a_rebuild_before_it_holds_a_row(engine: sa.Engine) 
     ids = completed(engine, alice)
     in_transaction(engine, lambda conn: settle.settle(conn, ids, VETTING))
     held = "LOCK TABLE standings IN SHARE ROW EXCLUSIVE MODE"
-    with waiting(engine, held, lambda conn: standings.recompute(conn, ALL_TIME, [alice])):
+    with waiting(engine, held, lambda conn: standings.recompute(conn, DEFAULT_BOARD, [alice])):
         assert free(engine, "standings", f"user_id = '{alice}'")
 
 

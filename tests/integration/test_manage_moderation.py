@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from app.board import settle
 from app.cli.__main__ import cli
-from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
+from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from db import boards, feature_flags
 from db.transaction import in_transaction
 from tests.support.board import VETTING, add_user, completed, top
@@ -20,7 +20,7 @@ def engine(stores: Stores) -> sa.Engine:
     """This module's database with nothing in it."""
     with stores.engine.begin() as conn:
         conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
-        boards.ensure(conn, ALL_TIME, new_id())
+        boards.ensure(conn, DEFAULT_BOARD, new_id())
     stores.redis.flushall()
     return stores.engine
 

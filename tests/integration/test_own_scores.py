@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from websockets.sync.client import ClientConnection
 
 from app.concurrency.threads import Threads
-from app.domain.ids import ALL_TIME, BoardId, UserId, new_id
+from app.domain.ids import DEFAULT_BOARD, BoardId, UserId, new_id
 from app.domain.signing import UNSIGNED
 from app.live import own_scores
 from app.live.board import LiveBoard
@@ -159,7 +159,7 @@ def test_own_scores_that_one_socket_cannot_take_reach_the_others(
 
     async def two_rounds() -> None:
         relay = SupervisedRedis(stores.redis_url)
-        board = LiveBoard(ALL_TIME, stores.engine, Publisher.on(stores.redis), relay, threads)
+        board = LiveBoard(DEFAULT_BOARD, stores.engine, Publisher.on(stores.redis), relay, threads)
         scores = OwnScores(board, stores.engine, UNSIGNED, threads)
         with scores.listening(crowd[0].user_id, broken), ExitStack() as stack:
             for player in crowd[:3]:
@@ -185,8 +185,8 @@ def test_own_ranks_are_those_of_each_one_alone(stores: Stores, crowd: list[Liste
     stores.execute("UPDATE standings SET score = -5 WHERE user_id = :id", id=crowd[2].user_id)
     wanted = [it.user_id for it in crowd] + [UserId(new_id())]
     with stores.engine.connect() as conn:
-        together = {it.user_id: it for it in standings.own(conn, ALL_TIME, wanted)}
-        alone = [it for user_id in wanted for it in standings.own(conn, ALL_TIME, [user_id])]
+        together = {it.user_id: it for it in standings.own(conn, DEFAULT_BOARD, wanted)}
+        alone = [it for user_id in wanted for it in standings.own(conn, DEFAULT_BOARD, [user_id])]
     assert {it.user_id: it for it in alone} == together
     assert len(together) == 12
     level = sorted(crowd[3:6], key=lambda it: it.user_id)

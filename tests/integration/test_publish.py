@@ -15,7 +15,7 @@ from app.board import correct
 from app.board.erase import erase
 from app.board.publish import publish, read
 from app.domain import messages
-from app.domain.ids import ALL_TIME, BoardId, id_after, new_id
+from app.domain.ids import DEFAULT_BOARD, BoardId, id_after, new_id
 from app.domain.messages import Update
 from db import boards
 from db.redis import TOP_SCORES_CHANNEL, Publisher, connect
@@ -73,10 +73,10 @@ def held(stores: Stores) -> str:
 
 def database_is_everywhere(stores: Stores, publisher: Publisher) -> Update:
     """Check that key and database agree, also to the next publisher, who finds nothing to do."""
-    now = read(stores.engine, ALL_TIME)
+    now = read(stores.engine, DEFAULT_BOARD)
     assert held(stores) == now.text
     with Ear(stores) as ear:
-        assert publish(stores.engine, publisher, ALL_TIME).text == now.text
+        assert publish(stores.engine, publisher, DEFAULT_BOARD).text == now.text
         assert ear.heard() == []
     return now
 
@@ -84,7 +84,7 @@ def database_is_everywhere(stores: Stores, publisher: Publisher) -> Update:
 def test_a_newer_board_is_set_and_published_with_the_same_bytes(
     stores: Stores, publisher: Publisher, dora: Listener
 ) -> None:
-    before = read(stores.engine, ALL_TIME)
+    before = read(stores.engine, DEFAULT_BOARD)
     with Ear(stores) as ear:
         update = award(stores, dora.user_id)
         assert ear.heard() == [update.text]
@@ -95,28 +95,28 @@ def test_a_newer_board_is_set_and_published_with_the_same_bytes(
 
 
 def test_the_same_version_has_the_same_bytes_whenever_it_is_read(stores: Stores, dora: Listener) -> None:
-    assert len({read(stores.engine, ALL_TIME).text for _ in range(5)}) == 1
+    assert len({read(stores.engine, DEFAULT_BOARD).text for _ in range(5)}) == 1
 
 
 def test_publish_counts_and_logs_each_change_once_whatever_caused_it(
     stores: Stores, publisher: Publisher, dora: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
     operator = {"actor": "shell", "reason": "a test"}
-    epoch = read(stores.engine, ALL_TIME).stamp[0]
+    epoch = read(stores.engine, DEFAULT_BOARD).stamp[0]
     changes: list[Callable[[sa.Connection], object]] = [
         lambda conn: correct.adjust(conn, dora.user_id, points=5, **operator),
         lambda conn: correct.suspend(conn, dora.user_id, **operator),
         lambda conn: correct.reinstate(conn, dora.user_id, **operator),
         lambda conn: erase(conn, dora.user_id, actor="shell", reason="a test"),
-        lambda conn: boards.renew_epoch(conn, ALL_TIME, old=epoch, new=id_after(epoch)),
+        lambda conn: boards.renew_epoch(conn, DEFAULT_BOARD, old=epoch, new=id_after(epoch)),
     ]
     before = metrics.top10_changed._value.get()
     caplog.set_level("INFO", "scoreboard.publish")
     published = []
     for change in changes:
         in_transaction(stores.engine, change)
-        published.append(publish(stores.engine, publisher, ALL_TIME).stamp)
-        publish(stores.engine, publisher, ALL_TIME)  # another process, which comes late
+        published.append(publish(stores.engine, publisher, DEFAULT_BOARD).stamp)
+        publish(stores.engine, publisher, DEFAULT_BOARD)  # another process, which comes late
     assert metrics.top10_changed._value.get() == before + len(changes)
     events = [it.fields for it in caplog.records if it.message == "top10.changed"]  # type: ignore[attr-defined]
     assert [(it["epoch"], it["version"]) for it in events] == published
@@ -124,28 +124,28 @@ def test_publish_counts_and_logs_each_change_once_whatever_caused_it(
 
 
 def test_an_older_board_never_overwrites_a_newer_one(stores: Stores, publisher: Publisher, dora: Listener) -> None:
-    older = read(stores.engine, ALL_TIME)
+    older = read(stores.engine, DEFAULT_BOARD)
     newer = award(stores, dora.user_id)
     with Ear(stores) as ear:
-        assert publisher.publish(ALL_TIME, older.text, *older.stamp) == (False, newer.text.encode())
+        assert publisher.publish(DEFAULT_BOARD, older.text, *older.stamp) == (False, newer.text.encode())
         assert ear.heard() == []
     assert held(stores) == newer.text
 
 
 def test_versions_are_compared_as_numbers(stores: Stores, publisher: Publisher) -> None:
     stores.redis.delete(KEY)
-    nine = messages.update(ALL_TIME, (LONG_AGO, 9), [], stores.value("SELECT now()"))
-    ten = messages.update(ALL_TIME, (LONG_AGO, 10), [], stores.value("SELECT now()"))
-    assert publisher.publish(ALL_TIME, nine.text, *nine.stamp) == (True, None)
-    assert publisher.publish(ALL_TIME, ten.text, *ten.stamp) == (True, None)
-    assert publisher.publish(ALL_TIME, ten.text, *ten.stamp) == (False, None)
-    assert publisher.publish(ALL_TIME, nine.text, *nine.stamp) == (False, ten.text.encode())
+    nine = messages.update(DEFAULT_BOARD, (LONG_AGO, 9), [], stores.value("SELECT now()"))
+    ten = messages.update(DEFAULT_BOARD, (LONG_AGO, 10), [], stores.value("SELECT now()"))
+    assert publisher.publish(DEFAULT_BOARD, nine.text, *nine.stamp) == (True, None)
+    assert publisher.publish(DEFAULT_BOARD, ten.text, *ten.stamp) == (True, None)
+    assert publisher.publish(DEFAULT_BOARD, ten.text, *ten.stamp) == (False, None)
+    assert publisher.publish(DEFAULT_BOARD, nine.text, *nine.stamp) == (False, ten.text.encode())
 
 
 def test_a_missing_key_is_written_and_published_again(stores: Stores, publisher: Publisher, dora: Listener) -> None:
     stores.redis.delete(KEY)
     with Ear(stores) as ear:
-        update = publish(stores.engine, publisher, ALL_TIME)
+        update = publish(stores.engine, publisher, DEFAULT_BOARD)
         assert ear.heard() == [update.text]
     database_is_everywhere(stores, publisher)
 
@@ -168,14 +168,14 @@ def test_a_missing_key_is_written_and_published_again(stores: Stores, publisher:
 )
 def test_garbage_in_the_key_is_replaced(stores: Stores, publisher: Publisher, dora: Listener, garbage: str) -> None:
     stores.redis.set(KEY, garbage.encode("latin-1"))
-    publish(stores.engine, publisher, ALL_TIME)
+    publish(stores.engine, publisher, DEFAULT_BOARD)
     database_is_everywhere(stores, publisher)
 
 
 def test_a_key_of_another_type_is_replaced(stores: Stores, publisher: Publisher, dora: Listener) -> None:
     stores.redis.delete(KEY)
     stores.redis.rpush(KEY, "x")
-    publish(stores.engine, publisher, ALL_TIME)
+    publish(stores.engine, publisher, DEFAULT_BOARD)
     database_is_everywhere(stores, publisher)
 
 
@@ -187,7 +187,7 @@ def test_a_board_restored_to_an_older_version_gets_a_new_epoch_that_is_greater(
         conn.execute(sa.text("UPDATE boards SET version = version - 1"))
         conn.execute(sa.text("UPDATE top_scores SET score = score - 10"))
     with Ear(stores) as ear:
-        update = publish(stores.engine, publisher, ALL_TIME)
+        update = publish(stores.engine, publisher, DEFAULT_BOARD)
         assert ear.heard() == [update.text]
     assert update.stamp[0] > before.stamp[0]
     assert json.loads(update.payload)[0]["score"] == 100
@@ -201,7 +201,7 @@ def test_a_version_that_was_shown_with_other_bytes_is_never_shown_again(
     before = award(stores, dora.user_id)
     with stores.engine.begin() as conn:
         conn.execute(sa.text("UPDATE top_scores SET score = score + 1"))
-    update = publish(stores.engine, publisher, ALL_TIME)
+    update = publish(stores.engine, publisher, DEFAULT_BOARD)
     assert update.stamp > before.stamp
     assert update.stamp[0] != before.stamp[0]
     database_is_everywhere(stores, publisher)
@@ -212,7 +212,7 @@ def test_publish_a_version_that_was_shown_with_another_time_begins_a_new_epoch(
 ) -> None:
     before = award(stores, dora.user_id)
     stores.execute("UPDATE boards SET updated_at = updated_at - interval '1 s'")
-    assert publish(stores.engine, publisher, ALL_TIME).stamp[0] > before.stamp[0]
+    assert publish(stores.engine, publisher, DEFAULT_BOARD).stamp[0] > before.stamp[0]
     database_is_everywhere(stores, publisher)
 
 
@@ -228,15 +228,15 @@ def test_read_rows_are_in_the_order_of_their_ranks(stores: Stores, dora: Listene
             " VALUES (:board_id, :rank, :user_id, :username, :score, :updated_at)",
             **row._asdict(),
         )
-    assert [row.rank for row in read(stores.engine, ALL_TIME).rows()] == [1, 2, 3]
+    assert [row.rank for row in read(stores.engine, DEFAULT_BOARD).rows()] == [1, 2, 3]
 
 
 def test_renew_epoch_only_the_first_of_those_who_saw_the_old_one_does_so(stores: Stores, dora: Listener) -> None:
-    old, version = read(stores.engine, ALL_TIME).stamp
+    old, version = read(stores.engine, DEFAULT_BOARD).stamp
     for new, first in ((new_id(), True), (new_id(), False)):
         with stores.engine.begin() as conn:
-            assert boards.renew_epoch(conn, ALL_TIME, old=old, new=new) is first
-    assert read(stores.engine, ALL_TIME).stamp[1] == version + 1
+            assert boards.renew_epoch(conn, DEFAULT_BOARD, old=old, new=new) is first
+    assert read(stores.engine, DEFAULT_BOARD).stamp[1] == version + 1
 
 
 def test_a_backup_from_an_earlier_epoch_begins_a_new_one_too(
@@ -247,11 +247,11 @@ def test_a_backup_from_an_earlier_epoch_begins_a_new_one_too(
     award(stores, dora.user_id)
     with stores.engine.begin() as conn:
         conn.execute(sa.text("UPDATE boards SET version = version - 1"))
-    shown = publish(stores.engine, publisher, ALL_TIME)
+    shown = publish(stores.engine, publisher, DEFAULT_BOARD)
     assert shown.stamp[0] > backup.epoch
     with stores.engine.begin() as conn:
         conn.execute(sa.text("UPDATE boards SET epoch = :epoch, version = :version"), backup._asdict())
-    again = publish(stores.engine, publisher, ALL_TIME)
+    again = publish(stores.engine, publisher, DEFAULT_BOARD)
     assert again.stamp[0] > shown.stamp[0]
     database_is_everywhere(stores, publisher)
 
@@ -260,9 +260,9 @@ def test_a_backup_from_an_earlier_epoch_begins_a_new_one_too(
 def test_a_forged_message_in_the_key_loses_against_the_database(
     stores: Stores, publisher: Publisher, dora: Listener, same_epoch: bool
 ) -> None:
-    before = read(stores.engine, ALL_TIME)
+    before = read(stores.engine, DEFAULT_BOARD)
     forge(stores, epoch=before.stamp[0] if same_epoch else FAR_FUTURE, version=10**15)
-    update = publish(stores.engine, publisher, ALL_TIME)
+    update = publish(stores.engine, publisher, DEFAULT_BOARD)
     assert update.payload == before.payload
     assert update.stamp > before.stamp, "who believed the forger sees that this one replaces it"
     assert update.stamp[0] != before.stamp[0]
@@ -270,12 +270,12 @@ def test_a_forged_message_in_the_key_loses_against_the_database(
 
 
 def test_what_a_process_holds_is_judged_like_the_key(stores: Stores, publisher: Publisher, dora: Listener) -> None:
-    now = read(stores.engine, ALL_TIME)
+    now = read(stores.engine, DEFAULT_BOARD)
     older = replace(now, stamp=(now.stamp[0], now.stamp[1] - 1), text="older")
-    assert publish(stores.engine, publisher, ALL_TIME, seen=older).text == now.text
-    assert publish(stores.engine, publisher, ALL_TIME, seen=now).text == now.text
+    assert publish(stores.engine, publisher, DEFAULT_BOARD, seen=older).text == now.text
+    assert publish(stores.engine, publisher, DEFAULT_BOARD, seen=now).text == now.text
     newer = replace(now, stamp=(now.stamp[0], now.stamp[1] + 1), text="newer")
-    update = publish(stores.engine, publisher, ALL_TIME, seen=newer)
+    update = publish(stores.engine, publisher, DEFAULT_BOARD, seen=newer)
     assert update.stamp[0] > now.stamp[0]
     database_is_everywhere(stores, publisher)
 
@@ -287,7 +287,7 @@ def test_many_publishers_beside_many_changes_end_on_the_newest_and_publish_in_or
 
     def publish_on() -> None:
         while not done.is_set():
-            publish(stores.engine, publisher, ALL_TIME)
+            publish(stores.engine, publisher, DEFAULT_BOARD)
 
     with Ear(stores) as ear, ThreadPoolExecutor(8) as pool:
         publishers = [pool.submit(publish_on) for _ in range(4)]
@@ -302,17 +302,17 @@ def test_many_publishers_beside_many_changes_end_on_the_newest_and_publish_in_or
     stamps = [it.stamp for it in heard if it is not None]
     assert len(stamps) == len(heard)
     assert stamps == sorted(set(stamps))
-    assert {epoch for epoch, _ in stamps} == {read(stores.engine, ALL_TIME).stamp[0]}
+    assert {epoch for epoch, _ in stamps} == {read(stores.engine, DEFAULT_BOARD).stamp[0]}
     assert heard[-1] == database_is_everywhere(stores, publisher)
 
 
 def test_many_who_find_a_forged_version_agree_on_one_new_epoch(
     stores: Stores, publisher: Publisher, dora: Listener
 ) -> None:
-    epoch, version = read(stores.engine, ALL_TIME).stamp
+    epoch, version = read(stores.engine, DEFAULT_BOARD).stamp
     seen = messages.read_update(forge(stores, epoch=epoch, version=10**9))
     with ThreadPoolExecutor(8) as pool:
-        for it in [pool.submit(publish, stores.engine, publisher, ALL_TIME, seen=seen) for _ in range(8)]:
+        for it in [pool.submit(publish, stores.engine, publisher, DEFAULT_BOARD, seen=seen) for _ in range(8)]:
             it.result()
     now = database_is_everywhere(stores, publisher)
     assert now.stamp[0] > epoch
@@ -321,18 +321,18 @@ def test_many_who_find_a_forged_version_agree_on_one_new_epoch(
 
 def test_without_redis_the_board_is_read_all_the_same(stores: Stores, dora: Listener) -> None:
     nowhere = connect("redis://127.0.0.1:1/0", timeout=0.2)
-    now = read(stores.engine, ALL_TIME)
-    assert publish(stores.engine, Publisher.on(nowhere), ALL_TIME).text == now.text
+    now = read(stores.engine, DEFAULT_BOARD)
+    assert publish(stores.engine, Publisher.on(nowhere), DEFAULT_BOARD).text == now.text
     with pytest.raises(redis.RedisError):
-        Publisher.on(nowhere).publish(ALL_TIME, now.text, *now.stamp)
+        Publisher.on(nowhere).publish(DEFAULT_BOARD, now.text, *now.stamp)
     nowhere.close()
 
 
 def test_a_script_that_redis_has_forgotten_is_sent_again(stores: Stores, publisher: Publisher, dora: Listener) -> None:
-    publish(stores.engine, publisher, ALL_TIME)
+    publish(stores.engine, publisher, DEFAULT_BOARD)
     stores.redis.script_flush()
     stores.redis.delete(KEY)
-    publish(stores.engine, publisher, ALL_TIME)
+    publish(stores.engine, publisher, DEFAULT_BOARD)
     database_is_everywhere(stores, publisher)
 
 

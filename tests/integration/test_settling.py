@@ -21,7 +21,7 @@ from app.board.top import refresh
 from app.domain import fraud, messages
 from app.domain.actions import CompletedAction, End, Start
 from app.domain.errors import DatabaseUnavailable
-from app.domain.ids import ALL_TIME, ActionId, BoardId, UserId, new_id
+from app.domain.ids import DEFAULT_BOARD, ActionId, BoardId, UserId, new_id
 from app.web import run_ends
 from db import actions as rows
 from db import boards, marks, outbox
@@ -37,7 +37,7 @@ def engine(stores: Stores) -> sa.Engine:
     """This module's database with nothing in it."""
     with stores.engine.begin() as conn:
         conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
-        boards.ensure(conn, ALL_TIME, new_id())
+        boards.ensure(conn, DEFAULT_BOARD, new_id())
     stores.redis.flushall()
     return stores.engine
 
@@ -377,7 +377,7 @@ def test_settles_at_once_beside_falls_at_the_edge_of_the_ten_end_on_the_sql_top_
         # A claim that was skipped because another transaction held it is left to the sweep.
         in_transaction(engine, lambda conn, ids=ids: settle.settle(conn, ids, VETTING))  # type: ignore[misc]
         assert top(engine) == first_ten(engine)
-    published = publish(engine, publisher, ALL_TIME)
+    published = publish(engine, publisher, DEFAULT_BOARD)
     assert [(row["userId"], row["score"]) for row in _payload(published)] == top(engine)
 
 
@@ -429,7 +429,7 @@ def _fall(engine: sa.Engine, user_id: UserId, start: threading.Barrier) -> None:
             sa.text("UPDATE standings SET score = greatest(0, score - 25), reached_at = now() WHERE user_id = :id"),
             {"id": user_id},
         )
-        refresh(conn, ALL_TIME, [user_id])
+        refresh(conn, DEFAULT_BOARD, [user_id])
 
     start.wait(10)
     in_transaction(engine, fall)

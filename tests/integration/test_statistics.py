@@ -13,7 +13,7 @@ from app.board import settle
 from app.board.vetting import Vetting
 from app.domain import fraud, scoring
 from app.domain.actions import CompletedAction, End, Start
-from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
+from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from config import rules
 from config.settings import HERE
 from db import actions as rows
@@ -83,7 +83,7 @@ def engine(stores: Stores, request: pytest.FixtureRequest) -> sa.Engine:
     for table in ("users", "actions", "standings"):
         stores.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
     with stores.engine.begin() as conn:
-        boards.ensure(conn, ALL_TIME, new_id())
+        boards.ensure(conn, DEFAULT_BOARD, new_id())
     for statement in [*STALE[request.param], ENDLESS]:
         stores.execute(statement)
     with stores.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
@@ -196,7 +196,7 @@ def test_the_ten_and_a_place_are_read_without_the_suspended_ahead(engine: sa.Eng
     stores.execute(f"UPDATE users SET status = 'suspended' WHERE username_key::int <= {PLAYERS // 2}")
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(sa.text("VACUUM users, standings"))
-    assert read(engine, lambda conn: standings.top(conn, ALL_TIME)) < 100
+    assert read(engine, lambda conn: standings.top(conn, DEFAULT_BOARD)) < 100
     ranked = [
         row.user_id
         for row in stores.rows(
@@ -205,7 +205,7 @@ def test_the_ten_and_a_place_are_read_without_the_suspended_ahead(engine: sa.Eng
     ]
     assert len(ranked) == PLAYERS // 2
     for place in (1, 200, 3000):
-        profile = partial(users.profile, user_id=ranked[place - 1], board_id=ALL_TIME)
+        profile = partial(users.profile, user_id=ranked[place - 1], board_id=DEFAULT_BOARD)
         assert read(engine, profile) < 100 + 3 * place
         mine = in_transaction(engine, profile)
         assert mine

@@ -13,7 +13,7 @@ from app.board.settling import Desk
 from app.board.vetting import Vetting
 from app.domain import fraud
 from app.domain.fraud import FraudRules
-from app.domain.ids import ALL_TIME, ActionId, UserId, new_id
+from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from db import boards, fraud_facts, outbox
 from db.redis import Publisher
 from db.transaction import TimedOut, in_transaction
@@ -31,7 +31,7 @@ def engine(stores: Stores) -> sa.Engine:
     """This module's database with nothing in it."""
     with stores.engine.begin() as conn:
         conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
-        boards.ensure(conn, ALL_TIME, new_id())
+        boards.ensure(conn, DEFAULT_BOARD, new_id())
     return stores.engine
 
 
@@ -246,7 +246,7 @@ def test_worker_suspends_whom_it_held_too_often(engine: sa.Engine, stores: Store
         settling.settle_now(desk, ids)
     assert stores.rows("SELECT id::text FROM users WHERE status = 'suspended'") == [(alice,)]
     assert top(engine) == [(bob, 10)]
-    assert stores.redis.get("top_scores:10") == read(engine, ALL_TIME).text.encode()
+    assert stores.redis.get("top_scores:10") == read(engine, DEFAULT_BOARD).text.encode()
 
 
 def test_a_shared_address_never_suspends(engine: sa.Engine) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from app.concurrency.threads import Threads
 from app.domain import messages
-from app.domain.ids import ALL_TIME, UserId, id_after, new_id
+from app.domain.ids import DEFAULT_BOARD, UserId, id_after, new_id
 from app.domain.messages import Update
 from app.live import board as board_module
 from app.live.board import LiveBoard
@@ -220,8 +220,8 @@ def test_another_service_on_the_same_redis_server_is_not_shown(
             for version in range(1, 41):
                 rows = [messages.Row(UserId(new_id()), "stranger", version, 1)]
                 stamp = (id_after(epoch), version)
-                theirs = messages.update(ALL_TIME, stamp, rows, datetime.now(UTC))
-                assert other.publish(ALL_TIME, theirs.text, *stamp).taken
+                theirs = messages.update(DEFAULT_BOARD, stamp, rows, datetime.now(UTC))
+                assert other.publish(DEFAULT_BOARD, theirs.text, *stamp).taken
             update = award(stores, dora.user_id)
             assert message(websocket) == json.loads(update.text)
             with pytest.raises(TimeoutError):
@@ -235,7 +235,7 @@ def test_live_board_asks_postgresql_seldom_however_many_foreign_messages_there_a
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = award(stores, dora.user_id)
-    theirs = messages.update(ALL_TIME, (id_after(ours.stamp[0]), 1), [], datetime.now(UTC))
+    theirs = messages.update(DEFAULT_BOARD, (id_after(ours.stamp[0]), 1), [], datetime.now(UTC))
     asked: list[float] = []
 
     def counted(*_: object, **__: object) -> Update:
@@ -249,7 +249,7 @@ def test_live_board_asks_postgresql_seldom_however_many_foreign_messages_there_a
     async def flood() -> Update | None:
         threads = Threads("test", 2, depth=10)
         relay = SupervisedRedis(stores.redis_url)
-        board = LiveBoard(ALL_TIME, stores.engine, Publisher.on(stores.redis), relay, threads)
+        board = LiveBoard(DEFAULT_BOARD, stores.engine, Publisher.on(stores.redis), relay, threads)
         checking = asyncio.create_task(board._check_for_ever())
         began = time.monotonic()
         while time.monotonic() - began < 0.5:

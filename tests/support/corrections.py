@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app.board import audit, correct, rebuild, settle
 from app.board.publish import publish
 from app.domain.errors import ScoreboardError
-from app.domain.ids import ALL_TIME, ActionId, UserId
+from app.domain.ids import DEFAULT_BOARD, ActionId, UserId
 from db.redis import Publisher
 from db.transaction import in_transaction
 from tests.support.board import VETTING, add_user, completed, first_ten, top
@@ -49,7 +49,7 @@ def change_at_once(stores: Stores, *, rounds: int) -> None:
         in_transaction(engine, lambda conn, ids=ids: settle.settle(conn, ids, VETTING))  # type: ignore[misc]
         assert top(engine) == first_ten(engine)
         assert violations(engine) == {}
-    update = publish(engine, publisher, ALL_TIME)
+    update = publish(engine, publisher, DEFAULT_BOARD)
     assert [(row["userId"], row["score"]) for row in json.loads(update.payload)] == top(engine)
     assert [check.violations for check in audit.published(engine, publisher)] == [0, 0]
 

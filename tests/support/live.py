@@ -24,7 +24,7 @@ from websockets.sync.client import ClientConnection, connect
 from app.access.tokens import Tokens
 from app.board import top
 from app.board.publish import publish
-from app.domain.ids import ALL_TIME, UserId, new_id
+from app.domain.ids import DEFAULT_BOARD, UserId, new_id
 from app.domain.messages import Update
 from app.main import create_app
 from app.serving.http_protocol import HttpProtocol
@@ -72,23 +72,23 @@ def award(stores: Stores, user_id: UserId, points: int = 10) -> Update:
     moment: datetime = stores.value("SELECT clock_timestamp()")
 
     def settle(conn: sa.Connection) -> None:
-        standings.raise_scores_with_next(conn, ALL_TIME, [(user_id, points, moment)])
-        top.refresh(conn, ALL_TIME, [user_id])
+        standings.raise_scores_with_next(conn, DEFAULT_BOARD, [(user_id, points, moment)])
+        top.refresh(conn, DEFAULT_BOARD, [user_id])
 
     in_transaction(stores.engine, settle)
-    return publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
+    return publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
 
 
 def clear(stores: Stores) -> Update:
     """Take everybody off the board."""
 
     def forget(conn: sa.Connection) -> None:
-        version, _ = boards.lock_and_read(conn, ALL_TIME, [])
+        version, _ = boards.lock_and_read(conn, DEFAULT_BOARD, [])
         conn.execute(sa.text("DELETE FROM standings"))
-        boards.write_top_with_next(conn, ALL_TIME, version + 1, [])
+        boards.write_top_with_next(conn, DEFAULT_BOARD, version + 1, [])
 
     in_transaction(stores.engine, forget)
-    return publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
+    return publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
 
 
 def suspend(stores: Stores, user_id: UserId) -> None:

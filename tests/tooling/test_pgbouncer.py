@@ -14,6 +14,7 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
+from app.domain.ids import DEFAULT_BOARD
 from db import engine as engines
 from db import exports
 from db.transaction import TimedOut, in_statement, in_transaction
@@ -103,7 +104,7 @@ def test_every_bound_is_in_force(pooler: Pooler) -> None:
         for run in (in_transaction, in_statement):
             with pytest.raises(TimedOut):
                 run(engine, lambda conn: conn.exec_driver_sql("SELECT pg_sleep(10)"))
-        assert list(exports.rows(engine, exports.USERS)) is not None
+        assert list(exports.rows(engine, exports.USERS, DEFAULT_BOARD)) is not None
 
 
 def test_others_do_not_get_our_bounds(pooler: Pooler) -> None:

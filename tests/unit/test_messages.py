@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.domain import messages
-from app.domain.ids import ALL_TIME, BoardId, UserId
+from app.domain.ids import DEFAULT_BOARD, BoardId, UserId
 from app.domain.messages import Row, Update
 from app.domain.signing import HMAC, Key, Signer
 
@@ -25,7 +25,7 @@ MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=s
 
 
 def test_an_update_is_what_the_contract_says() -> None:
-    update = messages.update(ALL_TIME, (EPOCH, 42), ROWS, AT)
+    update = messages.update(DEFAULT_BOARD, (EPOCH, 42), ROWS, AT)
     assert json.loads(update.text) == {
         "type": "top_scores_update",
         "board": "all-time",
@@ -39,30 +39,30 @@ def test_an_update_is_what_the_contract_says() -> None:
     }
     assert json.loads(update.payload) == json.loads(update.text)["payload"]
     assert update.etag == f'"{EPOCH}-42"'
-    assert (update.board, update.stamp) == (ALL_TIME, (EPOCH, 42))
+    assert (update.board, update.stamp) == (DEFAULT_BOARD, (EPOCH, 42))
 
 
 def test_the_type_comes_first() -> None:
-    assert messages.update(ALL_TIME, (EPOCH, 0), [], AT).text.startswith('{"type":"top_scores_update",')
-    assert messages.heartbeat(ALL_TIME, (EPOCH, 0), AT).startswith('{"type":"heartbeat",')
+    assert messages.update(DEFAULT_BOARD, (EPOCH, 0), [], AT).text.startswith('{"type":"top_scores_update",')
+    assert messages.heartbeat(DEFAULT_BOARD, (EPOCH, 0), AT).startswith('{"type":"heartbeat",')
 
 
 def test_an_empty_board_has_an_empty_payload() -> None:
-    update = messages.update(ALL_TIME, (EPOCH, 0), [], AT)
+    update = messages.update(DEFAULT_BOARD, (EPOCH, 0), [], AT)
     assert update.payload == b"[]"
     assert json.loads(update.text)["payload"] == []
 
 
 def test_every_message_is_signed_where_there_is_a_key() -> None:
     signer = Signer(Key(HMAC, b"k" * 32))
-    heartbeat = messages.heartbeat(ALL_TIME, (EPOCH, 7), AT, signer)
-    for text in (heartbeat, messages.update(ALL_TIME, (EPOCH, 7), ROWS, AT, signer).text):
+    heartbeat = messages.heartbeat(DEFAULT_BOARD, (EPOCH, 7), AT, signer)
+    for text in (heartbeat, messages.update(DEFAULT_BOARD, (EPOCH, 7), ROWS, AT, signer).text):
         assert json.loads(text)["signature"]["keyId"] == Key(HMAC, b"k" * 32).key_id
         assert signer.accepts(text)
 
 
 def test_a_heartbeat_is_what_the_contract_says() -> None:
-    assert json.loads(messages.heartbeat(ALL_TIME, (EPOCH, 7), AT)) == {
+    assert json.loads(messages.heartbeat(DEFAULT_BOARD, (EPOCH, 7), AT)) == {
         "type": "heartbeat",
         "board": "all-time",
         "epoch": EPOCH,
@@ -103,14 +103,14 @@ def test_what_is_written_can_be_read_and_is_the_same_bytes_again(
 
 
 def test_members_that_are_not_known_stay_in_the_text() -> None:
-    text = messages.update(ALL_TIME, (EPOCH, 3), ROWS, AT).text[:-1] + ',"signature":{"alg":"EdDSA"}}'
+    text = messages.update(DEFAULT_BOARD, (EPOCH, 3), ROWS, AT).text[:-1] + ',"signature":{"alg":"EdDSA"}}'
     update = messages.read_update(text.encode())
     assert update is not None
     assert update.text == text
     assert update.stamp == (EPOCH, 3)
 
 
-GOOD = messages.update(ALL_TIME, (EPOCH, 3), ROWS, AT).text
+GOOD = messages.update(DEFAULT_BOARD, (EPOCH, 3), ROWS, AT).text
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ GOOD = messages.update(ALL_TIME, (EPOCH, 3), ROWS, AT).text
         re.sub('"timestamp":"[^"]+"', '"timestamp":"0001-01-01T00:00:00+23:59"', GOOD),
         GOOD.replace('"score":30', '"score":"30"'),
         GOOD.replace('"payload":[', '"payload":[1,'),
-        messages.heartbeat(ALL_TIME, (EPOCH, 3), AT),
+        messages.heartbeat(DEFAULT_BOARD, (EPOCH, 3), AT),
         "\ud800",
         GOOD[:-1] + ',"x":"\ud800"}',
     ],

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.domain import messages
-from app.domain.ids import ALL_TIME, UserId
+from app.domain.ids import DEFAULT_BOARD, UserId
 from app.domain.messages import Row, Update
 from app.live.push_latency import PushLatency
 from telemetry import metrics
@@ -14,7 +14,7 @@ from telemetry import metrics
 
 def board(version: int, score: int) -> Update:
     return messages.update(
-        ALL_TIME, ("e", version), [Row(UserId("a"), "alice", score, 1)], datetime(2026, 1, 1, tzinfo=UTC)
+        DEFAULT_BOARD, ("e", version), [Row(UserId("a"), "alice", score, 1)], datetime(2026, 1, 1, tzinfo=UTC)
     )
 
 
