@@ -1,8 +1,8 @@
 """Publishing: the board as PostgreSQL has it goes to Redis, and from there to every web process.
 
-PostgreSQL is the truth. A read of it that began after a message was seen can't be older than that message: where it is
-(a restored backup, a forged message), the database wins, in an epoch made anew: the versions of the old one were shown
-with other bytes, or may have been.
+PostgreSQL is the truth. A read that began after a message was seen can't be older than that message. Where it is (a
+restored backup, a forged message), the database wins in a new epoch, since versions of the old one may have been shown
+with other bytes.
 """
 
 import logging
@@ -40,39 +40,44 @@ def read(engine: sa.Engine, board_id: BoardId, signer: Signer = UNSIGNED) -> Upd
 
 
 def publish(engine: sa.Engine, publisher: Publisher, board_id: BoardId, *, seen: Update | None = None) -> Update:
-    """Bring key and channel to the board as the database has it.
+    """Bring the board's key and channel in Redis up to the board in the database.
+
+    What the key holds        What happens
+    ------------------------  ------------------------------------------------------------------
+    nothing, garbage, older   It is replaced.
+    the same message          Nothing.
+    the same age or newer     The database is read again, and this second read judges the key:
+      same as the second read   Nothing: another process was faster.
+      older than it             It is replaced.
+      otherwise                 It is wrong, and is replaced by the database's board in a new epoch.
 
     Args:
-        seen: an update that somebody holds, from before this call; the result supersedes it or is equal to it.
+        seen: an update that the caller holds, from before this call; the result supersedes it or is equal to it.
 
     Returns:
         The board as the database has it, also when Redis is away.
     """
     signer = publisher.signer
-    update = read(engine, board_id, signer)
+    from_db = read(engine, board_id, signer)
     if seen is not None:
-        update = _supersede(engine, update, seen, signer)
+        from_db = _supersede(engine, from_db, seen, signer)
     try:
-        held = _push(publisher, update, b"")
-        while held is not None:
-            # The key holds something that isn't older. Only a read that begins now can judge it.
-            update = read(engine, board_id, signer)
-            found = messages.read_update(held, signer)
-            if found is not None and found.content == update.content:
-                break
+        in_redis = _push(publisher, from_db, instead_of=b"")
+        while in_redis is not None:
+            from_db = read(engine, board_id, signer)
+            found = messages.read_update(in_redis, signer)
             if found is not None:
-                update = _supersede(engine, update, found, signer)
-            newer = _push(publisher, update, held)
-            if newer == held:  # pragma: no cover - the script takes what replaces `held`
-                break
-            held = newer
+                if found.content == from_db.content:
+                    break
+                from_db = _supersede(engine, from_db, found, signer)
+            in_redis = _push(publisher, from_db, instead_of=in_redis)
     except redis.RedisError as error:
         log.warning("Redis is away, the board is not published: %s", error)
-    return update
+    return from_db
 
 
-def _push(publisher: Publisher, update: Update, instead_of: bytes) -> bytes | None:
-    """Return what the key holds instead of the update, and count the update as a change if it was taken.
+def _push(publisher: Publisher, update: Update, *, instead_of: bytes) -> bytes | None:
+    """Publish an update unless the key holds one that isn't older, other than `instead_of`; return that one.
 
     A change is counted here and nowhere else: it is committed, whatever has caused it, and of all processes that
     publish it only one is told that its message was taken. A board that is put back after Redis has lost it counts as
@@ -86,11 +91,11 @@ def _push(publisher: Publisher, update: Update, instead_of: bytes) -> bytes | No
     return held
 
 
-def _supersede(engine: sa.Engine, update: Update, seen: Update, signer: Signer) -> Update:
-    """Return what the database says after `seen` was held; in a new epoch if `seen` claims to be from its future."""
-    if seen.stamp < update.stamp or seen.content == update.content:
-        return update
-    log.warning("board %s: %s-%d was seen, the database has %s-%d: new epoch", update.board, *seen.stamp, *update.stamp)
-    old = update.stamp[0]
-    in_transaction(engine, lambda conn: boards.renew_epoch(conn, update.board, old=old, new=id_after(old)))
-    return read(engine, update.board, signer)
+def _supersede(engine: sa.Engine, from_db: Update, seen: Update, signer: Signer) -> Update:
+    """Return the board of the database, which was read after `seen` was; in a new epoch if `seen` can't be right."""
+    if seen.stamp < from_db.stamp or seen.content == from_db.content:
+        return from_db
+    board, old = from_db.board, from_db.stamp[0]
+    log.warning("board %s: %s-%d was seen, the database has %s-%d: new epoch", board, *seen.stamp, *from_db.stamp)
+    in_transaction(engine, lambda conn: boards.renew_epoch(conn, board, old=old, new=id_after(old)))
+    return read(engine, board, signer)
