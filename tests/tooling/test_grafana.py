@@ -162,7 +162,7 @@ def alerts() -> list[str]:
 
 
 def test_every_metric_has_a_place_on_the_dashboard() -> None:
-    names = re.findall(r"(?:Counter|Gauge)\(\s*\"(\w+)\"", (ROOT / "config" / "metrics.py").read_text())
+    names = re.findall(r"(?:Counter|Gauge)\(\s*\"(\w+)\"", (ROOT / "telemetry" / "metrics.py").read_text())
     assert len(names) >= 9
     missing = {name for name in names if not any(re.search(rf"\b{name}(_total)?\b", query) for query in QUERIES)}
     assert missing == set()
