@@ -71,14 +71,14 @@ def trees(*rooms: str) -> Iterator[tuple[str, ast.Module]]:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
+def test_module_imports_only_what_its_room_may(path: Path) -> None:
     room = room_of(name_of(path))
     assert room is not None
     foreign = {it for it in imports(path) if (other := room_of(it)) is not None and other not in MAY_IMPORT[room]}
     assert foreign == set()
 
 
-def test_the_rooms_are_told_apart() -> None:
+def test_rooms_are_told_apart() -> None:
     assert [room_of(it) for it in ("app.main", "app", "app.board.top", "app.domain", "db.users", "starlette.app")] == [
         "web",
         "web",
@@ -91,14 +91,14 @@ def test_the_rooms_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("room", ["app.domain", "config", "telemetry", "db"])
-def test_the_rooms_below_know_no_web_framework_and_no_queue(room: str) -> None:
+def test_rooms_below_know_no_web_framework_and_no_queue(room: str) -> None:
     for path in MODULES:
         if room_of(name_of(path)) == room:
             known = {it.partition(".")[0] for it in imports(path)}
             assert not known & {"starlette", "uvicorn", "celery", "broadcaster"}, path
 
 
-def test_the_domain_does_no_input_or_output() -> None:
+def test_domain_does_no_input_or_output() -> None:
     forbidden = {"sqlalchemy", "psycopg2", "redis", "asyncio", "socket", "os", "time", "random", "threading", "logging"}
     for path in MODULES:
         if room_of(name_of(path)) == "app.domain":
@@ -186,7 +186,7 @@ def reads_environment(tree: ast.Module) -> bool:
     return bool((imported | uses) & ENVIRONMENT)
 
 
-def test_only_the_settings_read_the_environment() -> None:
+def test_environment_is_read_by_the_settings_only() -> None:
     readers = {module for module, tree in trees(*ROOMS) if reads_environment(tree)}
     readers = {module for module in readers if not module.startswith("dev.")}
     assert readers == {"config.settings", "telemetry.metrics_directory", "workers.flower"}

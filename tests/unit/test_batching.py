@@ -109,7 +109,7 @@ async def submit_all(target: Batcher[Wish, str], wishes: Sequence[Wish]) -> list
     return tasks
 
 
-def test_an_idle_batcher_runs_a_single_item_at_once() -> None:
+def test_batcher_idle_runs_a_single_item_at_once() -> None:
     async def scenario() -> None:
         work = Work()
         idle = batcher(work)
@@ -123,7 +123,7 @@ def test_an_idle_batcher_runs_a_single_item_at_once() -> None:
     play(scenario)
 
 
-def test_what_arrives_in_the_same_turn_goes_together_in_order_of_arrival() -> None:
+def test_batcher_runs_items_of_one_turn_together_in_order() -> None:
     async def scenario() -> None:
         work = Work()
         target = batcher(work)
@@ -134,7 +134,7 @@ def test_what_arrives_in_the_same_turn_goes_together_in_order_of_arrival() -> No
     play(scenario)
 
 
-def test_what_arrives_while_a_batch_runs_goes_into_the_next_in_order_of_arrival() -> None:
+def test_batcher_puts_arrivals_during_a_batch_into_the_next() -> None:
     async def scenario() -> None:
         work = Work(Gate())
         target = batcher(work, lanes=1)
@@ -154,7 +154,7 @@ def test_what_arrives_while_a_batch_runs_goes_into_the_next_in_order_of_arrival(
 @pytest.mark.parametrize(
     ("limit", "sizes"), [(1, [1] * 7), (2, [2, 2, 2, 1]), (3, [3, 3, 1]), (6, [6, 1]), (7, [7]), (8, [7])]
 )
-def test_a_batch_has_at_most_the_limit(limit: int, sizes: list[int]) -> None:
+def test_batcher_batch_has_at_most_the_limit(limit: int, sizes: list[int]) -> None:
     async def scenario() -> None:
         work = Work()
         target = batcher(work, lanes=1, limit=limit)
@@ -167,7 +167,7 @@ def test_a_batch_has_at_most_the_limit(limit: int, sizes: list[int]) -> None:
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 3])
-def test_as_many_batches_run_at_once_as_there_are_lanes(lanes: int) -> None:
+def test_batcher_runs_as_many_batches_at_once_as_lanes(lanes: int) -> None:
     async def scenario() -> None:
         work = Work(Gate())
         target = batcher(work, lanes=lanes)
@@ -188,7 +188,7 @@ def test_as_many_batches_run_at_once_as_there_are_lanes(lanes: int) -> None:
     play(scenario)
 
 
-def test_an_error_in_the_results_goes_to_its_item_alone() -> None:
+def test_batcher_error_in_the_results_goes_to_its_item_alone() -> None:
     async def scenario() -> None:
         work = Work()
         target = batcher(work)
@@ -204,7 +204,7 @@ def test_an_error_in_the_results_goes_to_its_item_alone() -> None:
 
 @pytest.mark.parametrize("poison", ["poison", "stop"])
 @pytest.mark.parametrize("places", [(0,), (2,), (4,), (0, 4), (1, 2, 3)])
-def test_a_poisoned_item_fails_alone(poison: str, places: tuple[int, ...]) -> None:
+def test_batcher_poisoned_item_fails_alone(poison: str, places: tuple[int, ...]) -> None:
     async def scenario() -> None:
         work = Work()
         target = batcher(work)
@@ -220,7 +220,7 @@ def test_a_poisoned_item_fails_alone(poison: str, places: tuple[int, ...]) -> No
     play(scenario)
 
 
-def test_a_poisoned_item_that_is_alone_is_not_tried_twice() -> None:
+def test_batcher_poisoned_item_by_itself_is_not_tried_twice() -> None:
     async def scenario() -> None:
         work = Work()
         target = batcher(work)
@@ -232,7 +232,7 @@ def test_a_poisoned_item_that_is_alone_is_not_tried_twice() -> None:
     play(scenario)
 
 
-def test_an_expected_error_of_run_is_the_answer_to_the_whole_batch_and_to_no_other() -> None:
+def test_batcher_expected_error_of_run_answers_its_batch_alone() -> None:
     async def scenario() -> None:
         work = Work(Gate())
         target = batcher(work, lanes=1)
@@ -251,7 +251,7 @@ def test_an_expected_error_of_run_is_the_answer_to_the_whole_batch_and_to_no_oth
 
 
 @pytest.mark.parametrize("wrong", [[], ["one"], ["one", "two", "three", "four"], None, 7])
-def test_results_of_the_wrong_length_are_nobodys(wrong: Any) -> None:
+def test_batcher_wrong_number_of_results_is_nobodys(wrong: Any) -> None:
     async def scenario() -> None:
         def run(wishes: Sequence[Wish]) -> Any:
             return wrong if len(wishes) == 3 else [f"result {wish.number}" for wish in wishes]
@@ -263,7 +263,7 @@ def test_results_of_the_wrong_length_are_nobodys(wrong: Any) -> None:
     play(scenario)
 
 
-def test_results_of_the_wrong_length_for_a_single_item_are_an_error_that_names_the_batcher() -> None:
+def test_batcher_wrong_number_of_results_is_an_error_naming_it() -> None:
     async def scenario() -> None:
         target = batcher(lambda wishes: [])
         with pytest.raises(RuntimeError, match="test: 0 results for 1 items"):
@@ -273,7 +273,7 @@ def test_results_of_the_wrong_length_for_a_single_item_are_an_error_that_names_t
     play(scenario)
 
 
-def test_a_full_queue_answers_overloaded_at_once_and_takes_more_once_it_has_room() -> None:
+def test_batcher_full_queue_is_overloaded_until_it_has_room() -> None:
     async def scenario() -> None:
         work = Work(Gate())
         target = batcher(work, lanes=1, depth=2)
@@ -297,7 +297,7 @@ def test_a_full_queue_answers_overloaded_at_once_and_takes_more_once_it_has_room
     play(scenario)
 
 
-def test_no_answer_in_time_is_overloaded_and_what_expired_in_the_queue_is_never_run() -> None:
+def test_batcher_late_answer_is_overloaded_and_never_run_late() -> None:
     async def scenario() -> None:
         work = Work(Gate())
         target = batcher(work, lanes=1, patience=0.3)
@@ -316,7 +316,7 @@ def test_no_answer_in_time_is_overloaded_and_what_expired_in_the_queue_is_never_
     play(scenario)
 
 
-def test_everybody_has_a_patience_of_their_own() -> None:
+def test_batcher_patience_is_each_callers_own() -> None:
     async def scenario() -> None:
         work = Work(Gate())
         target = batcher(work, lanes=1, patience=0.3)
@@ -336,7 +336,7 @@ def test_everybody_has_a_patience_of_their_own() -> None:
     play(scenario)
 
 
-def test_what_is_cancelled_in_the_queue_is_never_run() -> None:
+def test_batcher_item_cancelled_in_the_queue_is_never_run() -> None:
     async def scenario() -> None:
         work = Work(Gate())
         target = batcher(work, lanes=1)
@@ -356,7 +356,7 @@ def test_what_is_cancelled_in_the_queue_is_never_run() -> None:
     play(scenario)
 
 
-def test_a_lane_whose_queue_was_cancelled_altogether_is_free_again() -> None:
+def test_batcher_lane_is_free_once_its_queue_was_cancelled() -> None:
     async def scenario() -> None:
         work = Work()
         target = batcher(work, lanes=1)
@@ -374,7 +374,7 @@ def test_a_lane_whose_queue_was_cancelled_altogether_is_free_again() -> None:
 
 
 @pytest.mark.parametrize("kind", ["result", "error", "poison", "unavailable"])
-def test_one_that_is_cancelled_while_it_runs_hurts_nobody(kind: str) -> None:
+def test_batcher_item_cancelled_while_it_runs_hurts_nobody(kind: str) -> None:
     async def scenario() -> None:
         work = Work(Gate())
         target = batcher(work, lanes=1)
@@ -393,7 +393,7 @@ def test_one_that_is_cancelled_while_it_runs_hurts_nobody(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["result", "error", "poison", "unavailable"])
-def test_one_that_is_cancelled_just_as_its_answer_comes_leaves_no_error_behind(kind: str) -> None:
+def test_batcher_item_cancelled_at_its_answer_leaves_no_error(kind: str) -> None:
     async def scenario() -> None:
         work = Work()
         target = batcher(work, lanes=1)
@@ -413,7 +413,7 @@ def test_one_that_is_cancelled_just_as_its_answer_comes_leaves_no_error_behind(k
     play(scenario)
 
 
-def test_an_offer_is_run_and_its_error_is_nobodys_concern() -> None:
+def test_batcher_offer_is_run_and_its_error_is_ignored() -> None:
     async def scenario() -> None:
         work = Work()
         target = batcher(work)
@@ -426,7 +426,7 @@ def test_an_offer_is_run_and_its_error_is_nobodys_concern() -> None:
     play(scenario)
 
 
-def test_an_offer_that_expired_leaves_no_error_behind() -> None:
+def test_batcher_offer_that_expired_leaves_no_error_behind() -> None:
     async def scenario() -> None:
         work = Work(Gate())
         target = batcher(work, lanes=1, patience=0.3)
@@ -442,7 +442,7 @@ def test_an_offer_that_expired_leaves_no_error_behind() -> None:
     play(scenario)
 
 
-def test_an_offer_that_fails_in_the_loops_last_turn_leaves_no_error_behind() -> None:
+def test_batcher_offer_failing_in_the_last_turn_leaves_no_error() -> None:
     complaints: list[str] = []
 
     async def scenario() -> None:
@@ -461,7 +461,7 @@ def test_an_offer_that_fails_in_the_loops_last_turn_leaves_no_error_behind() -> 
     assert complaints == []
 
 
-def test_closing_lets_running_batches_end_turns_the_others_away_and_takes_no_more() -> None:
+def test_batcher_closing_ends_running_batches_and_refuses_more() -> None:
     async def scenario() -> None:
         work = Work(Gate())
         target = batcher(work, lanes=1)
@@ -483,7 +483,7 @@ def test_closing_lets_running_batches_end_turns_the_others_away_and_takes_no_mor
     play(scenario)
 
 
-def test_closing_in_the_turn_of_a_submit_answers_it() -> None:
+def test_batcher_closing_in_the_turn_of_a_submit_answers_it() -> None:
     async def scenario() -> None:
         work = Work()
         target = batcher(work)
@@ -496,7 +496,7 @@ def test_closing_in_the_turn_of_a_submit_answers_it() -> None:
     play(scenario)
 
 
-def test_closing_with_a_batch_that_hangs_leaves_its_patience_to_it() -> None:
+def test_batcher_closing_waits_for_a_hanging_batch_with_patience() -> None:
     async def scenario() -> None:
         work = Work(Gate())
         target = batcher(work, patience=0.3)
@@ -509,7 +509,7 @@ def test_closing_with_a_batch_that_hangs_leaves_its_patience_to_it() -> None:
     play(scenario)
 
 
-def test_the_same_item_twice_is_two_items() -> None:
+def test_batcher_same_item_twice_is_two_items() -> None:
     async def scenario() -> None:
         target = batcher(lambda wishes: [f"place {place}" for place, _ in enumerate(wishes)], lanes=1)
         wish = Wish(0)
@@ -536,7 +536,7 @@ STEPS = st.lists(
 
 @settings(max_examples=25)
 @given(lanes=st.integers(1, 3), limit=st.integers(1, 6), depth=st.integers(1, 12), steps=STEPS)
-def test_everybody_gets_their_own_whatever_the_interleaving(
+def test_batcher_gives_each_its_own_whatever_the_interleaving(
     lanes: int, limit: int, depth: int, steps: list[tuple[str, Any]]
 ) -> None:
     async def scenario() -> None:
@@ -610,7 +610,7 @@ def check(work: Work, wishes: list[Wish], answers: dict[int, Any], cancelled: se
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_crowd_of_thousands_with_poison_and_leavers_among_them(seed: int) -> None:
+def test_batcher_serves_thousands_with_poison_and_leavers(seed: int) -> None:
     async def scenario() -> None:
         chance = random.Random(seed)
         kinds = ["result"] * 60 + ["error", "poison", "stop"]
@@ -640,7 +640,7 @@ def test_a_crowd_of_thousands_with_poison_and_leavers_among_them(seed: int) -> N
     play(scenario)
 
 
-def test_an_error_is_told_from_a_result_by_being_an_exception() -> None:
+def test_batcher_error_is_known_by_being_an_exception() -> None:
     async def scenario() -> None:
         refusal = Conflict("already done", action={"id": 1})
 

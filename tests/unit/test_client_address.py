@@ -80,18 +80,18 @@ def address(peer: str | None, *forwarded: str | bytes, proxies: tuple[Network, .
         ("10.0.0.1", ["[::ffff:203.0.113.5]:80"], "203.0.113.5"),
     ],
 )
-def test_the_client_is_the_right_most_address_outside_the_trusted(
+def test_client_is_the_right_most_address_outside_the_trusted(
     peer: str | None, forwarded: list[str | bytes], client: str | None
 ) -> None:
     assert address(peer, *forwarded) == client
 
 
-def test_without_trusted_proxies_nobody_is_believed() -> None:
+def test_client_without_trusted_proxies_is_the_peer() -> None:
     assert address("10.0.0.1", "203.0.113.5", proxies=()) == "10.0.0.1"
     assert address("127.0.0.1", "203.0.113.5", proxies=()) == "127.0.0.1"
 
 
-def test_a_long_header_is_read_to_its_end_and_not_remembered() -> None:
+def test_long_header_is_read_to_its_end_and_not_remembered() -> None:
     addresses = ClientAddresses(PROXIES)
     chain = ", ".join(["198.51.100.1"] * 100)
 
@@ -106,7 +106,7 @@ def test_a_long_header_is_read_to_its_end_and_not_remembered() -> None:
 
 
 @given(st.binary(max_size=200), st.sampled_from(["10.0.0.1", "203.0.113.5", "::1", "fd00::2"]))
-def test_whatever_is_sent_the_client_has_an_address(forwarded: bytes, peer: str) -> None:
+def test_client_has_an_address_whatever_is_sent(forwarded: bytes, peer: str) -> None:
     client = address(peer, forwarded)
     assert client is not None
     ipaddress.ip_address(client)
@@ -114,7 +114,7 @@ def test_whatever_is_sent_the_client_has_an_address(forwarded: bytes, peer: str)
 
 
 @given(st.lists(st.ip_addresses(), max_size=6), st.ip_addresses())
-def test_a_forged_chain_never_hides_the_one_that_a_trusted_proxy_saw(
+def test_forged_chain_never_hides_what_a_trusted_proxy_saw(
     forged: list[ipaddress.IPv4Address | ipaddress.IPv6Address], real: ipaddress.IPv4Address | ipaddress.IPv6Address
 ) -> None:
     seen = getattr(real, "ipv4_mapped", None) or real
@@ -146,7 +146,7 @@ def test_limits_count_an_address_an_ipv6_network_or_nobody(client: str | None, n
     assert limited_as(client, trusted) == name
 
 
-def test_a_private_peer_that_forwards_without_being_trusted_is_warned_of_once(
+def test_private_peer_forwarding_untrusted_is_warned_of_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_warned", False)

@@ -15,7 +15,7 @@ def interface(name: str) -> dict[str, bool]:
     return {member: bool(mark) for member, mark in re.findall(r"^  (\w+)(\??):", found[1], re.MULTILINE)}
 
 
-def test_the_same_functions_and_constants_are_exported() -> None:
+def test_same_functions_and_constants_are_exported() -> None:
     exported = re.findall(r"^export (?:async )?(const|function) (\w+)", CLIENT, re.MULTILINE)
     declared = re.findall(r"^export declare (const|function) (\w+)", TYPES, re.MULTILINE)
     assert sorted(exported) == sorted(declared)
@@ -23,7 +23,7 @@ def test_the_same_functions_and_constants_are_exported() -> None:
         assert f"export declare const {name}: {value};" in TYPES
 
 
-def test_the_same_options_are_taken_and_the_same_may_be_left_out() -> None:
+def test_same_options_are_taken_and_the_same_may_be_left_out() -> None:
     signature = re.search(r"^export function connect\(\{ (.+) \}\) \{$", CLIENT, re.MULTILINE)
     assert signature
     taken = re.findall(r"(?:^|, )(\w+)", signature[1])
@@ -32,12 +32,12 @@ def test_the_same_options_are_taken_and_the_same_may_be_left_out() -> None:
     assert set(taken) == set(described)
 
 
-def test_a_state_is_told_with_the_same_particulars() -> None:
+def test_state_is_told_with_the_same_particulars() -> None:
     described = {name: bool(mark) for mark, name in re.findall(r"@property \{.+?\} (\[?)(\w+)", CLIENT)}
     assert interface("StateInfo") == described
 
 
-def test_the_same_states_and_reasons_have_names() -> None:
+def test_same_states_and_reasons_have_names() -> None:
     for name in ("State", "Reason"):
         in_client = re.search(rf'@typedef \{{("[^}}]+")\}} {name}\b', CLIENT)
         in_types = re.search(rf"^export type {name} = (.+);$", TYPES, re.MULTILINE)

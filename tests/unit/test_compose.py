@@ -39,7 +39,7 @@ def test_every_process_of_the_procfile_is_a_service(services: dict[str, Any], na
     assert services[name]["command"] == PROCESSES[name]
 
 
-def test_nothing_else_is_a_service_but_the_stores_and_the_proxy(services: dict[str, Any]) -> None:
+def test_services_besides_are_the_stores_and_the_proxy_only(services: dict[str, Any]) -> None:
     assert set(services) == {*PROCESSES, "postgres", "redis", "proxy"}
 
 
@@ -50,7 +50,7 @@ def test_every_service_has_a_health_check(services: dict[str, Any]) -> None:
         assert len(test) > 1, name
 
 
-def test_everything_waits_for_healthy_stores_and_the_release(services: dict[str, Any]) -> None:
+def test_services_wait_for_healthy_stores_and_the_release(services: dict[str, Any]) -> None:
     assert services["release"]["depends_on"]["postgres"]["condition"] == "service_healthy"
     for name in PROCESSES.keys() - {"release"}:
         conditions = {other: how["condition"] for other, how in services[name]["depends_on"].items()}
@@ -74,7 +74,7 @@ def test_web_and_worker_can_be_scaled_and_drain(services: dict[str, Any]) -> Non
         assert services[name]["stop_grace_period"] == "30s"
 
 
-def test_only_the_proxy_is_reachable_from_other_machines(services: dict[str, Any]) -> None:
+def test_proxy_alone_is_reachable_from_other_machines(services: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
     assert published == {"proxy": ["${PORT:-8000}:80"], "flower": ["127.0.0.1:${FLOWER_PORT:-5555}:5555"]}
 
@@ -101,7 +101,7 @@ def test_named_volumes_exist_and_mounted_files_too(compose: dict[str, Any]) -> N
             assert (ROOT / source).is_file() if source.startswith(".") else source in compose["volumes"]
 
 
-def test_the_proxy_holds_all_sockets_that_web_does(services: dict[str, Any]) -> None:
+def test_proxy_holds_all_sockets_that_web_does(services: dict[str, Any]) -> None:
     text = (ROOT / "docs/deploy/nginx.conf").read_text()
     # It is the whole configuration: the stock one around a part of it holds 512 sockets.
     assert "./docs/deploy/nginx.conf:/etc/nginx/nginx.conf:ro" in services["proxy"]["volumes"]
@@ -114,14 +114,14 @@ def test_the_proxy_holds_all_sockets_that_web_does(services: dict[str, Any]) -> 
         assert services[name]["ulimits"]["nofile"] >= int(files)
 
 
-def test_the_proxy_drops_idle_connections_before_web_does() -> None:
+def test_proxy_drops_idle_connections_before_web_does() -> None:
     text = (ROOT / "docs/deploy/nginx.conf").read_text()
     (upstream,) = re.findall(r"upstream web {.*?keepalive_timeout (\d+)s;.*?}", text, re.S)
     kept = settings.load({"DATABASE_URL": "postgresql://x/x", "REDIS_URL": "redis://x"}).keep_alive
     assert int(upstream) < kept
 
 
-def test_the_proxy_upgrades_sockets_and_logs_no_query() -> None:
+def test_proxy_upgrades_sockets_and_logs_no_query() -> None:
     text = (ROOT / "docs/deploy/nginx.conf").read_text()
     for line in (
         "proxy_set_header Upgrade $upgrade;",
@@ -136,7 +136,7 @@ def test_the_proxy_upgrades_sockets_and_logs_no_query() -> None:
         assert leak not in log_format
 
 
-def test_the_image_has_all_that_production_needs_and_no_more() -> None:
+def test_image_has_all_that_production_needs_and_no_more() -> None:
     text = (ROOT / "Dockerfile").read_text()
     copied = set(re.findall(r"^COPY (\S+)", text, re.M))
     assert copied == {"requirements.txt", "Procfile", "config", "telemetry", "db", "app", "tasks", "workers"}
@@ -174,7 +174,7 @@ def documented() -> set[str]:
     return names
 
 
-def test_compose_hands_every_variable_of_the_readme_to_the_processes(compose: dict[str, Any]) -> None:
+def test_compose_hands_the_readmes_variables_to_the_processes(compose: dict[str, Any]) -> None:
     given = set(compose["x-app"]["environment"])
     names = documented()
     assert {"RATE_LIMIT_LOGIN_ACCOUNT", "OTEL_EXPORTER_OTLP_ENDPOINT", "SIGNING_KEYS_RETIRED"} <= names
@@ -183,9 +183,7 @@ def test_compose_hands_every_variable_of_the_readme_to_the_processes(compose: di
 
 
 @pytest.mark.parametrize(("name", "port"), [("web", 8000), ("flower", 5555)])
-def test_health_check_asks_the_process_whatever_proxy_the_environment_names(
-    services: dict[str, Any], name: str, port: int
-) -> None:
+def test_health_check_asks_the_process_despite_proxy_variables(services: dict[str, Any], name: str, port: int) -> None:
     class Healthy(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)

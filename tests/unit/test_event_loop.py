@@ -41,7 +41,7 @@ def play(scenario: Coroutine[Any, Any, None]) -> None:
     assert complaints == []
 
 
-def test_all_who_wait_are_taken_within_few_long_turns() -> None:
+def test_waiting_connections_are_accepted_within_few_long_turns() -> None:
     async def scenario() -> None:
         made: list[Echo] = []
         listener = socket.create_server(("127.0.0.1", 0))
@@ -70,7 +70,7 @@ def test_all_who_wait_are_taken_within_few_long_turns() -> None:
     play(scenario())
 
 
-def test_one_who_has_gone_while_waiting_does_no_harm() -> None:
+def test_waiting_connection_that_has_gone_does_no_harm() -> None:
     async def scenario() -> None:
         made: list[Echo] = []
         listener = socket.create_server(("127.0.0.1", 0))

@@ -60,7 +60,7 @@ def facts(
         (facts(points=9999, accounts=9, together=999), "burst"),
     ],
 )
-def test_an_action_is_cleared_or_held_by_a_rule(judged: Facts, rule: str) -> None:
+def test_action_is_cleared_or_held_by_a_rule(judged: Facts, rule: str) -> None:
     verdict = fraud.judge(judged, RULES, AWARD)
     assert (verdict.held, verdict.rule) == (bool(rule), rule)
     if rule:
@@ -71,7 +71,7 @@ def test_an_action_is_cleared_or_held_by_a_rule(judged: Facts, rule: str) -> Non
 
 
 @pytest.mark.parametrize("section", ["velocity", "burst", "shared_ip"])
-def test_a_section_that_is_switched_off_or_left_out_holds_nothing(section: str) -> None:
+def test_section_that_is_switched_off_or_left_out_holds_nothing(section: str) -> None:
     guilty = {
         "velocity": facts(completions=46),
         "burst": facts(points=1501),
@@ -100,7 +100,7 @@ def test_a_section_that_is_switched_off_or_left_out_holds_nothing(section: str) 
         (10 - 1.2533, [10, 10, 10, 10, 5], 1, -1),
     ],
 )
-def test_the_modified_z_score(value: float, history: Sequence[float], least_scale: float, z: float) -> None:
+def test_modified_z_score(value: float, history: Sequence[float], least_scale: float, z: float) -> None:
     assert fraud.robust_z(value, history, least_scale=least_scale) == pytest.approx(z)
 
 
@@ -109,9 +109,7 @@ def test_the_modified_z_score(value: float, history: Sequence[float], least_scal
     st.lists(st.integers(0, 10**9), min_size=1, max_size=50),
     st.floats(0.001, 1000, exclude_min=True),
 )
-def test_the_modified_z_score_is_a_number_with_the_sign_of_the_difference(
-    value: float, history: list[int], least_scale: float
-) -> None:
+def test_modified_z_score_has_the_sign_of_the_difference(value: float, history: list[int], least_scale: float) -> None:
     z = fraud.robust_z(value, history, least_scale=least_scale)
     middle = sorted(history)[len(history) // 2]
     assert z == z  # not NaN
@@ -135,7 +133,7 @@ def test_the_modified_z_score_is_a_number_with_the_sign_of_the_difference(
         ({"suspend": {"held_in_24h": 1, "for": 2}}, "for"),
     ],
 )
-def test_a_malformed_rule_is_one_line_that_names_the_key(table: dict[str, Any], key: str) -> None:
+def test_malformed_rule_is_one_line_that_names_the_key(table: dict[str, Any], key: str) -> None:
     with pytest.raises(ValueError, match=r".") as refused:
         fraud.parse(table)
     line = str(refused.value)
@@ -143,7 +141,7 @@ def test_a_malformed_rule_is_one_line_that_names_the_key(table: dict[str, Any], 
     assert "\n" not in line
 
 
-def test_what_can_not_be_settled_is_held_and_never_counts_towards_a_suspension() -> None:
+def test_unsettleable_action_is_held_without_a_suspension() -> None:
     assert fraud.UNSETTLEABLE.held
     assert fraud.UNSETTLEABLE.reason
     assert {fraud.UNSETTLEABLE.rule, "shared_ip"} == set(fraud.NOT_THE_USERS_FAULT)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.domain.ids import first_id_since, is_id, new_id
 
 
-def test_a_new_id_is_a_uuid_of_version_7_in_canonical_form() -> None:
+def test_new_id_is_a_uuid_of_version_7_in_canonical_form() -> None:
     made = new_id()
     assert is_id(made)
     assert uuid.UUID(made).version == 7
@@ -53,11 +53,11 @@ def test_every_uuid_in_canonical_form_is_an_id(made: uuid.UUID) -> None:
 
 
 @given(st.text())
-def test_any_text_is_an_id_or_not(text: str) -> None:
+def test_text_is_an_id_or_not(text: str) -> None:
     assert not is_id(text)
 
 
-def test_the_first_identifier_since_a_time_divides_those_made_before_from_those_made_after() -> None:
+def test_first_identifier_since_a_time_divides_before_from_after() -> None:
     before = new_id()
     time.sleep(0.002)
     border = first_id_since(time.time())

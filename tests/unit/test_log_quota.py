@@ -27,9 +27,7 @@ def test_quota_is_for_each_event_and_client(quota: Quota) -> None:
     assert quota.allows("a", None)
 
 
-def test_quota_tells_the_sum_when_the_minute_is_over_though_nothing_comes_any_more(
-    quota: Quota, told: Told, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_quota_tells_the_sum_when_the_minute_is_over(quota: Quota, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_quota, "WINDOW", 0.2)
     for _ in range(5):
         quota.allows("a", "one")

@@ -46,7 +46,7 @@ def test_json_has_time_level_logger_event_and_the_fields(capfd: pytest.CaptureFi
     }
 
 
-def test_a_line_names_the_requests_that_it_was_written_on_behalf_of(capfd: pytest.CaptureFixture[str]) -> None:
+def test_line_names_the_requests_it_was_written_on_behalf_of(capfd: pytest.CaptureFixture[str]) -> None:
     logs.set_up("INFO", json=True)
     with logs.on_behalf_of({"a": "first", "b": "second"}):
         logs.event(log, logs.FRAUD_HELD, actionId="b")
@@ -72,7 +72,7 @@ def test_json_is_one_line_whatever_is_in_it(capfd: pytest.CaptureFixture[str]) -
     assert json.loads(line)["thing"].startswith("<object object")
 
 
-def test_an_exception_goes_along(capfd: pytest.CaptureFixture[str]) -> None:
+def test_exception_goes_along(capfd: pytest.CaptureFixture[str]) -> None:
     logs.set_up("INFO", json=True)
     try:
         raise ValueError("what went wrong")
@@ -84,7 +84,7 @@ def test_an_exception_goes_along(capfd: pytest.CaptureFixture[str]) -> None:
     assert line["exception"].endswith("ValueError: what went wrong")
 
 
-def test_a_line_for_people_ends_with_the_fields(capfd: pytest.CaptureFixture[str]) -> None:
+def test_line_for_people_ends_with_the_fields(capfd: pytest.CaptureFixture[str]) -> None:
     logs.set_up("INFO", json=False)
     logs.event(log, logs.WS_CONNECTED, userId="u", connections=3)
     log.info("plain %s", "words")
@@ -94,7 +94,7 @@ def test_a_line_for_people_ends_with_the_fields(capfd: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_what_is_below_the_level_is_not_logged(as_json: bool, capfd: pytest.CaptureFixture[str]) -> None:
+def test_line_below_the_level_is_not_logged(as_json: bool, capfd: pytest.CaptureFixture[str]) -> None:
     logs.set_up("WARNING", json=as_json)
     logs.event(log, logs.ACTION_CREATED)
     logs.event(log, logs.RATE_LIMITED, logging.WARNING)
@@ -136,7 +136,7 @@ def test_tokens_in_urls_are_blanked(
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_a_line_with_wrong_arguments_is_reported_and_hurts_nobody(
+def test_line_with_wrong_arguments_is_reported_and_hurts_nobody(
     as_json: bool, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging, "raiseExceptions", True)

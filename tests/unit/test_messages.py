@@ -24,7 +24,7 @@ ROW = st.builds(
 MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001
 
 
-def test_an_update_is_what_the_contract_says() -> None:
+def test_update_is_what_the_contract_says() -> None:
     update = messages.update(DEFAULT_BOARD, (EPOCH, 42), ROWS, AT)
     assert json.loads(update.text) == {
         "type": "top_scores_update",
@@ -42,12 +42,12 @@ def test_an_update_is_what_the_contract_says() -> None:
     assert (update.board, update.stamp) == (DEFAULT_BOARD, (EPOCH, 42))
 
 
-def test_the_type_comes_first() -> None:
+def test_type_comes_first() -> None:
     assert messages.update(DEFAULT_BOARD, (EPOCH, 0), [], AT).text.startswith('{"type":"top_scores_update",')
     assert messages.heartbeat(DEFAULT_BOARD, (EPOCH, 0), AT).startswith('{"type":"heartbeat",')
 
 
-def test_an_empty_board_has_an_empty_payload() -> None:
+def test_empty_board_has_an_empty_payload() -> None:
     update = messages.update(DEFAULT_BOARD, (EPOCH, 0), [], AT)
     assert update.payload == b"[]"
     assert json.loads(update.text)["payload"] == []
@@ -61,7 +61,7 @@ def test_every_message_is_signed_where_there_is_a_key() -> None:
         assert signer.accepts(text)
 
 
-def test_a_heartbeat_is_what_the_contract_says() -> None:
+def test_heartbeat_is_what_the_contract_says() -> None:
     assert json.loads(messages.heartbeat(DEFAULT_BOARD, (EPOCH, 7), AT)) == {
         "type": "heartbeat",
         "board": "all-time",
@@ -92,7 +92,7 @@ def test_times_are_utc_with_z(moment: datetime, text: str) -> None:
     st.lists(ROW, max_size=10),
     MOMENTS,
 )
-def test_what_is_written_can_be_read_and_is_the_same_bytes_again(
+def test_update_written_can_be_read_and_is_the_same_bytes_again(
     board: BoardId, epoch: str, version: int, rows: list[Row], at: datetime
 ) -> None:
     update = messages.update(board, (epoch, version), rows, at)
@@ -136,7 +136,7 @@ GOOD = messages.update(DEFAULT_BOARD, (EPOCH, 3), ROWS, AT).text
         GOOD[:-1] + ',"x":"\ud800"}',
     ],
 )
-def test_nothing_else_is_taken_for_an_update(text: str) -> None:
+def test_update_is_never_read_from_anything_else(text: str) -> None:
     assert messages.read_update(text) is None
 
 
@@ -144,11 +144,11 @@ def test_nothing_else_is_taken_for_an_update(text: str) -> None:
 @example(GOOD.encode()[:-1] + b',"x":"\xff"}')
 @example(GOOD.encode().replace(b"alice", b"\xff"))
 @example(b"[" * 100_000)
-def test_any_bytes_are_an_update_or_none(data: bytes) -> None:
+def test_update_is_read_from_bytes_or_is_none(data: bytes) -> None:
     update = messages.read_update(data)
     assert update is None or isinstance(update, Update)
 
 
 @given(st.text(st.characters(categories=None, exclude_categories=[])))
-def test_any_text_is_an_update_or_none(text: str) -> None:
+def test_update_is_read_from_text_or_is_none(text: str) -> None:
     assert messages.read_update(text) is None

@@ -36,7 +36,7 @@ def end(process: "subprocess.Popen[str]") -> None:
     process.communicate("", timeout=20)
 
 
-def test_share_removes_the_directory_of_a_process_that_was_killed_and_of_no_other(tmp_path: Path) -> None:
+def test_share_removes_the_directories_of_killed_processes_only(tmp_path: Path) -> None:
     killed, abandoned = start(tmp_path)
     living, in_use = start(tmp_path)
     killed.send_signal(signal.SIGKILL)

@@ -17,7 +17,7 @@ def imports(module: Path) -> set[str]:
     return {path.rpartition("/")[2] for path in IMPORT.findall(module.read_text())}
 
 
-def test_the_imports_have_no_cycle_and_reach_every_module() -> None:
+def test_imports_have_no_cycle_and_reach_every_module() -> None:
     graph = {module.name: imports(module) for module in STATIC.glob("*.js")}
     order = list(TopologicalSorter(graph).static_order())  # raises on a cycle
     assert set(order) == set(graph)
@@ -25,6 +25,6 @@ def test_the_imports_have_no_cycle_and_reach_every_module() -> None:
 
 
 @pytest.mark.parametrize("page", ENTRIES)
-def test_the_html_names_the_entry_alone(page: str) -> None:
+def test_html_names_the_entry_alone(page: str) -> None:
     named = re.findall(r'<script type="module" src="(.+?)"', (STATIC / page).read_text())
     assert named == [f"/static/{ENTRIES[page]}"]

@@ -18,5 +18,5 @@ from config.queues import broker_tls
         ("rediss://h?ssl_check_hostname=false", {"ssl_cert_reqs": "required", "ssl_check_hostname": False}),
     ],
 )
-def test_certificates_are_verified_unless_the_address_says_otherwise(url: str, told: dict[str, object] | None) -> None:
+def test_certificates_are_verified_unless_the_url_says_otherwise(url: str, told: dict[str, object] | None) -> None:
     assert broker_tls(url) == told

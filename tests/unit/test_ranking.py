@@ -42,7 +42,7 @@ FULL = [standing(name, 100 - 10 * place) for place, name in enumerate("abcdefghi
         ([*FULL, standing("k", 1000, active=False)], "abcdefghij"),
     ],
 )
-def test_the_ten_are_sorted_by_score_then_time_then_user(standings: list[Standing], shown: str) -> None:
+def test_ten_are_sorted_by_score_then_time_then_user(standings: list[Standing], shown: str) -> None:
     assert names(top(standings)) == shown
     assert names(top(reversed(standings))) == shown
 
@@ -73,13 +73,11 @@ def test_the_ten_are_sorted_by_score_then_time_then_user(standings: list[Standin
         (FULL, [standing("k", 500), standing("e", 0)], None),
     ],
 )
-def test_what_changed_is_worked_into_the_ten(
-    present: list[Standing], touched: list[Standing], shown: str | None
-) -> None:
+def test_ten_take_in_what_changed(present: list[Standing], touched: list[Standing], shown: str | None) -> None:
     assert names(merge(present, touched)) == shown
 
 
-def test_a_new_name_is_shown() -> None:
+def test_new_name_is_shown() -> None:
     renamed = replace(FULL[0], username="new")
     assert merge(FULL, [renamed]) == [renamed, *FULL[1:]]
 
@@ -121,7 +119,7 @@ def change(before: Standing, what: str, points: int, at: datetime) -> Standing:
 
 @settings(max_examples=200)
 @given(standings=STANDINGS, transactions=TRANSACTIONS)
-def test_the_incremental_ten_equal_a_full_sort_after_every_step(
+def test_incremental_ten_equal_a_full_sort_after_every_step(
     standings: dict[UserId, Standing], transactions: list[list[tuple[str, UserId, int, datetime]]]
 ) -> None:
     ten = top(standings.values())

@@ -29,7 +29,7 @@ def test_reads_of_one_player_leave_a_thread_to_the_others() -> None:
     assert asyncio.run(scene()) == "answered"
 
 
-def test_reads_that_wait_for_their_players_others_too_long_are_refused() -> None:
+def test_reads_waiting_too_long_for_their_players_are_refused() -> None:
     async def scene() -> None:
         reads, gate = Reads(Threads("reads", 2, depth=200), patience=0.05), threading.Event()
         slow = asyncio.create_task(reads.run(ALICE, gate.wait, 30))

@@ -39,7 +39,7 @@ NEVER = ActionType(points=5, per_day=0)
         (QUEST, -1, 0, TooSoon(timedelta(seconds=3))),
     ],
 )
-def test_an_action_is_scored_too_soon_or_expired(
+def test_action_is_scored_too_soon_or_expired(
     rule: ActionType, seconds: float, completed_today: int, outcome: object
 ) -> None:
     now = BEGAN + timedelta(seconds=seconds)
@@ -47,11 +47,11 @@ def test_an_action_is_scored_too_soon_or_expired(
     assert scoring.expired(rule, start_at=BEGAN, now=now) == isinstance(outcome, Expired)
 
 
-def test_the_rules_in_the_repository_are_those_of_the_contract() -> None:
+def test_rules_in_the_repository_are_those_of_the_contract() -> None:
     assert scoring.parse(read(settings.HERE / "scoring.toml")) == {"default": PLAIN, "quest": QUEST}
 
 
-def test_a_rule_has_defaults() -> None:
+def test_rule_has_defaults() -> None:
     rules = scoring.parse({"types": {"default": {"points": 0}, "long-" + 59 * "x": {"points": 1_000_000}}})
     assert rules["default"] == ActionType(points=0, min_seconds=0, max_seconds=None, per_day=None)
 
@@ -60,7 +60,7 @@ DEFAULT = {"points": 1}
 
 
 @pytest.mark.parametrize("name", ["x", "x" * 64])
-def test_a_name_of_one_to_64_characters_is_taken(name: str) -> None:
+def test_name_of_one_to_64_characters_is_taken(name: str) -> None:
     assert name in scoring.parse({"types": {"default": DEFAULT, name: DEFAULT}})
 
 
@@ -92,7 +92,7 @@ def test_a_name_of_one_to_64_characters_is_taken(name: str) -> None:
         ({"types": {"default": DEFAULT, 65 * "x": DEFAULT}}, "types.x"),
     ],
 )
-def test_a_malformed_rule_is_one_line_that_names_the_key(table: dict[str, Any], key: str) -> None:
+def test_malformed_rule_is_one_line_that_names_the_key(table: dict[str, Any], key: str) -> None:
     with pytest.raises(ValueError, match=r".") as refused:
         scoring.parse(table)
     line = str(refused.value)

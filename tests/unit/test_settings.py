@@ -28,7 +28,7 @@ def problems(environ: dict[str, str]) -> list[str]:
     return refused.value.problems
 
 
-def test_the_defaults_are_those_of_the_contract() -> None:
+def test_defaults_are_those_of_the_contract() -> None:
     defaults = load(STORES)
     assert dataclasses.asdict(defaults) == {
         "production": False,
@@ -74,7 +74,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     }
 
 
-def test_an_empty_or_blank_variable_is_one_that_is_not_set() -> None:
+def test_empty_or_blank_variable_is_one_that_is_not_set() -> None:
     names = {name.upper() for name in GOOD_NAMES} - set(STORES)
     assert load({**STORES, **dict.fromkeys(names, ""), "PORT": "  "}) == load(STORES)
 
@@ -189,7 +189,7 @@ GOOD_NAMES = {name for name, *_ in GOOD}
 
 
 @pytest.mark.parametrize(("name", "text", "field", "value"), GOOD)
-def test_a_good_value_is_taken(name: str, text: str, field: str, value: object) -> None:
+def test_good_value_is_taken(name: str, text: str, field: str, value: object) -> None:
     assert getattr(load({**STORES, name: text}), field) == value
 
 
@@ -197,7 +197,7 @@ RATES = ["CREATE", "COMPLETE", "ACTIONS", "USER", "IP", "WS", "LOGIN_IP", "LOGIN
 
 
 @pytest.mark.parametrize("name", RATES)
-def test_a_rate_is_a_number_a_time_or_off(name: str) -> None:
+def test_rate_is_a_number_a_time_or_off(name: str) -> None:
     def rate(text: str) -> Any:
         return getattr(load({**STORES, f"RATE_LIMIT_{name}": text}).rates, name.lower())
 
@@ -228,7 +228,7 @@ def test_a_rate_is_a_number_a_time_or_off(name: str) -> None:
         "9" * 5000 + "/minute",
     ],
 )
-def test_a_malformed_rate_is_told(name: str, text: str) -> None:
+def test_malformed_rate_is_told(name: str, text: str) -> None:
     (line,) = problems({**STORES, f"RATE_LIMIT_{name}": text})
     assert line.startswith(f"RATE_LIMIT_{name}: must be ")
 
@@ -303,13 +303,13 @@ BAD: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("name", "text"), BAD)
-def test_a_malformed_value_is_one_line_that_names_the_variable(name: str, text: str) -> None:
+def test_malformed_value_is_one_line_that_names_the_variable(name: str, text: str) -> None:
     (line,) = problems({**STORES, name: text})
     assert line.startswith(f"{name}: ")
 
 
 @pytest.mark.parametrize("name", sorted({name for name, _ in BAD} - {"APP_ENV", "METRICS_TOKEN"}))
-def test_a_value_of_two_lines_is_told_in_one(name: str) -> None:
+def test_value_of_two_lines_is_told_in_one(name: str) -> None:
     (line,) = problems({**STORES, name: "no\ngood"})
     assert line.startswith(f"{name}: ")
     assert "\n" not in line
@@ -333,17 +333,17 @@ def test_a_value_of_two_lines_is_told_in_one(name: str) -> None:
         ("FLOWER_BASIC_AUTH", ":hunter2"),
     ],
 )
-def test_a_secret_is_not_repeated(name: str, text: str) -> None:
+def test_secret_is_not_repeated(name: str, text: str) -> None:
     assert "hunter2" not in "".join(problems({**STORES, name: text}))
 
 
 @pytest.mark.parametrize("name", STORES)
-def test_a_store_that_is_not_named_is_a_mistake(name: str) -> None:
+def test_store_that_is_not_named_is_a_mistake(name: str) -> None:
     (line,) = problems({other: url for other, url in STORES.items() if other != name})
     assert line.startswith(f"{name}: is not set")
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_mistakes_are_told_all_at_once() -> None:
     lines = problems({"PORT": "x", "SECRET_KEY": "short", "RATE_LIMIT_IP": "x", "REDIS_URL": "x"})
     assert sorted(line.partition(":")[0] for line in lines) == [
         "DATABASE_URL",
@@ -371,12 +371,12 @@ def test_production_takes_a_good_secret_and_closes_registration() -> None:
         ({"SECRET_KEYS_RETIRED": f"{SECRET}0,{settings.DEVELOPMENT_SECRET}"}, "SECRET_KEYS_RETIRED"),
     ],
 )
-def test_production_refuses_a_default_or_short_secret_in_one_line(environ: dict[str, str], name: str) -> None:
+def test_production_refuses_default_or_short_secrets_in_one_line(environ: dict[str, str], name: str) -> None:
     (line,) = problems({**PRODUCTION, **environ})
     assert line.startswith(f"{name}: ")
 
 
-def test_a_process_with_mistakes_ends_with_a_line_for_each(
+def test_process_with_mistakes_ends_with_a_line_for_each(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, text in {**STORES, "PORT": "x", "WEB_CONCURRENCY": "y"}.items():

@@ -14,7 +14,7 @@ KEYS = [Key(HMAC, b"h" * 32), Key(ED25519, b"e" * 32)]
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.algorithm)
-def test_what_was_signed_is_accepted_whatever_its_spacing_and_order(key: Key) -> None:
+def test_signed_message_is_accepted_in_any_spacing_and_order(key: Key) -> None:
     signer = Signer(key)
     signed = signer.sign(MESSAGE)
     assert signed["signature"]["keyId"] == key.key_id
@@ -24,7 +24,7 @@ def test_what_was_signed_is_accepted_whatever_its_spacing_and_order(key: Key) ->
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.algorithm)
-def test_a_retired_key_is_accepted_and_never_signs(key: Key) -> None:
+def test_retired_key_is_accepted_and_never_signs(key: Key) -> None:
     new = Key(HMAC, b"n" * 32)
     old, rotated = Signer(key), Signer(new, (key,))
     assert rotated.accepts(json.dumps(old.sign(MESSAGE)))
@@ -45,7 +45,7 @@ def test_a_retired_key_is_accepted_and_never_signs(key: Key) -> None:
     ],
     ids=str,
 )
-def test_what_was_changed_is_not_accepted(key: Key, damage: dict[str, object]) -> None:
+def test_signed_message_that_was_changed_is_not_accepted(key: Key, damage: dict[str, object]) -> None:
     assert not Signer(key).accepts(json.dumps({**Signer(key).sign(MESSAGE), **damage}))
 
 
@@ -59,25 +59,25 @@ def test_signature_of_another_length_is_not_accepted(key: Key) -> None:
         assert not signer.accepts(json.dumps({**signed, "signature": signature})), len(other)
 
 
-def test_an_algorithm_that_is_not_the_keys_is_not_accepted() -> None:
+def test_algorithm_that_is_not_the_keys_is_not_accepted() -> None:
     signed = Signer(KEYS[0]).sign(MESSAGE)
     signed["signature"]["alg"] = "EdDSA"
     assert not Signer(KEYS[0]).accepts(json.dumps(signed))
 
 
 @given(st.one_of(st.binary(), st.text(), st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps)))
-def test_nothing_else_is_accepted_nor_raises(text: bytes | str) -> None:
+def test_signed_messages_alone_are_accepted_and_none_raises(text: bytes | str) -> None:
     assert not Signer(KEYS[1]).accepts(text)
 
 
-def test_without_a_key_messages_stay_as_they_are_and_all_are_accepted() -> None:
+def test_signer_without_a_key_accepts_all_and_changes_nothing() -> None:
     signer = Signer(None, (KEYS[0],))
     assert signer.sign(MESSAGE) == MESSAGE
     assert signer.accepts(json.dumps(MESSAGE))
     assert signer.jwks() == {"keys": []}
 
 
-def test_the_jwk_set_holds_the_public_keys_retired_ones_too() -> None:
+def test_jwk_set_holds_the_public_keys_retired_ones_too() -> None:
     retired = Key(ED25519, b"r" * 32)
     keys = Signer(KEYS[1], (retired, KEYS[0])).jwks()["keys"]
     assert [key["kid"] for key in keys] == [KEYS[1].key_id, retired.key_id]

@@ -48,7 +48,7 @@ def test_single_flight_who_leaves_takes_nobody_along() -> None:
     play(scenario)
 
 
-def test_single_flight_an_error_is_everybodys_and_not_the_next_ones() -> None:
+def test_single_flight_error_is_everybodys_but_not_the_next_ones() -> None:
     async def scenario() -> None:
         flight: SingleFlight[str] = SingleFlight()
 

@@ -41,7 +41,7 @@ def nested(levels: int) -> bytes:
         (b'{"":0}', {"": 0}),
     ],
 )
-def test_an_object_is_read(body: bytes, value: object) -> None:
+def test_object_is_read(body: bytes, value: object) -> None:
     assert parse(body, dict[str, Any]) == value
 
 
@@ -106,7 +106,7 @@ def test_anything_else_is_malformed_and_told_why(body: bytes, words: str) -> Non
 
 
 @pytest.mark.parametrize("levels", range(1, DEEPEST + 1))
-def test_so_deep_a_nesting_is_fine(levels: int) -> None:
+def test_deep_nesting_is_fine(levels: int) -> None:
     assert parse(nested(levels), dict[str, Any]) == json.loads(nested(levels))
 
 
@@ -126,13 +126,13 @@ def test_so_deep_a_nesting_is_fine(levels: int) -> None:
         (b'{"status":"x","metadata":null}', "$.metadata"),
     ],
 )
-def test_an_unknown_field_or_a_wrong_type_is_named(body: bytes, words: str) -> None:
+def test_unknown_field_or_a_wrong_type_is_named(body: bytes, words: str) -> None:
     with pytest.raises(Malformed) as refused:
         parse(body, Body)
     assert words in refused.value.detail
 
 
-def test_a_body_becomes_its_shape() -> None:
+def test_body_becomes_its_shape() -> None:
     body = parse(b'{"status":"started","bigShare":1,"metadata":{"deep":[1,{"er":null}]}}', Body)
     assert body == Body("started", 0, 1.0, {"deep": [1, {"er": None}]})
 
@@ -177,7 +177,7 @@ FRAGMENTS = st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join)
 @example(b'{"a":' * 100_000)
 @example(b'{"bigShare":' + b"9" * 4000 + b',"status":"x"}')
 @example(b'{"points":' + b"9" * 4000 + b',"status":"x"}')
-def test_any_bytes_give_a_value_or_malformed_and_nothing_else(body: bytes) -> None:
+def test_bytes_are_a_value_or_malformed(body: bytes) -> None:
     for shape in (Body, dict[str, Any]):
         try:
             value: Any = parse(body, shape)

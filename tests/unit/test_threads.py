@@ -24,7 +24,7 @@ class Calls:
         return f"{then} {number}"
 
 
-def test_a_call_gives_its_result_from_another_thread() -> None:
+def test_threads_call_returns_from_another_thread() -> None:
     async def scenario() -> None:
         threads = Threads("test", 1, depth=1)
         thread = await threads.run(threading.current_thread)
@@ -37,7 +37,7 @@ def test_a_call_gives_its_result_from_another_thread() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("its own"), TimeoutError("its own"), KeyError("its own")])
-def test_a_call_raises_what_it_raises(error: Exception) -> None:
+def test_threads_call_raises_what_it_raises(error: Exception) -> None:
     async def scenario() -> None:
         def fail() -> NoReturn:
             raise error
@@ -52,7 +52,7 @@ def test_a_call_raises_what_it_raises(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_only_so_many_calls_run_at_once(count: int) -> None:
+def test_threads_run_only_so_many_calls_at_once(count: int) -> None:
     async def scenario() -> None:
         threads, calls = Threads("test", count, depth=10), Calls()
         tasks = [asyncio.create_task(threads.run(calls, number)) for number in range(count + 2)]
@@ -68,7 +68,7 @@ def test_only_so_many_calls_run_at_once(count: int) -> None:
     play(scenario)
 
 
-def test_one_call_too_many_is_overloaded_at_once() -> None:
+def test_threads_one_call_too_many_is_overloaded_at_once() -> None:
     async def scenario() -> None:
         threads, calls = Threads("test", 1, depth=2), Calls()
         tasks = [asyncio.create_task(threads.run(calls, number)) for number in range(2)]
@@ -86,7 +86,7 @@ def test_one_call_too_many_is_overloaded_at_once() -> None:
     play(scenario)
 
 
-def test_no_answer_in_time_is_overloaded_and_what_waited_is_never_run() -> None:
+def test_threads_late_answer_is_overloaded_and_never_run_late() -> None:
     async def scenario() -> None:
         threads, calls = Threads("test", 1, depth=5, patience=0.3), Calls()
         late = await asyncio.gather(*(outcome(threads.run(calls, number)) for number in range(3)))
@@ -99,7 +99,7 @@ def test_no_answer_in_time_is_overloaded_and_what_waited_is_never_run() -> None:
     play(scenario)
 
 
-def test_a_hanging_call_keeps_its_place_until_its_thread_is_done() -> None:
+def test_threads_hanging_call_keeps_its_place_until_done() -> None:
     async def scenario() -> None:
         threads, calls = Threads("test", 1, depth=1, patience=0.3), Calls()
         assert isinstance(await outcome(threads.run(calls, 0)), Overloaded)
@@ -113,7 +113,7 @@ def test_a_hanging_call_keeps_its_place_until_its_thread_is_done() -> None:
     play(scenario)
 
 
-def test_a_caller_who_goes_leaves_a_running_call_alone_and_takes_a_waiting_one_back() -> None:
+def test_threads_caller_leaving_takes_back_a_waiting_call_only() -> None:
     async def scenario() -> None:
         threads, calls = Threads("test", 1, depth=5), Calls()
         running, waiting, stays = (asyncio.create_task(threads.run(calls, number)) for number in range(3))
@@ -131,7 +131,7 @@ def test_a_caller_who_goes_leaves_a_running_call_alone_and_takes_a_waiting_one_b
     play(scenario)
 
 
-def test_an_error_whose_caller_has_gone_is_nobodys_concern() -> None:
+def test_threads_error_is_ignored_when_its_caller_has_gone() -> None:
     async def scenario() -> None:
         gate = Gate()
         begun = threading.Event()
@@ -154,7 +154,7 @@ def test_an_error_whose_caller_has_gone_is_nobodys_concern() -> None:
     play(scenario)
 
 
-def test_closing_lets_running_calls_end_turns_the_others_away_and_takes_no_more() -> None:
+def test_threads_closing_ends_running_calls_and_refuses_more() -> None:
     async def scenario() -> None:
         threads, calls = Threads("test", 1, depth=5), Calls()
         running = asyncio.create_task(threads.run(calls, 0))
