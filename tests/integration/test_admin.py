@@ -92,7 +92,7 @@ def test_players_and_strangers_are_refused(alice: Player, method: str, path: str
     assert alice.http.request(method, url, json={}, headers={"authorization": ""}).status_code == 401
 
 
-def test_a_held_action_is_listed_with_its_verdict_and_released(operator: Player, alice: Player, stores: Stores) -> None:
+def test_held_action_is_listed_with_its_verdict_and_released(operator: Player, alice: Player, stores: Stores) -> None:
     action_id = held(stores, alice)
     listed = operator.http.get("/admin/actions?settlement=held").json()
     assert operator.http.get("/admin/actions").json() == listed, "held is the default"
@@ -122,7 +122,7 @@ def test_a_held_action_is_listed_with_its_verdict_and_released(operator: Player,
     ) == [("released", operator.user_id, "looked at it")]
 
 
-def test_the_list_goes_on_where_it_ended(operator: Player, alice: Player, stores: Stores) -> None:
+def test_list_goes_on_where_it_ended(operator: Player, alice: Player, stores: Stores) -> None:
     ids = [held(stores, alice) for _ in range(3)]
     found, cursor = [], ""
     while True:
@@ -137,7 +137,7 @@ def test_the_list_goes_on_where_it_ended(operator: Player, alice: Player, stores
         assert operator.http.get(f"/admin/actions?{query}").status_code == 400
 
 
-def test_a_reversed_action_leaves_the_board_at_once(operator: Player, alice: Player, stores: Stores) -> None:
+def test_reversed_action_leaves_the_board_at_once(operator: Player, alice: Player, stores: Stores) -> None:
     action_id = settled(stores, alice)
     assert operator.http.post(f"/admin/actions/{action_id}/reverse", json={}).status_code == 400
     answer = operator.http.post(f"/admin/actions/{action_id}/reverse", json={"reason": "a macro"})
@@ -148,13 +148,13 @@ def test_a_reversed_action_leaves_the_board_at_once(operator: Player, alice: Pla
 
 
 @pytest.mark.parametrize("change", ["suspend", "erase"])
-def test_an_operator_does_not_end_itself(operator: Player, change: str) -> None:
+def test_operator_does_not_end_itself(operator: Player, change: str) -> None:
     answer = operator.http.post(f"/admin/users/{operator.user_id}/{change}", json={"reason": "a slip of the hand"})
     problem(answer, 409, "wrong-state")
     assert operator.http.get("/admin/flags").status_code == 200
 
 
-def test_a_suspended_player_is_out_at_once_and_back_when_reinstated(
+def test_suspended_player_is_out_at_once_and_back_on_reinstating(
     service: Service, web: Process, operator: Player, alice: Player, stores: Stores
 ) -> None:
     settled(stores, alice)
@@ -202,7 +202,7 @@ def test_users_are_found_by_name_address_and_id(operator: Player, alice: Player)
         assert operator.http.get("/admin/users", params={"query": wildcard}).json()["items"] == []
 
 
-def test_while_broadcast_is_off_no_socket_gets_an_update_and_then_the_newest(
+def test_broadcast_off_sends_no_update_and_on_sends_the_newest(
     service: Service, web: Process, operator: Player, alice: Player, stores: Stores
 ) -> None:
     other = service.web()
@@ -236,15 +236,13 @@ def test_while_broadcast_is_off_no_socket_gets_an_update_and_then_the_newest(
     assert operator.http.put("/admin/flags/other", json={"enabled": True}).status_code == 404
 
 
-def test_the_audit_is_clean_and_the_counters_count(operator: Player, alice: Player, stores: Stores) -> None:
+def test_audit_is_clean_and_the_counters_count(operator: Player, alice: Player, stores: Stores) -> None:
     settled(stores, alice)
     checks = eventually(lambda: _clean(operator), within=5, what="a clean audit")
     assert {"total-scores", "standings", "scored-once", "top-scores", "outbox", "published", "versions"} <= set(checks)
 
 
-def test_audit_with_too_much_to_check_tells_what_the_worker_found_last(
-    operator: Player, alice: Player, stores: Stores
-) -> None:
+def test_audit_with_too_much_to_check_tells_the_workers_last(operator: Player, alice: Player, stores: Stores) -> None:
     with stores.engine.connect() as busy:
         busy.exec_driver_sql("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE")
         stores.redis.delete("scoreboard:audit")
@@ -307,7 +305,7 @@ def _clean(operator: Player) -> list[str]:
     return [check["name"] for check in answer["checks"]] if answer["ok"] else []
 
 
-def test_an_operator_who_logged_out_elsewhere_changes_nothing_more(
+def test_operator_who_logged_out_elsewhere_changes_nothing_more(
     service: Service, operator: Player, alice: Player, stores: Stores
 ) -> None:
     other = service.web()
@@ -320,14 +318,14 @@ def test_an_operator_who_logged_out_elsewhere_changes_nothing_more(
     assert stores.value("SELECT total_score FROM users WHERE id = :id", id=alice.user_id) == 10
 
 
-def test_who_is_no_operator_any_more_changes_nothing_more(operator: Player, alice: Player, stores: Stores) -> None:
+def test_former_operator_changes_nothing_more(operator: Player, alice: Player, stores: Stores) -> None:
     url, body = f"/admin/users/{alice.user_id}/adjust", {"points": 10, "reason": "a prize"}
     assert operator.http.post(url, json=body).status_code == 200
     stores.execute("UPDATE users SET role = 'player' WHERE id = :id", id=operator.user_id)
     assert operator.http.post(url, json=body).status_code == 403
 
 
-def test_operator_who_is_suspended_changes_nothing_at_once_and_sees_nothing_within_seconds(
+def test_suspended_operator_loses_writes_at_once_and_reads_soon(
     operator: Player, alice: Player, stores: Stores
 ) -> None:
     url, body = f"/admin/users/{alice.user_id}/adjust", {"points": 10, "reason": "a prize"}
@@ -340,7 +338,7 @@ def test_operator_who_is_suspended_changes_nothing_at_once_and_sees_nothing_with
     eventually(lambda: operator.http.get("/admin/users").status_code == 403, within=5, what="the refusal")
 
 
-def test_operator_by_a_change_of_role_is_one_or_none_within_seconds(alice: Player, stores: Stores) -> None:
+def test_operator_role_change_takes_effect_within_seconds(alice: Player, stores: Stores) -> None:
     problem(alice.http.get("/admin/flags"), 403)  # so that this process knows what she is
     for role, status in (("admin", 200), ("player", 403)):
         stores.execute("UPDATE users SET role = :role WHERE id = :id", role=role, id=alice.user_id)

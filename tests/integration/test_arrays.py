@@ -63,17 +63,17 @@ def test_text(stores: Stores, items: list[str | None]) -> None:
         ([datetime(2026, 2, 28, 23, 59, 59, 999_999, UTC), datetime(1, 1, 1, tzinfo=UTC), None], "timestamptz"),
     ],
 )
-def test_other_types(stores: Stores, items: list[Any], of: str) -> None:
+def test_arrays_of_other_types(stores: Stores, items: list[Any], of: str) -> None:
     assert echo(stores, items, of) == items
 
 
-def test_a_moment_keeps_its_offset(stores: Stores) -> None:
+def test_moment_keeps_its_offset(stores: Stores) -> None:
     here = datetime(2026, 7, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=30)))
 
     assert echo(stores, [here], "timestamptz") == [here]
 
 
-def test_a_statement_that_says_no_type_takes_it_from_context(stores: Stores) -> None:
+def test_statement_that_says_no_type_takes_it_from_context(stores: Stores) -> None:
     with stores.engine.connect() as conn:
         assert conn.execute(
             sa.text("SELECT 'b' = ANY(:texts), 2 = ANY(:numbers)"), {"texts": ["a", "b"], "numbers": [1]}
@@ -83,7 +83,7 @@ def test_a_statement_that_says_no_type_takes_it_from_context(stores: Stores) -> 
         )
 
 
-def test_what_postgresql_has_no_text_for_is_refused(stores: Stores) -> None:
+def test_text_that_postgresql_cannot_hold_is_refused(stores: Stores) -> None:
     with pytest.raises(ValueError, match="NUL"):
         echo(stores, ["a\0b"], "text")
     with pytest.raises(psycopg2.ProgrammingError, match="can't adapt type 'dict' in a list"):

@@ -55,7 +55,7 @@ def watched(desk: Desk) -> float:
     return violations("total-scores")
 
 
-def test_each_minute_the_next_users_are_checked_until_it_was_everybodys_turn(
+def test_audit_checks_the_next_users_each_minute_in_turn(
     desk: Desk, players: list[UserId], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(audit, "USERS_A_MINUTE", 2)
@@ -67,7 +67,7 @@ def test_each_minute_the_next_users_are_checked_until_it_was_everybodys_turn(
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 100])
-def test_a_minute_has_many_users_some_at_once(
+def test_minute_has_many_users_some_at_once(
     at_once: int, desk: Desk, players: list[UserId], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit, "USERS_AT_ONCE", at_once)
@@ -77,13 +77,13 @@ def test_a_minute_has_many_users_some_at_once(
 
 
 @pytest.mark.parametrize("cursor", [b"nonsense", b"\xff", b"'; DROP TABLE users; --"])
-def test_a_cursor_that_is_none_of_ours_begins_anew(desk: Desk, players: list[UserId], cursor: bytes) -> None:
+def test_cursor_that_is_none_of_ours_begins_anew(desk: Desk, players: list[UserId], cursor: bytes) -> None:
     damage(desk, players[0])
     desk.publisher.client.set(AUDIT_CURSOR_KEY, cursor)
     assert watched(desk) == 1
 
 
-def test_a_user_with_too_much_to_add_up_holds_up_no_other(
+def test_user_with_too_much_to_add_up_holds_up_no_other(
     desk: Desk, players: list[UserId], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrong_totals = invariants.wrong_totals
@@ -102,7 +102,7 @@ def test_a_user_with_too_much_to_add_up_holds_up_no_other(
     assert f"the sums of user {players[1]} take too long" in caplog.text
 
 
-def test_it_ends_after_a_moment_and_goes_on_there(
+def test_audit_ends_after_a_moment_and_goes_on_there(
     desk: Desk, players: list[UserId], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit, "USERS_AT_ONCE", 1)
@@ -116,7 +116,7 @@ def test_it_ends_after_a_moment_and_goes_on_there(
     assert violations("total-scores") == 1
 
 
-def test_without_redis_what_the_database_tells_is_checked(desk: Desk, players: list[UserId]) -> None:
+def test_audit_without_redis_checks_the_database(desk: Desk, players: list[UserId]) -> None:
     with desk.engine.begin() as conn:
         conn.execute(sa.text("UPDATE top_scores SET score = 99 WHERE rank = 1"))
     with connect(f"redis://127.0.0.1:{free_port()}/0", timeout=0.2) as nobody:
@@ -189,9 +189,7 @@ def test_watch_keeps_what_it_found_for_operators_who_ask(desk: Desk, players: li
     }
 
 
-def test_watch_has_the_outbox_looked_through_again_when_something_was_left_behind_the_mark(
-    desk: Desk, players: list[UserId]
-) -> None:
+def test_watch_searches_the_outbox_again_behind_the_mark(desk: Desk, players: list[UserId]) -> None:
     in_transaction(desk.engine, lambda conn: marks.advance(conn, marks.OUTBOX))
     with desk.engine.begin() as conn:
         conn.execute(sa.text("UPDATE actions SET settlement = 'pending', settled_at = NULL, start_at = '2020-01-01'"))

@@ -38,9 +38,7 @@ def version(stores: Stores, player: Player) -> int:
     return int(stores.value("SELECT token_version FROM users WHERE id = :id", id=player.user_id))
 
 
-def test_the_new_one_works_the_old_one_does_not_and_the_answer_is_a_logins(
-    web: Process, alice: Player, stores: Stores
-) -> None:
+def test_change_password_replaces_it_and_answers_like_a_login(web: Process, alice: Player, stores: Stores) -> None:
     answer = change(alice)
     assert answer.status_code == 200
     assert {key: value for key, value in answer.json().items() if key != "accessToken"} == {
@@ -55,9 +53,7 @@ def test_the_new_one_works_the_old_one_does_not_and_the_answer_is_a_logins(
     assert events == [("logged_out", alice.user_id, "the password was changed")]
 
 
-def test_the_new_token_works_everywhere_at_once_and_every_older_one_nowhere(
-    web: Process, other: Process, alice: Player
-) -> None:
+def test_change_password_token_is_the_only_one_that_works(web: Process, other: Process, alice: Player) -> None:
     first = alice.token
     alice.login()
     assert alice.http.get(f"{other.url}/users/{alice.user_id}").status_code == 200  # known there as good
@@ -84,7 +80,7 @@ def test_sockets_of_older_tokens_are_closed_in_every_process(web: Process, other
             assert closed.value.rcvd.code == 4401
 
 
-def test_without_the_right_password_nothing_changes(web: Process, alice: Player, stores: Stores) -> None:
+def test_change_password_without_the_right_one_changes_nothing(web: Process, alice: Player, stores: Stores) -> None:
     for wrong in ("wrong horse battery", "", PASSWORD.upper()):
         problem(change(alice, wrong), 403, "wrong-password")
     assert version(stores, alice) == 0
@@ -92,14 +88,14 @@ def test_without_the_right_password_nothing_changes(web: Process, alice: Player,
     assert login(web, alice, PASSWORD).status_code == 200
 
 
-def test_only_ones_own_is_changed(alice: Player, bob: Player, stores: Stores) -> None:
+def test_change_password_of_another_user_is_refused(alice: Player, bob: Player, stores: Stores) -> None:
     path, body = f"/users/{alice.user_id}/password", {"currentPassword": PASSWORD, "newPassword": NEW}
     problem(bob.http.post(path, json=body), 403, "forbidden")
     problem(bob.http.post(path, json=body, headers={"authorization": ""}), 401, "unauthorized")
     assert (version(stores, alice), version(stores, bob)) == (0, 0)
 
 
-def test_a_token_that_ended_elsewhere_changes_nothing(other: Process, alice: Player, stores: Stores) -> None:
+def test_token_that_ended_elsewhere_changes_nothing(other: Process, alice: Player, stores: Stores) -> None:
     assert alice.http.get(f"{other.url}/users/{alice.user_id}").status_code == 200  # known there as good
     assert alice.http.post("/auth/logout").status_code == 204
     body = {"currentPassword": PASSWORD, "newPassword": NEW}
@@ -107,7 +103,7 @@ def test_a_token_that_ended_elsewhere_changes_nothing(other: Process, alice: Pla
     assert version(stores, alice) == 1
 
 
-def test_a_suspended_player_changes_nothing(alice: Player, stores: Stores) -> None:
+def test_suspended_player_changes_nothing(alice: Player, stores: Stores) -> None:
     stores.execute("UPDATE users SET status = 'suspended' WHERE id = :id", id=alice.user_id)
     problem(change(alice, "wrong horse battery"), 403, "wrong-password")
     problem(change(alice), 403, "user-suspended")
@@ -129,12 +125,12 @@ BAD: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("body", BAD)
-def test_what_is_malformed_is_refused(alice: Player, stores: Stores, body: dict[str, Any]) -> None:
+def test_change_password_malformed_is_refused(alice: Player, stores: Stores, body: dict[str, Any]) -> None:
     problem(alice.http.post(f"/users/{alice.user_id}/password", json=body), 400)
     assert version(stores, alice) == 0
 
 
-def test_the_shortest_and_the_longest_password_are_taken(web: Process, alice: Player) -> None:
+def test_shortest_and_the_longest_password_are_taken(web: Process, alice: Player) -> None:
     for password, before in (("ü" * 8, PASSWORD), ("x" * 128, "ü" * 8)):
         answer = change(alice, before, password)
         assert answer.status_code == 200
@@ -142,7 +138,7 @@ def test_the_shortest_and_the_longest_password_are_taken(web: Process, alice: Pl
         assert login(web, alice, password).status_code == 200
 
 
-def test_guesses_are_limited_together_with_logins_and_not_by_other_accounts(
+def test_guesses_share_the_limit_of_logins_of_the_same_account(
     service: Service, alice: Player, bob: Player, stores: Stores
 ) -> None:
     stores.redis.flushall()
@@ -184,7 +180,7 @@ def test_guesses_from_many_addresses_are_failures_of_the_account(
     problem(guess(10), 429, "rate-limited")
 
 
-def test_change_password_in_sql_leaves_the_suspended_and_void_tokens_alone(alice: Player, stores: Stores) -> None:
+def test_change_password_in_sql_spares_suspended_and_void_tokens(alice: Player, stores: Stores) -> None:
     def changed(token_version: int) -> int | None:
         with stores.engine.begin() as conn:
             return persons.change_password(conn, UserId(alice.user_id), token_version, "another hash")

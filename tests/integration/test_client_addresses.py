@@ -52,9 +52,7 @@ def kept(stores: Stores) -> int:
     return int(stores.value("SELECT count(*) FROM actions WHERE client_ip IS NOT NULL"))
 
 
-def test_an_address_goes_thirty_days_after_the_action_ended_and_nothing_else_does(
-    engine: sa.Engine, desk: Desk, stores: Stores
-) -> None:
+def test_address_alone_goes_thirty_days_after_the_action_ended(engine: sa.Engine, desk: Desk, stores: Stores) -> None:
     user = add_user(engine)
     aged(stores, user, start="31 days", end="30 days 1 minute")
     aged(stores, user, start="31 days", end="29 days 23 hours 59 minutes")
@@ -95,7 +93,7 @@ def test_points_and_places_stay(engine: sa.Engine, desk: Desk, stores: Stores) -
     assert stores.rows("SELECT user_id::text, score FROM top_scores") == [(user, 10)]
 
 
-def test_the_days_are_those_of_the_setting(engine: sa.Engine, desk: Desk, stores: Stores) -> None:
+def test_days_are_those_of_the_setting(engine: sa.Engine, desk: Desk, stores: Stores) -> None:
     aged(stores, add_user(engine), start="8 days", end="8 days")
     erase.forget(engine, client_ip_days=9)
     assert kept(stores) == 1
@@ -103,7 +101,7 @@ def test_the_days_are_those_of_the_setting(engine: sa.Engine, desk: Desk, stores
     assert kept(stores) == 0
 
 
-def test_a_sweep_does_a_little_and_in_the_end_all_is_done(
+def test_sweep_does_a_little_and_in_the_end_all_is_done(
     engine: sa.Engine, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aged(stores, add_user(engine), start="40 days", end="40 days", number=3 * queues.BATCH + 1)
@@ -115,7 +113,7 @@ def test_a_sweep_does_a_little_and_in_the_end_all_is_done(
     assert left == [2 * queues.BATCH + 1, queues.BATCH + 1, 1, 0]
 
 
-def test_it_waits_for_nobody(engine: sa.Engine, stores: Stores) -> None:
+def test_addresses_sweep_waits_for_no_lock(engine: sa.Engine, stores: Stores) -> None:
     user = add_user(engine)
     aged(stores, user, start="40 days", end="40 days")
     with engine.begin() as conn:
@@ -127,7 +125,7 @@ def test_it_waits_for_nobody(engine: sa.Engine, stores: Stores) -> None:
         assert kept(stores) == 1
 
 
-def test_the_index_serves_it_however_many_actions_there_are(engine: sa.Engine, stores: Stores) -> None:
+def test_index_serves_it_however_many_actions_there_are(engine: sa.Engine, stores: Stores) -> None:
     user = add_user(engine)
     aged(stores, user, start="20 days", end="20 days", number=20_000)
     aged(stores, user, start="40 days", end="40 days", number=20_000)
@@ -147,7 +145,7 @@ def test_the_index_serves_it_however_many_actions_there_are(engine: sa.Engine, s
     assert kept(stores) == 20_000
 
 
-def test_the_worker_does_it(service: Service, engine: sa.Engine, stores: Stores) -> None:
+def test_worker_removes_old_addresses(service: Service, engine: sa.Engine, stores: Stores) -> None:
     aged(stores, add_user(engine), start="3 days", end="3 days")
     aged(stores, add_user(engine), start="1 day", end="1 day")
     service.worker(CLIENT_IP_DAYS="2", WORKER_METRICS_PORT="0")

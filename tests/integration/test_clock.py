@@ -29,7 +29,7 @@ print(sorted(entry.task for entry in BoundedScheduler(app).schedule.values()))
 """
 
 
-def test_beat_sends_the_sweep_and_the_audit_and_nothing_of_celerys_own(stores: Stores) -> None:
+def test_beat_sends_sweep_and_audit_and_nothing_of_celerys_own(stores: Stores) -> None:
     """Its nightly clean-up of results that there aren't would expire by the clocks of two hosts."""
     done = stores.run(sys.executable, "-c", SCHEDULE)
     assert (done.returncode, done.stdout) == (0, f"{sorted(queues.LONGEST_SWEEP_QUEUE)}\n"), done.stderr

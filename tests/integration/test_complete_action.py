@@ -95,7 +95,7 @@ def at_once(urls: list[str], player: Player, action_ids: list[str]) -> list[http
     return asyncio.run(run())
 
 
-def test_a_completed_action_is_scored_by_the_rule_and_recorded(alice: Player, stores: Stores) -> None:
+def test_completed_action_is_scored_by_the_rule_and_recorded(alice: Player, stores: Stores) -> None:
     started = alice.start(metadata={"level": 3}).json()
     answer = alice.end(started["actionId"])
     assert answer.status_code == 200
@@ -117,13 +117,13 @@ def test_a_completed_action_is_scored_by_the_rule_and_recorded(alice: Player, st
     assert total(stores, alice) == 10
 
 
-def test_the_total_is_that_of_the_player_alone_and_runs_on(alice: Player, bob: Player, stores: Stores) -> None:
+def test_total_is_that_of_the_player_alone_and_runs_on(alice: Player, bob: Player, stores: Stores) -> None:
     assert [alice.end(alice.started()).json()["totalScore"] for _ in range(3)] == [10, 20, 30]
     assert bob.end(bob.started()).json()["totalScore"] == 10
     assert (total(stores, alice), total(stores, bob)) == (30, 10)
 
 
-def test_a_cancelled_action_scores_nothing(alice: Player, stores: Stores) -> None:
+def test_cancelled_action_scores_nothing(alice: Player, stores: Stores) -> None:
     action_id = alice.started()
     answer = alice.end(action_id, "cancelled")
     assert answer.status_code == 200
@@ -136,7 +136,7 @@ def test_a_cancelled_action_scores_nothing(alice: Player, stores: Stores) -> Non
     assert total(stores, alice) == 0
 
 
-def test_the_older_body_completes_as_well(alice: Player, stores: Stores) -> None:
+def test_older_body_completes_as_well(alice: Player, stores: Stores) -> None:
     action_id = alice.started()
     answer = put(alice, action_id, {"started": "completed"})
     assert (answer.status_code, answer.json()["status"], answer.json()["awardedPoints"]) == (200, "completed", 10)
@@ -166,7 +166,7 @@ def test_the_older_body_completes_as_well(alice: Player, stores: Stores) -> None
     ],
     ids=str,
 )
-def test_any_other_body_is_refused_and_the_action_stays_started(alice: Player, stores: Stores, body: object) -> None:
+def test_end_with_any_other_body_leaves_the_action_started(alice: Player, stores: Stores, body: object) -> None:
     action_id = alice.started()
     problem(put(alice, action_id, body), 400, "malformed-request")
     assert recorded(stores, action_id).status == "started"
@@ -177,7 +177,7 @@ ENDINGS = [(first, second) for first in ("completed", "cancelled") for second in
 
 
 @pytest.mark.parametrize(("first", "second"), ENDINGS)
-def test_an_action_ends_once_and_the_conflict_tells_how(alice: Player, stores: Stores, first: str, second: str) -> None:
+def test_action_ends_once_and_the_conflict_tells_how(alice: Player, stores: Stores, first: str, second: str) -> None:
     action_id = alice.started()
     assert alice.end(action_id, first).status_code == 200
     before = recorded(stores, action_id)
@@ -190,7 +190,7 @@ def test_an_action_ends_once_and_the_conflict_tells_how(alice: Player, stores: S
     assert total(stores, alice) == (10 if first == "completed" else 0)
 
 
-def test_too_soon_is_refused_and_the_action_can_be_completed_later(web: Process, alice: Player, stores: Stores) -> None:
+def test_end_too_soon_is_refused_and_possible_later(web: Process, alice: Player, stores: Stores) -> None:
     action_id = alice.started("slow")
     body = problem(alice.end(action_id), 403, "fraud-rule")
 
@@ -212,14 +212,12 @@ def test_too_soon_is_refused_and_the_action_can_be_completed_later(web: Process,
     assert total(stores, alice) == 50
 
 
-def test_too_soon_is_no_reason_not_to_cancel(alice: Player) -> None:
+def test_cancelling_is_never_too_soon(alice: Player) -> None:
     assert alice.end(alice.started("slow"), "cancelled").status_code == 200
 
 
 @pytest.mark.parametrize("status", ["completed", "cancelled"])
-def test_an_action_that_was_open_for_too_long_is_cancelled_by_any_put(
-    alice: Player, stores: Stores, status: str
-) -> None:
+def test_action_open_for_too_long_is_cancelled_by_any_put(alice: Player, stores: Stores, status: str) -> None:
     action_id = alice.started("brief")
     age(stores, action_id, 1)
     for _ in range(2):
@@ -232,7 +230,7 @@ def test_an_action_that_was_open_for_too_long_is_cancelled_by_any_put(
     assert total(stores, alice) == 0
 
 
-def test_the_answer_is_the_same_after_the_sweep_cancelled_it(
+def test_answer_is_the_same_after_the_sweep_cancelled_it(
     service: Service, alice: Player, stores: Stores, scoring_file: Path
 ) -> None:
     action_id = alice.started("brief")
@@ -246,7 +244,7 @@ def test_the_answer_is_the_same_after_the_sweep_cancelled_it(
     assert total(stores, alice) == 0
 
 
-def test_an_action_that_is_cancelled_in_time_is_not_called_expired(alice: Player, stores: Stores) -> None:
+def test_action_that_is_cancelled_in_time_is_not_called_expired(alice: Player, stores: Stores) -> None:
     action_id = alice.started("brief")
     assert alice.end(action_id, "cancelled").status_code == 200
     problem(alice.end(action_id), 409, "action-cancelled")
@@ -264,7 +262,7 @@ def test_completions_beyond_the_days_number_score_nothing(alice: Player, bob: Pl
     assert alice.end(alice.started()).json()["awardedPoints"] == 10
 
 
-def test_only_completions_of_this_utc_day_count(alice: Player, stores: Stores) -> None:
+def test_daily_limit_counts_completions_of_this_utc_day_only(alice: Player, stores: Stores) -> None:
     for _ in range(2):
         assert alice.end(alice.started("daily")).json()["awardedPoints"] == 7
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -297,7 +295,7 @@ def test_reversed_completions_do_not_use_up_the_day(alice: Player, stores: Store
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles"])
-def test_the_day_is_that_of_utc_whatever_the_session_says(stores: Stores, zone: str) -> None:
+def test_day_is_that_of_utc_whatever_the_session_says(stores: Stores, zone: str) -> None:
     alice = add_user(stores.engine)
     noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
     midnight = noon.replace(hour=0)
@@ -314,20 +312,20 @@ def test_the_day_is_that_of_utc_whatever_the_session_says(stores: Stores, zone: 
         assert actions.completed_today(conn, [alice], ["daily"], noon) == {(alice, "daily"): 2}
 
 
-def test_the_days_number_holds_for_completions_at_once(web: Process, alice: Player, stores: Stores) -> None:
+def test_days_number_holds_for_completions_at_once(web: Process, alice: Player, stores: Stores) -> None:
     ids = [alice.started("daily") for _ in range(12)]
     answers = at_once([web.url], alice, ids)
     assert Counter(answer.json()["awardedPoints"] for answer in answers) == {7: 2, 0: 10}
     assert total(stores, alice) == 14
 
 
-def test_a_type_worth_nothing_completes_for_nothing(alice: Player, stores: Stores) -> None:
+def test_type_worth_nothing_completes_for_nothing(alice: Player, stores: Stores) -> None:
     action = alice.end(alice.started("worthless")).json()
     assert (action["status"], action["score"], action["awardedPoints"]) == ("completed", 0, 0)
     assert total(stores, alice) == 0
 
 
-def test_an_action_whose_type_is_no_longer_known_counts_as_default(alice: Player, stores: Stores) -> None:
+def test_action_whose_type_is_no_longer_known_counts_as_default(alice: Player, stores: Stores) -> None:
     action_id = alice.started()
     stores.execute("UPDATE actions SET type = 'retired' WHERE id = :id", id=action_id)
     action = alice.end(action_id).json()
@@ -335,11 +333,11 @@ def test_an_action_whose_type_is_no_longer_known_counts_as_default(alice: Player
 
 
 @pytest.mark.parametrize("action_id", [NOBODY, "1", "x" * 300, "%00", "%ff", "null", "0" * 32])
-def test_an_action_that_does_not_exist_is_not_found(alice: Player, action_id: str) -> None:
+def test_action_that_does_not_exist_is_not_found(alice: Player, action_id: str) -> None:
     problem(alice.end(action_id), 404, "not-found")
 
 
-def test_nobody_ends_another_players_action(alice: Player, bob: Player, stores: Stores) -> None:
+def test_end_of_another_players_action_is_refused(alice: Player, bob: Player, stores: Stores) -> None:
     action_id = alice.started()
     problem(bob.end(action_id), 403, "forbidden")
     problem(bob.http.put(f"/users/{alice.user_id}/actions/{action_id}", json={"status": "completed"}), 403)
@@ -347,7 +345,7 @@ def test_nobody_ends_another_players_action(alice: Player, bob: Player, stores: 
     assert total(stores, alice) == total(stores, bob) == 0
 
 
-def test_a_suspended_player_ends_nothing(alice: Player, stores: Stores) -> None:
+def test_suspended_player_ends_nothing(alice: Player, stores: Stores) -> None:
     action_id = alice.started()
     stores.execute("UPDATE users SET status = 'suspended' WHERE id = :id", id=alice.user_id)
     for status in ("completed", "cancelled"):
@@ -362,7 +360,7 @@ def other(service: Service, scoring_file: Path) -> Process:
     return service.web(SCORING_FILE=str(scoring_file))
 
 
-def test_two_hundred_completions_at_once_over_two_processes_award_once(
+def test_completions_of_one_action_over_two_processes_award_once(
     web: Process, other: Process, alice: Player, stores: Stores
 ) -> None:
     action_id = alice.started()
@@ -377,7 +375,7 @@ def test_two_hundred_completions_at_once_over_two_processes_award_once(
     assert total(stores, alice) == 10
 
 
-def test_different_actions_at_once_over_two_processes_are_all_awarded(
+def test_completions_of_many_over_two_processes_are_all_awarded(
     web: Process, other: Process, alice: Player, stores: Stores
 ) -> None:
     ids = [alice.started() for _ in range(60)]

@@ -30,7 +30,7 @@ def scored(engine: sa.Engine, user_id: UserId, times: int = 1) -> list[ActionId]
     return ids
 
 
-def test_number_eleven_moves_up_when_one_of_the_ten_is_reversed_and_down_when_released(engine: sa.Engine) -> None:
+def test_number_eleven_moves_up_on_a_reversal_down_on_a_release(engine: sa.Engine) -> None:
     players = [add_user(engine) for _ in range(11)]
     ids = [scored(engine, player)[0] for player in players]
     before = top(engine)
@@ -47,7 +47,7 @@ def test_number_eleven_moves_up_when_one_of_the_ten_is_reversed_and_down_when_re
     assert violations(engine) == {}
 
 
-def test_suspending_closes_the_ranks_and_reinstating_restores_them_ties_included(engine: sa.Engine) -> None:
+def test_suspending_closes_the_ranks_and_reinstating_undoes_it(engine: sa.Engine) -> None:
     players = [add_user(engine) for _ in range(12)]
     for player in players:
         scored(engine, player)
@@ -59,7 +59,7 @@ def test_suspending_closes_the_ranks_and_reinstating_restores_them_ties_included
     assert violations(engine) == {}
 
 
-def test_points_settled_while_suspended_stand_after_the_reinstatement(engine: sa.Engine) -> None:
+def test_points_settled_while_suspended_count_once_reinstated(engine: sa.Engine) -> None:
     alice = add_user(engine)
     ids = completed(engine, alice)
     in_transaction(engine, lambda conn: correct.suspend(conn, alice, **OPERATOR))
@@ -69,7 +69,7 @@ def test_points_settled_while_suspended_stand_after_the_reinstatement(engine: sa
     assert top(engine) == [(alice, 10)]
 
 
-def test_a_held_action_counts_when_it_is_released_and_never_when_reversed(engine: sa.Engine, stores: Stores) -> None:
+def test_held_action_counts_once_released_and_never_if_reversed(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     first, second = completed(engine, alice, alice)
     for action_id in (first, second):
@@ -93,7 +93,7 @@ def test_adjusting_gives_and_takes_points_but_never_below_zero(engine: sa.Engine
     assert violations(engine) == {}
 
 
-def test_a_reversal_whose_points_were_adjusted_away_is_refused(engine: sa.Engine) -> None:
+def test_reversal_whose_points_were_adjusted_away_is_refused(engine: sa.Engine) -> None:
     alice = add_user(engine)
     (action_id,) = scored(engine, alice)
     in_transaction(engine, lambda conn: correct.adjust(conn, alice, -10, **OPERATOR))
@@ -102,7 +102,7 @@ def test_a_reversal_whose_points_were_adjusted_away_is_refused(engine: sa.Engine
     assert violations(engine) == {}
 
 
-def test_what_is_not_in_the_right_state_is_a_conflict_and_what_is_not_there_not_found(engine: sa.Engine) -> None:
+def test_correction_in_a_wrong_state_conflicts_or_is_not_found(engine: sa.Engine) -> None:
     alice = add_user(engine)
     (action_id,) = scored(engine, alice)
     wrong = [
@@ -137,7 +137,7 @@ def test_every_change_is_on_record_with_actor_and_reason(engine: sa.Engine, stor
     ]
 
 
-def test_the_audit_finds_each_kind_of_damage_and_the_rebuild_mends_the_board(engine: sa.Engine) -> None:
+def test_audit_finds_each_kind_of_damage_and_rebuild_mends_it(engine: sa.Engine) -> None:
     players = [add_user(engine) for _ in range(3)]
     ids = [scored(engine, player)[0] for player in players]
     damages = {
@@ -197,7 +197,7 @@ def _audit_in(conn: sa.Connection) -> list[audit.Check]:
     ]
 
 
-def test_a_rebuild_while_others_settle_and_correct_changes_nothing(
+def test_rebuild_while_others_settle_and_correct_changes_nothing(
     engine: sa.Engine, stores: Stores, caplog: pytest.LogCaptureFixture
 ) -> None:
     change_at_once(stores, rounds=8)

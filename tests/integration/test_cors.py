@@ -22,7 +22,7 @@ def http(open_to_friends: Process) -> Iterator[httpx2.Client]:
         yield client
 
 
-def test_a_friends_preflight_is_answered(http: httpx2.Client) -> None:
+def test_friends_preflight_is_answered(http: httpx2.Client) -> None:
     answer = http.options("/users/x/actions/y", headers={"origin": FRIEND, **PREFLIGHT})
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == FRIEND
@@ -32,14 +32,14 @@ def test_a_friends_preflight_is_answered(http: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize("header", ["traceparent", "tracestate", "baggage", "sentry-trace"])
-def test_a_friends_page_may_be_traced(http: httpx2.Client, header: str) -> None:
+def test_friends_page_may_be_traced(http: httpx2.Client, header: str) -> None:
     asked = {**PREFLIGHT, "access-control-request-headers": f"authorization,{header}"}
     answer = http.options("/users/x/actions/y", headers={"origin": FRIEND, **asked})
     assert answer.status_code == 200
     assert header in answer.headers["access-control-allow-headers"].lower().split(", ")
 
 
-def test_a_friend_may_read_answers_and_their_headers_errors_too(http: httpx2.Client) -> None:
+def test_friend_may_read_answers_and_their_headers_errors_too(http: httpx2.Client) -> None:
     for path, status in (("/top-scores", 200), ("/nowhere", 404)):
         answer = http.get(path, headers={"origin": FRIEND})
         assert answer.status_code == status
@@ -50,11 +50,11 @@ def test_a_friend_may_read_answers_and_their_headers_errors_too(http: httpx2.Cli
 
 
 @pytest.mark.parametrize("origin", ["https://play.example.com.evil.org", "http://play.example.com", "null"])
-def test_a_stranger_may_not(http: httpx2.Client, origin: str) -> None:
+def test_stranger_may_not(http: httpx2.Client, origin: str) -> None:
     assert "access-control-allow-origin" not in http.get("/top-scores", headers={"origin": origin}).headers
     assert http.options("/top-scores", headers={"origin": origin, **PREFLIGHT}).status_code == 400
 
 
-def test_without_origins_nobody_may(web: Process) -> None:
+def test_cors_without_origins_lets_nobody_read(web: Process) -> None:
     answer = httpx2.get(f"{web.url}/top-scores", headers={"origin": FRIEND}, timeout=10)
     assert "access-control-allow-origin" not in answer.headers

@@ -22,7 +22,7 @@ def actions(stores: Stores, player: Player) -> list[Any]:
     return stores.rows("SELECT * FROM actions WHERE user_id = :id", id=player.user_id)
 
 
-def test_a_started_action_is_answered_and_recorded(alice: Player, stores: Stores) -> None:
+def test_started_action_is_answered_and_recorded(alice: Player, stores: Stores) -> None:
     answer = alice.start("quest", metadata={"level": 3})
     assert answer.status_code == 201
     action = answer.json()
@@ -53,28 +53,28 @@ def test_identifiers_and_times_have_the_form_of_the_contract(alice: Player) -> N
     assert abs(datetime.fromisoformat(action["startAt"]) - datetime.now(UTC)) < timedelta(seconds=10)
 
 
-def test_the_location_is_where_the_action_is_found(alice: Player) -> None:
+def test_location_is_where_the_action_is_found(alice: Player) -> None:
     answer = alice.start()
     found = alice.http.get(answer.headers["location"])
     assert found.status_code == 200
     assert found.json() == answer.json()
 
 
-def test_an_action_without_a_type_is_of_the_default_type(alice: Player) -> None:
+def test_action_without_a_type_is_of_the_default_type(alice: Player) -> None:
     assert alice.start().json()["type"] == "default"
     assert alice.start("default").json()["type"] == "default"
 
 
-def test_an_action_without_metadata_has_none(alice: Player) -> None:
+def test_action_without_metadata_has_none(alice: Player) -> None:
     assert alice.start().json()["metadata"] == {}
 
 
-def test_two_starts_are_two_actions(alice: Player, stores: Stores) -> None:
+def test_start_twice_makes_two_actions(alice: Player, stores: Stores) -> None:
     assert alice.started() != alice.started()
     assert len(actions(stores, alice)) == 2
 
 
-def test_an_unknown_type_is_refused_by_name(alice: Player, stores: Stores) -> None:
+def test_unknown_type_is_refused_by_name(alice: Player, stores: Stores) -> None:
     assert "raid" in problem(alice.start("raid"), 400, "unknown-type")["detail"]
     assert actions(stores, alice) == []
 
@@ -82,14 +82,14 @@ def test_an_unknown_type_is_refused_by_name(alice: Player, stores: Stores) -> No
 @pytest.mark.parametrize(
     "score", [{"score": 1000}, {"points": 1000}, {"awardedPoints": 1000}, {"startAt": "2026-01-01"}]
 )
-def test_a_client_never_says_what_an_action_is_worth(alice: Player, stores: Stores, score: dict[str, Any]) -> None:
+def test_client_never_says_what_an_action_is_worth(alice: Player, stores: Stores, score: dict[str, Any]) -> None:
     (field,) = score
     assert field in problem(alice.start(**score), 400, "malformed-request")["detail"]
     assert actions(stores, alice) == []
 
 
 @pytest.mark.parametrize("status", ["completed", "cancelled", "STARTED", "", None, 1, True, ["started"]])
-def test_an_action_begins_started(alice: Player, stores: Stores, status: object) -> None:
+def test_action_begins_started(alice: Player, stores: Stores, status: object) -> None:
     body = problem(alice.start(status=status), 400, "malformed-request")
     assert "status" in body["detail"]
     assert actions(stores, alice) == []
@@ -107,7 +107,7 @@ def test_an_action_begins_started(alice: Player, stores: Stores, status: object)
         ("metadata", "x"),
     ],
 )
-def test_a_field_of_the_wrong_type_is_refused_by_name(alice: Player, stores: Stores, field: str, value: object) -> None:
+def test_field_of_the_wrong_type_is_refused_by_name(alice: Player, stores: Stores, field: str, value: object) -> None:
     body = {"status": "started", field: value}
     answer = alice.http.post(f"/users/{alice.user_id}/actions", json=body)
     assert field in problem(answer, 400, "malformed-request")["detail"]
@@ -130,7 +130,7 @@ def test_metadata_comes_back_as_it_was_sent(alice: Player, metadata: dict[str, A
     assert alice.http.get(f"/users/{alice.user_id}/actions/{action['actionId']}").json()["metadata"] == metadata
 
 
-def test_metadata_of_four_kibibytes_fit_and_one_byte_more_does_not(alice: Player, stores: Stores) -> None:
+def test_metadata_of_four_kibibytes_fit_and_one_more_does_not(alice: Player, stores: Stores) -> None:
     room = 4096 - len('{"x":""}')
     assert alice.start(metadata={"x": "y" * room}).status_code == 201
     assert "metadata" in problem(alice.start(metadata={"x": "y" * (room + 1)}), 400)["detail"]
@@ -158,19 +158,19 @@ def test_metadata_are_measured_in_bytes(alice: Player, stores: Stores) -> None:
     assert actions(stores, alice) == []
 
 
-def test_a_suspended_player_starts_nothing(alice: Player, stores: Stores) -> None:
+def test_suspended_player_starts_nothing(alice: Player, stores: Stores) -> None:
     stores.execute("UPDATE users SET status = 'suspended' WHERE id = :id", id=alice.user_id)
     problem(alice.start(), 403, "user-suspended")
     assert actions(stores, alice) == []
 
 
-def test_nobody_starts_an_action_for_somebody_else(alice: Player, bob: Player, stores: Stores) -> None:
+def test_start_for_somebody_else_is_refused(alice: Player, bob: Player, stores: Stores) -> None:
     for path in (alice.user_id, str(uuid.uuid4()), "me", "%00", "x" * 500):
         problem(bob.http.post(f"/users/{path}/actions", json={"status": "started"}), 403, "forbidden")
     assert actions(stores, alice) == actions(stores, bob) == []
 
 
-def test_it_needs_a_token(web: Process, alice: Player, stores: Stores) -> None:
+def test_start_needs_a_token(web: Process, alice: Player, stores: Stores) -> None:
     problem(httpx2.post(f"{web.url}/users/{alice.user_id}/actions", json={"status": "started"}), 401, "unauthorized")
     assert actions(stores, alice) == []
 
@@ -192,7 +192,7 @@ def players(narrow: Process) -> Iterator[list[Player]]:
         player.close()
 
 
-def test_start_refuses_one_open_action_too_many_until_one_has_ended(players: list[Player], stores: Stores) -> None:
+def test_start_refuses_one_open_action_too_many_until_one_ends(players: list[Player], stores: Stores) -> None:
     player, other = players
     first, *_ = [player.start().json() for _ in range(3)]
     refused = player.start()
@@ -215,7 +215,7 @@ def test_start_counts_the_open_actions_within_a_batch_too(stores: Stores, player
     assert {type(it) for it in results} == {Action, TooManyOpenActions}
 
 
-def test_start_that_is_repeated_after_a_lost_answer_is_no_further_action(stores: Stores, players: list[Player]) -> None:
+def test_start_repeated_after_a_lost_answer_is_no_further_action(stores: Stores, players: list[Player]) -> None:
     alice, _ = players
     only = [Start(ActionId(new_id()), UserId(alice.user_id), 0, "default", None, "{}")]
     for _ in range(2):

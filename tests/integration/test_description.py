@@ -93,7 +93,7 @@ def _closed(schema: Any) -> Any:
     return closed
 
 
-def test_it_is_valid_openapi(rest: dict[str, Any]) -> None:
+def test_description_is_valid_openapi(rest: dict[str, Any]) -> None:
     OpenAPIV31SpecValidator(rest).validate()
     ids = [it["operationId"] for methods in rest["paths"].values() for it in methods.values()]
     assert len(ids) == len(set(ids))
@@ -128,7 +128,7 @@ def test_bodies_are_described_by_the_types_that_read_them(rest: dict[str, Any], 
         assert answer.status_code == (201 if fine else 400), text
 
 
-def test_a_player_meets_only_what_is_described(service: Service, rest: dict[str, Any], web: Process) -> None:
+def test_player_meets_only_what_is_described(service: Service, rest: dict[str, Any], web: Process) -> None:
     described = Described(rest)
     player = Player(web.url, unique("player"))
     http, check = player.http, described.check
@@ -187,7 +187,7 @@ def test_a_player_meets_only_what_is_described(service: Service, rest: dict[str,
     slow.close()
 
 
-def test_an_operator_meets_only_what_is_described(
+def test_operator_meets_only_what_is_described(
     rest: dict[str, Any], web: Process, alice: Player, operator: Player
 ) -> None:
     check, http = Described(rest).check, operator.http
@@ -215,7 +215,7 @@ def test_an_operator_meets_only_what_is_described(
     check("/admin/stats", http.get("/admin/stats"))
 
 
-def test_the_documents_are_kept_by_clients(web: Process) -> None:
+def test_documents_are_kept_by_clients(web: Process) -> None:
     for path in ("/openapi.json", "/asyncapi.json"):
         answer = httpx2.get(f"{web.url}{path}", timeout=10)
         again = httpx2.get(f"{web.url}{path}", headers={"if-none-match": answer.headers["etag"]}, timeout=10)
@@ -225,7 +225,7 @@ def test_the_documents_are_kept_by_clients(web: Process) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "hmac:" + "c2VjcmV0" * 6])
-def test_the_socket_sends_what_is_described(live: dict[str, Any], service: Service, key: str) -> None:
+def test_socket_sends_what_is_described(live: dict[str, Any], service: Service, key: str) -> None:
     assert live["asyncapi"] == "3.0.0"
     web = service.web(SIGNING_KEY=key)
     player = Player(web.url, unique("player"))
@@ -237,7 +237,7 @@ def test_the_socket_sends_what_is_described(live: dict[str, Any], service: Servi
     assert ("signature" in received) == bool(key)
 
 
-def test_the_examples_of_the_socket_are_as_described(live: dict[str, Any]) -> None:
+def test_examples_of_the_socket_are_as_described(live: dict[str, Any]) -> None:
     for name, described in live["components"]["messages"].items():
         validator = Draft202012Validator(_closed(follow(described["payload"], live)))
         for example in described["examples"]:

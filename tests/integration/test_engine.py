@@ -115,9 +115,7 @@ def paused(own_postgres: Postgres) -> Iterator[Callable[[], None]]:
     own_postgres.resume()
 
 
-def test_a_stopped_server_is_not_waited_for_beyond_the_bound(
-    own_postgres: Postgres, paused: Callable[[], None]
-) -> None:
+def test_stopped_server_is_not_waited_for_beyond_the_bound(own_postgres: Postgres, paused: Callable[[], None]) -> None:
     with connected(own_postgres.url) as engine:
         with engine.connect() as conn:
             assert conn.execute(sa.text("SELECT 1")).scalar() == 1
@@ -134,7 +132,7 @@ def test_a_stopped_server_is_not_waited_for_beyond_the_bound(
 
 
 @pytest.mark.parametrize("warm", [True, False])
-def test_a_transaction_on_a_stopped_server_is_unavailable_in_time_and_works_again_afterwards(
+def test_transaction_on_a_stopped_server_fails_in_time(
     warm: bool, own_postgres: Postgres, paused: Callable[[], None]
 ) -> None:
     def one(conn: sa.Connection) -> int:
@@ -153,7 +151,7 @@ def test_a_transaction_on_a_stopped_server_is_unavailable_in_time_and_works_agai
         assert in_transaction(engine, one) == 1
 
 
-def test_a_server_that_is_gone_is_unavailable_at_once_and_works_again_once_it_is_back(own_postgres: Postgres) -> None:
+def test_transaction_on_a_lost_server_fails_at_once(own_postgres: Postgres) -> None:
     def one(conn: sa.Connection) -> int:
         return int(conn.execute(sa.text("SELECT 1")).scalar_one())
 
@@ -170,7 +168,7 @@ def test_a_server_that_is_gone_is_unavailable_at_once_and_works_again_once_it_is
         assert in_transaction(engine, one) == 1
 
 
-def test_a_process_with_thousands_of_open_files_can_use_the_database(notes: Stores) -> None:
+def test_database_works_beside_thousands_of_open_files(notes: Stores) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 1400:
         pytest.skip("this machine allows fewer than 1400 open files")
@@ -190,7 +188,7 @@ def test_a_process_with_thousands_of_open_files_can_use_the_database(notes: Stor
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_the_server_knows_the_bounds_the_name_and_utc(database: sa.Engine) -> None:
+def test_server_knows_the_bounds_the_name_and_utc(database: sa.Engine) -> None:
     names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout", "application_name", "timezone")
     with database.connect() as conn:
         have = {name: conn.execute(sa.text("SELECT current_setting(:name)"), {"name": name}).scalar() for name in names}
@@ -198,20 +196,18 @@ def test_the_server_knows_the_bounds_the_name_and_utc(database: sa.Engine) -> No
 
 
 @pytest.mark.parametrize("bounds", [engines.WEB, engines.WORKER, engines.OPERATOR])
-def test_the_server_gives_up_before_we_do(bounds: Bounds) -> None:
+def test_server_gives_up_before_we_do(bounds: Bounds) -> None:
     assert bounds.lock < bounds.statement < bounds.answer
 
 
-def test_the_web_answers_within_the_three_seconds_of_the_contract() -> None:
+def test_web_answers_within_the_three_seconds_of_the_contract() -> None:
     assert engines.WEB.answer + engines.WEB.checkout <= 3
 
 
 # Transactions
 
 
-def test_a_transaction_is_committed_and_gives_what_its_work_gives(
-    notes: Stores, database: sa.Engine, text: str
-) -> None:
+def test_transaction_is_committed_and_gives_what_its_work_gives(notes: Stores, database: sa.Engine, text: str) -> None:
     def work(conn: sa.Connection) -> str:
         write(conn, text)
         return "result"
@@ -228,7 +224,7 @@ def test_a_transaction_is_committed_and_gives_what_its_work_gives(
         ("SELECT nothing", sa.exc.ProgrammingError),
     ],
 )
-def test_an_error_of_the_work_is_raised_as_it_is_and_nothing_is_done_twice(
+def test_transaction_work_error_is_raised_and_not_retried(
     statement: str, error: type[Exception], notes: Stores, database: sa.Engine, text: str
 ) -> None:
     tries = []
@@ -245,9 +241,7 @@ def test_an_error_of_the_work_is_raised_as_it_is_and_nothing_is_done_twice(
     assert in_transaction(database, pid_of)  # the connection is fine
 
 
-def test_an_error_of_the_first_statement_leaves_no_transaction_behind(
-    notes: Stores, database: sa.Engine, text: str
-) -> None:
+def test_first_statement_error_leaves_no_transaction_behind(notes: Stores, database: sa.Engine, text: str) -> None:
     with pytest.raises(sa.exc.ProgrammingError):
         in_transaction(database, lambda conn: conn.execute(sa.text("SELECT nothing")))
     pid = in_transaction(database, pid_of)
@@ -258,7 +252,7 @@ def test_an_error_of_the_first_statement_leaves_no_transaction_behind(
     assert written(notes, text) == 0
 
 
-def test_an_error_that_is_not_the_databases_rolls_back(notes: Stores, database: sa.Engine, text: str) -> None:
+def test_error_that_is_not_the_databases_rolls_back(notes: Stores, database: sa.Engine, text: str) -> None:
     def work(conn: sa.Connection) -> None:
         write(conn, text)
         raise KeyError(text)
@@ -269,7 +263,7 @@ def test_an_error_that_is_not_the_databases_rolls_back(notes: Stores, database: 
 
 
 @pytest.mark.parametrize("when", ["before the work", "in the middle", "after the work"])
-def test_a_connection_that_is_killed_before_the_commit_means_once_more(
+def test_connection_killed_before_the_commit_means_once_more(
     when: str, notes: Stores, database: sa.Engine, text: str
 ) -> None:
     in_transaction(database, pid_of)  # the pool has a connection
@@ -304,9 +298,7 @@ def test_stale_connections_of_the_pool_cost_nobody_anything(notes: Stores, datab
     assert written(notes, text) == 1
 
 
-def test_a_connection_that_is_killed_every_time_is_unavailable_after_some_tries(
-    notes: Stores, database: sa.Engine, text: str
-) -> None:
+def test_connection_killed_every_time_is_unavailable_in_the_end(notes: Stores, database: sa.Engine, text: str) -> None:
     tries = []
 
     def work(conn: sa.Connection) -> None:
@@ -323,7 +315,7 @@ def test_a_connection_that_is_killed_every_time_is_unavailable_after_some_tries(
 
 
 @pytest.mark.parametrize("patience", [1.0, 0.0])
-def test_a_deadlock_means_once_more(patience: float, notes: Stores) -> None:
+def test_deadlock_means_once_more(patience: float, notes: Stores) -> None:
     # PostgreSQL takes a second to find a deadlock out, which is longer than any patience: once more all the same.
     meet = threading.Barrier(2)
     tries: list[int] = []
@@ -351,7 +343,7 @@ def test_a_deadlock_means_once_more(patience: float, notes: Stores) -> None:
     assert notes.value("SELECT sum(number) FROM counters") == before + 4
 
 
-def test_a_serialization_failure_means_once_more(notes: Stores, database: sa.Engine) -> None:
+def test_serialization_failure_means_once_more(notes: Stores, database: sa.Engine) -> None:
     before = notes.value("SELECT number FROM counters WHERE id = 1")
     seen = []
 
@@ -368,9 +360,7 @@ def test_a_serialization_failure_means_once_more(notes: Stores, database: sa.Eng
     assert notes.value("SELECT number FROM counters WHERE id = 1") == before + 11
 
 
-def test_a_lock_or_a_statement_that_takes_too_long_is_told_from_a_database_that_is_away(
-    notes: Stores, database: sa.Engine
-) -> None:
+def test_timeouts_are_told_from_a_database_that_is_away(notes: Stores, database: sa.Engine) -> None:
     tries = []
 
     def locked(conn: sa.Connection) -> None:
@@ -394,7 +384,7 @@ def test_a_lock_or_a_statement_that_takes_too_long_is_told_from_a_database_that_
     assert tries == ["lock", "statement"]  # what to do then is for the caller to say
 
 
-def test_without_a_free_connection_it_is_unavailable_in_time(notes: Stores) -> None:
+def test_pool_without_a_free_connection_is_unavailable_in_time(notes: Stores) -> None:
     with connected(notes.database_url, pool_size=1) as engine, engine.connect():
         began = time.monotonic()
         with pytest.raises(DatabaseUnavailable, match="in use"):
@@ -406,7 +396,7 @@ def test_without_a_free_connection_it_is_unavailable_in_time(notes: Stores) -> N
 
 
 @pytest.mark.parametrize(("end", "outcome"), [("COMMIT", True), ("ROLLBACK", False)])
-def test_the_database_tells_what_became_of_a_transaction(
+def test_database_tells_what_became_of_a_transaction(
     end: str, outcome: bool, notes: Stores, database: sa.Engine, text: str
 ) -> None:
     began = time.monotonic()
@@ -421,9 +411,7 @@ def test_the_database_tells_what_became_of_a_transaction(
     assert committed(database, xid, server=server, began=began) is outcome
 
 
-def test_what_is_still_going_on_is_waited_for_and_at_last_unknown(
-    notes: Stores, database: sa.Engine, text: str
-) -> None:
+def test_committed_waits_for_a_running_one_and_then_is_unknown(notes: Stores, database: sa.Engine, text: str) -> None:
     began = time.monotonic()
     with notes.engine.connect() as conn, ThreadPoolExecutor(1) as threads:
         server = server_of(conn)
@@ -437,7 +425,7 @@ def test_what_is_still_going_on_is_waited_for_and_at_last_unknown(
         assert asked.result(10) is True
 
 
-def test_another_server_knows_nothing_of_a_commit(notes: Stores, database: sa.Engine, text: str) -> None:
+def test_committed_of_another_server_is_unknown(notes: Stores, database: sa.Engine, text: str) -> None:
     """A promoted standby that missed it has the same transaction ids, and gave this one to somebody else."""
     with notes.engine.connect() as conn:
         write(conn, text)
@@ -464,14 +452,14 @@ def test_pooled_connections_to_a_read_only_server_are_left(notes: Stores, databa
         assert not stale & {pid_of(conn) for conn in conns}, "one refusal throws all of them away"
 
 
-def test_a_look_leaves_pooled_connections_to_a_read_only_server_too(database: sa.Engine) -> None:
+def test_check_writable_leaves_pooled_read_only_connections(database: sa.Engine) -> None:
     with database.connect() as conn:
         conn.exec_driver_sql("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
         conn.commit()
     check_writable(database)
 
 
-def test_a_read_only_server_is_told_from_one_that_is_away(own_postgres: Postgres) -> None:
+def test_read_only_server_is_told_from_one_that_is_away(own_postgres: Postgres) -> None:
     def switch(on: bool) -> None:
         with connected(own_postgres.url + "?target_session_attrs=any") as engine:
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
@@ -495,7 +483,7 @@ def test_a_read_only_server_is_told_from_one_that_is_away(own_postgres: Postgres
 
 
 @pytest.mark.parametrize("code", ["08006", "25006", "53100", "53200", "53300", "57P01", "58030"])
-def test_a_failure_of_the_server_is_no_failure_of_ours(code: str, database: sa.Engine) -> None:
+def test_server_failure_is_database_unavailable(code: str, database: sa.Engine) -> None:
     fail = f"DO $$BEGIN RAISE 'of the server' USING ERRCODE = '{code}'; END$$"
     with pytest.raises(DatabaseUnavailable):
         in_transaction(database, lambda conn: conn.exec_driver_sql(fail))
@@ -511,7 +499,7 @@ def silent() -> Iterator[int]:
         yield int(listener.getsockname()[1])
 
 
-def test_a_silent_host_is_left_for_the_next_one_and_asked_last_from_then_on(notes: Stores, silent: int) -> None:
+def test_silent_host_is_left_for_the_next_and_asked_last_later(notes: Stores, silent: int) -> None:
     place = f"127.0.0.1:{port_of(notes)}"
     url = notes.database_url.replace(place, f"127.0.0.1:{silent},{place}")
     with connected(store_urls.database_url(url)) as engine:
@@ -533,7 +521,7 @@ def test_silent_hosts_are_not_waited_for_longer_than_one(silent: int) -> None:
         assert 0.6 <= time.monotonic() - began < 2
 
 
-def test_an_operator_does_not_wait_ten_minutes_for_a_silent_host(silent: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_operator_does_not_wait_ten_minutes_for_a_silent_host(silent: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("db.session.LONGEST", 0.3)
     with connected(f"postgresql://x:x@127.0.0.1:{silent}/x", engines.OPERATOR) as engine:
         began = time.monotonic()
@@ -619,7 +607,7 @@ def port_of(notes: Stores) -> int:
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("noted", [False, True])
 @pytest.mark.parametrize(("cut", "tries"), [("before", 2), ("after", 1)])
-def test_a_commit_whose_connection_is_lost_applies_once(
+def test_commit_whose_connection_is_lost_applies_once(
     cut: str, tries: int, noted: bool, together: bool, notes: Stores, text: str
 ) -> None:
     begun = []
@@ -641,7 +629,7 @@ def test_a_commit_whose_connection_is_lost_applies_once(
         assert written(notes, text) == 1
 
 
-def test_a_write_that_fails_on_its_way_with_commit_commits_nothing(notes: Stores, text: str) -> None:
+def test_write_that_fails_on_its_way_with_commit_commits_nothing(notes: Stores, text: str) -> None:
     def work(conn: sa.Connection) -> None:
         write(conn, text)
         send_with_next(conn, sa.text("INSERT INTO notes (text) VALUES (:text)"), {"text": None})
@@ -654,7 +642,7 @@ def test_a_write_that_fails_on_its_way_with_commit_commits_nothing(notes: Stores
         assert written(notes, text) == 1
 
 
-def test_what_is_sent_later_is_sent_in_order_with_what_is_asked_next(notes: Stores, text: str) -> None:
+def test_later_statements_are_sent_in_order_with_the_next_one(notes: Stores, text: str) -> None:
     sent = []
 
     def work(conn: sa.Connection) -> list[str]:
@@ -672,7 +660,7 @@ def test_what_is_sent_later_is_sent_in_order_with_what_is_asked_next(notes: Stor
 
 
 @pytest.mark.parametrize(("cut", "rows"), [("before", 0), ("after", 1)])
-def test_a_commit_whose_outcome_nobody_can_tell_is_not_repeated(cut: str, rows: int, notes: Stores, text: str) -> None:
+def test_commit_whose_outcome_nobody_can_tell_is_not_repeated(cut: str, rows: int, notes: Stores, text: str) -> None:
     begun = []
 
     def work(conn: sa.Connection) -> None:
@@ -720,7 +708,7 @@ def crash_of_a_session(server: Postgres) -> None:
 
 
 @pytest.mark.parametrize("crash", [restart, crash_of_a_session])
-def test_a_commit_that_a_crash_swallowed_is_not_taken_for_the_one_that_gets_its_number(
+def test_commit_lost_in_a_crash_is_not_taken_for_its_successor(
     crash: Callable[[Postgres], None], tmp_path: Path
 ) -> None:
     """The crash forgets the transaction's id as well, and the next one that writes is given it."""
@@ -748,7 +736,7 @@ def test_a_commit_that_a_crash_swallowed_is_not_taken_for_the_one_that_gets_its_
     assert xids == [xids[0]] * 2
 
 
-def test_a_lost_commit_of_nothing_written_is_simply_repeated(notes: Stores) -> None:
+def test_lost_commit_of_nothing_written_is_repeated(notes: Stores) -> None:
     begun = []
 
     def work(conn: sa.Connection) -> int:
@@ -760,7 +748,7 @@ def test_a_lost_commit_of_nothing_written_is_simply_repeated(notes: Stores) -> N
     assert len(begun) == 2
 
 
-def test_a_statement_by_itself_is_one_message_and_is_committed(notes: Stores, text: str) -> None:
+def test_statement_by_itself_is_one_message_and_is_committed(notes: Stores, text: str) -> None:
     with through(proxy := Proxy(port_of(notes), "never"), notes) as engine:
         for _ in range(2):
             in_statement(engine, lambda conn: write(conn, text))
@@ -768,7 +756,7 @@ def test_a_statement_by_itself_is_one_message_and_is_committed(notes: Stores, te
     assert written(notes, text) == 2
 
 
-def test_a_statement_whose_connection_is_lost_is_run_again(notes: Stores, text: str) -> None:
+def test_statement_whose_connection_is_lost_is_run_again(notes: Stores, text: str) -> None:
     severed: list[int] = []
 
     def sever(conn: sa.Connection) -> int:

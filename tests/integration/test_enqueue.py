@@ -12,7 +12,7 @@ from tests.support.loop import until
 from tests.support.service import Stores
 
 
-def test_what_is_too_much_for_one_message_follows_at_once(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_enqueuer_splits_what_is_too_much_for_one_message(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(enqueue, "GATHER_MANY", 60.0)
 
     async def scenario() -> None:
@@ -46,7 +46,7 @@ def test_enqueuer_sends_messages_that_no_clock_makes_void(stores: Stores) -> Non
     assert message["headers"]["expires"] is None
 
 
-def test_enqueuer_leaves_to_the_sweep_what_a_full_queue_has_no_place_for(
+def test_enqueuer_leaves_to_the_sweep_what_a_full_queue_refuses(
     stores: Stores, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(queues, "LONGEST_SETTLE_QUEUE", 3)

@@ -78,9 +78,7 @@ def no_admins(stores: Stores) -> None:
     stores.execute("UPDATE users SET role = 'player'")
 
 
-def test_name_address_and_where_they_played_from_are_nowhere_any_more(
-    service: Service, alice: Player, bob: Player, stores: Stores
-) -> None:
+def test_erase_leaves_no_name_or_address_anywhere(service: Service, alice: Player, bob: Player, stores: Stores) -> None:
     limits: Any = {
         f"RATE_LIMIT_{it}": "1000/hour" for it in ("USER", "IP", "LOGIN_IP", "LOGIN_ACCOUNT", "CREATE", "WS")
     }
@@ -151,7 +149,7 @@ def test_name_address_and_where_they_played_from_are_nowhere_any_more(
     assert violations(stores) == {}
 
 
-def test_a_name_that_is_a_word_of_ours_does_no_harm(web: Process, stores: Stores) -> None:
+def test_name_that_is_a_word_of_ours_does_no_harm(web: Process, stores: Stores) -> None:
     """Rules, keys and what the service itself wrote stay as they are."""
     for name in ("velocity", "rule", "facts", "name", "held"):
         player = Player(web.url, name)
@@ -168,7 +166,7 @@ def test_a_name_that_is_a_word_of_ours_does_no_harm(web: Process, stores: Stores
         player.close()
 
 
-def test_they_leave_the_board_at_once_and_the_next_moves_up(
+def test_erase_leaves_the_board_at_once_and_the_next_moves_up(
     web: Process, other: Process, alice: Player, bob: Player, stores: Stores
 ) -> None:
     settled(stores, alice)
@@ -215,7 +213,7 @@ def test_sockets_are_closed_and_tokens_refused_in_every_process(web: Process, ot
     )
 
 
-def test_name_and_address_can_be_registered_again_by_somebody_new(web: Process, alice: Player, stores: Stores) -> None:
+def test_erased_name_and_address_can_be_registered_again(web: Process, alice: Player, stores: Stores) -> None:
     settled(stores, alice)
     assert erased(alice).status_code == 204
     again = Player(web.url, alice.username)
@@ -226,7 +224,7 @@ def test_name_and_address_can_be_registered_again_by_somebody_new(web: Process, 
     again.close()
 
 
-def test_without_the_right_password_nobody_is_erased(alice: Player, bob: Player, stores: Stores) -> None:
+def test_erase_without_the_right_password_erases_nobody(alice: Player, bob: Player, stores: Stores) -> None:
     problem(erased(alice, "wrong horse battery"), 403, "wrong-password")
     path = f"/users/{alice.user_id}"
     problem(bob.http.request("DELETE", path, json={"password": PASSWORD}), 403, "forbidden")
@@ -239,7 +237,7 @@ def test_without_the_right_password_nobody_is_erased(alice: Player, bob: Player,
     assert status_of(stores, alice.user_id) == "active"
 
 
-def test_a_suspended_player_may_be_erased_too_and_is_never_reinstated(alice: Player, stores: Stores) -> None:
+def test_erase_of_a_suspended_player_is_allowed_and_final(alice: Player, stores: Stores) -> None:
     user_id = UserId(alice.user_id)
     in_transaction(stores.engine, lambda conn: correct.suspend(conn, user_id, **BOTH))
     assert erased(alice).status_code == 204
@@ -253,9 +251,7 @@ def test_a_suspended_player_may_be_erased_too_and_is_never_reinstated(alice: Pla
     assert status_of(stores, user_id) == "erased"
 
 
-def test_the_last_admin_stays_until_there_is_another(
-    alice: Player, bob: Player, stores: Stores, no_admins: None
-) -> None:
+def test_last_admin_stays_until_there_is_another(alice: Player, bob: Player, stores: Stores, no_admins: None) -> None:
     make_admin(stores, alice)
     problem(erased(alice), 409, "last-admin")
     assert alice.http.get(f"/users/{alice.user_id}").status_code == 200
@@ -267,13 +263,13 @@ def test_the_last_admin_stays_until_there_is_another(
     problem(erased(bob), 409, "last-admin")
 
 
-def test_erase_a_suspended_admin_is_not_the_last_one_who_operates(stores: Stores, no_admins: None) -> None:
+def test_erase_of_a_suspended_admin_is_not_of_the_last_one(stores: Stores, no_admins: None) -> None:
     admin = add_user(stores.engine, "admin")
     stores.execute("UPDATE users SET role = 'admin', status = 'suspended' WHERE id = :id", id=admin)
     assert in_transaction(stores.engine, lambda conn: erase.erase(conn, admin, **BOTH))
 
 
-def test_of_admins_who_leave_at_the_same_time_one_stays(stores: Stores, no_admins: None) -> None:
+def test_erase_of_all_admins_at_once_leaves_one(stores: Stores, no_admins: None) -> None:
     for _ in range(5):
         admins = [add_user(stores.engine, "admin") for _ in range(4)]
         stores.execute("UPDATE users SET role = 'admin' WHERE id = ANY(CAST(:ids AS uuid[]))", ids=admins)
@@ -302,7 +298,7 @@ def test_asked_twice_at_once_it_is_done_once(web: Process, alice: Player, stores
     assert stores.value(events, id=alice.user_id) == 1
 
 
-def test_erased_while_they_complete_and_are_settled_leaves_everything_right(
+def test_erase_beside_completions_and_settles_ends_right(
     engine: sa.Engine, stores: Stores, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(6):
@@ -336,7 +332,7 @@ def engine(stores: Stores) -> sa.Engine:
     return stores.engine
 
 
-def test_admins_erase_others_see_them_as_nobody_and_may_ask_again(
+def test_erase_by_an_admin_shows_nobody_and_may_be_repeated(
     web: Process, alice: Player, bob: Player, stores: Stores
 ) -> None:
     make_admin(stores, bob)
@@ -377,7 +373,7 @@ def test_admins_erase_others_see_them_as_nobody_and_may_ask_again(
     assert violations(stores) == {}
 
 
-def test_a_player_of_many_actions_is_nobody_at_once_and_the_sweep_does_the_rest(stores: Stores) -> None:
+def test_erase_of_many_actions_is_done_at_once_and_then_swept(stores: Stores) -> None:
     user_id = add_user(stores.engine)
     number = erase.AT_ONCE + 1700
     stores.execute(
@@ -414,7 +410,7 @@ def test_a_player_of_many_actions_is_nobody_at_once_and_the_sweep_does_the_rest(
     assert stores.value("SELECT count(*) FROM actions WHERE user_id = :id", id=user_id) == number + 1
 
 
-def test_nobody_is_half_erased(stores: Stores) -> None:
+def test_erase_is_never_done_by_half(stores: Stores) -> None:
     user_id = add_user(stores.engine, unique("half"))
     for change in ("status = 'erased'", "email = NULL", "username = NULL, username_key = NULL"):
         with pytest.raises(sa.exc.IntegrityError):

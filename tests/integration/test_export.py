@@ -62,7 +62,7 @@ def test_csv_begins_with_a_byte_order_mark_where_that_is_wanted(engine: sa.Engin
     assert "Excel" in export(stores, "--help").stdout
 
 
-def test_the_standings_are_everybody_on_the_board_not_only_the_first_ten(engine: sa.Engine, stores: Stores) -> None:
+def test_export_of_standings_has_everybody_not_only_the_ten(engine: sa.Engine, stores: Stores) -> None:
     players = [add_user(engine) for _ in range(13)]
     for n, player in enumerate(players):
         scored(engine, *[player] * (n + 1))
@@ -102,7 +102,7 @@ def test_actions_have_why_they_were_held_and_their_metadata(engine: sa.Engine, s
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠1"]  # noqa: RUF001
 
 
-def test_nothing_is_a_formula_to_a_spreadsheet(engine: sa.Engine, stores: Stores) -> None:
+def test_csv_holds_nothing_that_a_spreadsheet_runs(engine: sa.Engine, stores: Stores) -> None:
     players = [add_user(engine) for _ in FORMULAS]
     ids = completed(engine, *players)
     for player, action_id, formula in zip(players, ids, FORMULAS, strict=True):
@@ -128,16 +128,14 @@ def test_numbers_below_zero_stay_numbers(engine: sa.Engine, stores: Stores) -> N
     assert table(export(stores, "actions", "--csv").stdout)[0]["score"] == "-5"
 
 
-def test_a_mail_address_that_could_be_registered_is_no_formula_either(engine: sa.Engine, stores: Stores) -> None:
+def test_csv_mail_address_that_registers_is_no_formula(engine: sa.Engine, stores: Stores) -> None:
     user = add_user(engine)
     stores.execute("UPDATE users SET email = '=cmd|/c@example.org' WHERE id = :id", id=user)
     assert table(export(stores, "users", "--csv").stdout)[0]["email"] == "'=cmd|/c@example.org"
     assert lines(export(stores, "users").stdout)[0]["email"] == "=cmd|/c@example.org"
 
 
-def test_a_file_is_there_once_it_is_complete_and_for_its_owner_alone(
-    engine: sa.Engine, stores: Stores, tmp_path: Path
-) -> None:
+def test_file_exists_once_complete_and_for_its_owner_alone(engine: sa.Engine, stores: Stores, tmp_path: Path) -> None:
     scored(engine, add_user(engine))
     target = tmp_path / "actions.csv"
     target.write_text("of yesterday")
@@ -161,7 +159,7 @@ def test_a_file_is_there_once_it_is_complete_and_for_its_owner_alone(
 
 
 @pytest.mark.parametrize("arguments", [["gone"], ["--csv", "--jsonl"], ["actions", "users"]])
-def test_what_can_not_be_exported_is_told(stores: Stores, arguments: list[str]) -> None:
+def test_export_of_something_unknown_is_refused(stores: Stores, arguments: list[str]) -> None:
     done = export(stores, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
 
@@ -204,7 +202,7 @@ def test_memory_does_not_grow_with_the_number_of_rows(engine: sa.Engine, stores:
         assert many < few + 20, f"{few} MiB for none, {many} MiB for 60,000"
 
 
-def test_a_reader_who_has_had_enough_is_no_trouble(engine: sa.Engine, stores: Stores) -> None:
+def test_reader_who_has_had_enough_is_no_trouble(engine: sa.Engine, stores: Stores) -> None:
     add_user(engine)
     many_actions(stores, 20_000)
     for form in ("--csv", "--jsonl"):
@@ -223,7 +221,7 @@ def test_a_reader_who_has_had_enough_is_no_trouble(engine: sa.Engine, stores: St
         process.stderr.close()
 
 
-def test_what_is_written_meanwhile_is_not_in_it(engine: sa.Engine, stores: Stores) -> None:
+def test_export_is_without_what_is_written_meanwhile(engine: sa.Engine, stores: Stores) -> None:
     add_user(engine)
     many_actions(stores, exports.AT_ONCE + 10)
     reading = exports.rows(engine, exports.ACTIONS, DEFAULT_BOARD)
@@ -235,7 +233,7 @@ def test_what_is_written_meanwhile_is_not_in_it(engine: sa.Engine, stores: Store
     assert {row[3] for row in rest} == {"default"}
 
 
-def test_at_a_terminal_it_tells_how_far_it_is(engine: sa.Engine, stores: Stores) -> None:
+def test_export_at_a_terminal_tells_how_far_it_is(engine: sa.Engine, stores: Stores) -> None:
     add_user(engine)
     many_actions(stores, 10_001)
     ours, theirs = os.openpty()

@@ -12,7 +12,7 @@ def path(player: Player, action_id: str) -> str:
     return f"/users/{player.user_id}/actions/{action_id}"
 
 
-def test_an_action_is_shown_in_each_of_its_states(service: Service, alice: Player) -> None:
+def test_action_is_shown_in_each_of_its_states(service: Service, alice: Player) -> None:
     started = alice.start().json()
     action_id = started["actionId"]
     assert alice.http.get(path(alice, action_id)).json() == started
@@ -28,7 +28,7 @@ def test_an_action_is_shown_in_each_of_its_states(service: Service, alice: Playe
     assert alice.http.get(path(alice, action_id)).json() == {**shown, "settlement": "cleared"}
 
 
-def test_a_cancelled_action_has_no_score_and_no_settlement(alice: Player) -> None:
+def test_cancelled_action_has_no_score_and_no_settlement(alice: Player) -> None:
     action_id = alice.started()
     cancelled = alice.end(action_id, "cancelled").json()
     shown = alice.http.get(path(alice, action_id)).json()
@@ -38,11 +38,11 @@ def test_a_cancelled_action_has_no_score_and_no_settlement(alice: Player) -> Non
 
 
 @pytest.mark.parametrize("action_id", [NOBODY, "1", "x" * 300, "%00", "%ff", "..%2f..", "null", "0" * 32])
-def test_an_action_that_does_not_exist_is_not_found(alice: Player, action_id: str) -> None:
+def test_action_that_does_not_exist_is_not_found(alice: Player, action_id: str) -> None:
     problem(alice.http.get(path(alice, action_id)), 404, "not-found")
 
 
-def test_another_players_action_is_forbidden_under_either_path(alice: Player, bob: Player) -> None:
+def test_action_of_another_player_is_forbidden_under_either_path(alice: Player, bob: Player) -> None:
     action_id = alice.started()
     problem(bob.http.get(path(alice, action_id)), 403, "forbidden")
     problem(bob.http.get(path(bob, action_id)), 403, "forbidden")
@@ -50,11 +50,11 @@ def test_another_players_action_is_forbidden_under_either_path(alice: Player, bo
     assert alice.http.get(path(alice, action_id)).status_code == 200
 
 
-def test_a_suspended_player_may_still_look(alice: Player, stores: Stores) -> None:
+def test_suspended_player_may_still_read_actions(alice: Player, stores: Stores) -> None:
     action_id = alice.started()
     stores.execute("UPDATE users SET status = 'suspended' WHERE id = :id", id=alice.user_id)
     assert alice.http.get(path(alice, action_id)).status_code == 200
 
 
-def test_it_needs_a_token(web: Process, alice: Player) -> None:
+def test_action_needs_a_token(web: Process, alice: Player) -> None:
     problem(httpx2.get(web.url + path(alice, alice.started())), 401, "unauthorized")

@@ -36,7 +36,7 @@ def closed_port(scheme: str) -> str:
     return f"{scheme}://127.0.0.1:{free_port()}/0"
 
 
-def test_with_everything_there_it_is_ok_and_without_a_worker_degraded(service: Service, web: Process) -> None:
+def test_health_is_ok_with_all_and_degraded_without_a_worker(service: Service, web: Process) -> None:
     up = {"database": "ok", "redis": "ok", "relay": "ok", "worker": "ok"}
     assert healthy(web)
     eventually(lambda: ready(web) == (200, "degraded", {**up, "worker": "down"}), what="all but the worker")
@@ -46,7 +46,7 @@ def test_with_everything_there_it_is_ok_and_without_a_worker_degraded(service: S
         process.stop()
 
 
-def test_without_redis_it_serves_degraded(service: Service) -> None:
+def test_health_without_redis_is_degraded(service: Service) -> None:
     web = service.web(REDIS_URL=closed_port("redis"))
     down = {"redis": "down", "relay": "down", "worker": "down"}
     assert ready(web) == (200, "degraded", {"database": "ok", **down})
@@ -73,7 +73,7 @@ def visitor(cut_off: Process, alice: Player) -> Iterator[httpx2.Client]:
 
 
 class TestWithoutTheDatabase:
-    def test_it_lives_and_is_not_ready(self, cut_off: Process) -> None:
+    def test_healthz_is_alive_and_readyz_is_not(self, cut_off: Process) -> None:
         assert healthy(cut_off)
         status, word, checks = ready(cut_off)
         assert (status, word, checks["database"], checks["redis"]) == (503, "down", "down", "ok")
@@ -102,14 +102,14 @@ class TestWithoutTheDatabase:
         problem(visitor.get(f"/users/{alice.user_id}"), 503)
         problem(visitor.get(f"/users/{alice.user_id}/actions/{uuid.uuid4()}"), 503)
 
-    def test_what_is_wrong_without_it_is_told_first(self, visitor: httpx2.Client, alice: Player) -> None:
+    def test_errors_that_need_no_database_come_first(self, visitor: httpx2.Client, alice: Player) -> None:
         actions = f"/users/{alice.user_id}/actions"
         problem(visitor.post(actions, json={"status": "started"}, headers={"Authorization": "Bearer x"}), 401)
         problem(visitor.post(f"/users/{uuid.uuid4()}/actions", json={"status": "started"}), 403)
         problem(visitor.post(actions, json={"status": "done"}), 400)
         problem(visitor.put(f"{actions}/no-uuid", json={"status": "completed"}), 404)
 
-    def test_the_board_comes_from_redis(self, visitor: httpx2.Client, web: Process, cut_off: Process) -> None:
+    def test_board_comes_from_redis(self, visitor: httpx2.Client, web: Process, cut_off: Process) -> None:
         known = httpx2.get(f"{web.url}/top-scores")
         assert known.status_code == 200  # and with it the key is in Redis
         answer = eventually(
@@ -128,7 +128,7 @@ def listens(web: Process) -> bool:
 
 
 @pytest.mark.parametrize("used", [True, False])
-def test_a_handshake_while_a_process_stops_is_sent_elsewhere(service: Service, used: bool) -> None:
+def test_handshake_while_a_process_stops_is_sent_elsewhere(service: Service, used: bool) -> None:
     web = service.web()
     player = Player(web.url, unique("late"))
     with raw_peer(web) as peer:
@@ -151,7 +151,7 @@ def test_a_handshake_while_a_process_stops_is_sent_elsewhere(service: Service, u
     assert web.stop() == 0
 
 
-def test_a_process_that_stops_is_down_on_connections_that_are_still_open(service: Service) -> None:
+def test_process_that_stops_is_down_on_open_connections(service: Service) -> None:
     web = service.web()
     with httpx2.Client(base_url=web.url, timeout=10) as client:
         assert client.get("/readyz").status_code == 200
@@ -166,7 +166,7 @@ def test_a_process_that_stops_is_down_on_connections_that_are_still_open(service
     eventually(lambda: web.popen.poll() == 0, what="the end")
 
 
-def test_a_read_only_database_is_named_and_left_once_it_is_another(service: Service) -> None:
+def test_read_only_database_is_named_and_left_once_it_is_another(service: Service) -> None:
     stores = service.stores
     name = sa.make_url(stores.database_url).database
     web = service.web()
@@ -184,7 +184,7 @@ def test_a_read_only_database_is_named_and_left_once_it_is_another(service: Serv
     assert "Traceback" not in web.output()
 
 
-def test_a_redis_that_is_a_replica_is_named_and_left(service: Service, tmp_path: Path) -> None:
+def test_redis_that_is_a_replica_is_named_and_left(service: Service, tmp_path: Path) -> None:
     with embedded.Redis(tmp_path / "redis") as server:
         web = service.web(REDIS_URL=server.url, RATE_LIMIT_CREATE="10/minute")
         player = Player(web.url, unique("player"))

@@ -58,7 +58,7 @@ def test_hidden_follows_every_change_of_a_status(engine: sa.Engine) -> None:
     assert violations(engine) == {}
 
 
-def test_hidden_may_be_missing_where_a_standing_began_with_its_user_suspended(engine: sa.Engine) -> None:
+def test_hidden_may_be_absent_for_a_standing_begun_suspended(engine: sa.Engine) -> None:
     alice, bob, carol = (add_user(engine) for _ in range(3))
     (action_id,) = completed(engine, alice)
     in_transaction(engine, lambda conn: correct.suspend(conn, alice, **OPERATOR))

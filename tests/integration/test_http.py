@@ -19,7 +19,7 @@ def visitor(web: Process) -> Iterator[httpx2.Client]:
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/users", "/users/", "/auth", "/static/nothing.js", "/%00", "/%ff"])
-def test_a_path_that_leads_nowhere_is_not_found(visitor: httpx2.Client, path: str) -> None:
+def test_path_that_leads_nowhere_is_not_found(visitor: httpx2.Client, path: str) -> None:
     problem(visitor.get(path), 404, "not-found")
 
 
@@ -43,7 +43,7 @@ def test_a_path_that_leads_nowhere_is_not_found(visitor: httpx2.Client, path: st
         (f"/users/{NOBODY}/actions/{NOBODY}", {"GET", "HEAD", "PUT"}),
     ],
 )
-def test_another_method_is_told_all_that_the_path_knows(visitor: httpx2.Client, path: str, allowed: set[str]) -> None:
+def test_method_not_allowed_tells_all_that_the_path_knows(visitor: httpx2.Client, path: str, allowed: set[str]) -> None:
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - allowed:
         answer = visitor.request(method, path)
         problem(answer, 405, "method-not-allowed")
@@ -70,7 +70,7 @@ def test_every_answer_has_a_request_id_of_its_own(visitor: httpx2.Client, alice:
 
 @pytest.mark.parametrize("path", ["/healthz", "/nothing", "/auth/refresh"])
 @pytest.mark.parametrize("request_id", [NOBODY, "a", "Trace_1.2-3", "x" * 128])
-def test_a_well_formed_request_id_of_the_client_is_kept(visitor: httpx2.Client, path: str, request_id: str) -> None:
+def test_well_formed_request_id_of_the_client_is_kept(visitor: httpx2.Client, path: str, request_id: str) -> None:
     answer = visitor.get(path, headers={"X-Request-ID": request_id})
     assert answer.headers.get_list("x-request-id") == [request_id]
     if answer.is_error:
@@ -78,7 +78,7 @@ def test_a_well_formed_request_id_of_the_client_is_kept(visitor: httpx2.Client, 
 
 
 @pytest.mark.parametrize("request_id", ["", "x" * 129, "a b", "a\tb", "<script>", 'a"b', "a;b", "a,b", "\xfc", "{}"])
-def test_a_malformed_request_id_is_replaced(visitor: httpx2.Client, request_id: str) -> None:
+def test_malformed_request_id_is_replaced(visitor: httpx2.Client, request_id: str) -> None:
     answer = visitor.get("/nothing", headers=[(b"X-Request-ID", request_id.encode("latin-1"))])
     problem(answer, 404)
     assert REQUEST_ID.fullmatch(answer.headers["x-request-id"])
@@ -134,7 +134,7 @@ def actions(stores: Stores, player: Player) -> int:
     return int(stores.value("SELECT count(*) FROM actions WHERE user_id = :id", id=player.user_id))
 
 
-def test_a_request_by_hand_is_taken(web: Process, alice: Player, stores: Stores) -> None:
+def test_request_by_hand_is_taken(web: Process, alice: Player, stores: Stores) -> None:
     assert raw(web, head(alice, "Content-Length: 21") + BODY).startswith(b"HTTP/1.1 201 ")
     assert raw(web, head(alice, "Transfer-Encoding: chunked") + CHUNKED).startswith(b"HTTP/1.1 201 ")
     assert actions(stores, alice) == 2
@@ -157,7 +157,7 @@ def test_a_request_by_hand_is_taken(web: Process, alice: Player, stores: Stores)
         (["Transfer-Encoding: gzip, chunked, identity"], CHUNKED),
     ],
 )
-def test_a_body_whose_end_is_in_doubt_is_refused(
+def test_body_whose_end_is_in_doubt_is_refused(
     web: Process, alice: Player, stores: Stores, headers: list[str], body: bytes
 ) -> None:
     answer = raw(web, head(alice, *headers) + body, end=True)
@@ -176,7 +176,7 @@ def test_a_body_whose_end_is_in_doubt_is_refused(
     ],
     ids=["both lengths", "two lengths", "no HTTP"],
 )
-def test_what_can_not_be_read_as_http_gets_a_problem_document_as_well(web: Process, request_: bytes) -> None:
+def test_unreadable_http_gets_a_problem_document_as_well(web: Process, request_: bytes) -> None:
     answer = raw(web, request_, end=True).lower()
     assert answer.startswith(b"http/1.1 400 ")
     assert b"\r\ncontent-type: application/problem+json\r\n" in answer
@@ -185,7 +185,7 @@ def test_what_can_not_be_read_as_http_gets_a_problem_document_as_well(web: Proce
     assert b'"code":"malformed-request"' in answer
 
 
-def test_a_client_that_leaves_within_its_body_is_forgotten(web: Process, alice: Player, stores: Stores) -> None:
+def test_client_that_leaves_within_its_body_is_forgotten(web: Process, alice: Player, stores: Stores) -> None:
     sent = head(alice, "Content-Length: 21") + BODY[:10]
     for _ in range(20):
         with socket.create_connection(("127.0.0.1", web.port), timeout=10) as connection:
@@ -195,7 +195,7 @@ def test_a_client_that_leaves_within_its_body_is_forgotten(web: Process, alice: 
     assert "Traceback" not in web.output()
 
 
-def test_a_client_that_ends_before_its_body_does_gets_no_action(web: Process, alice: Player, stores: Stores) -> None:
+def test_client_that_ends_before_its_body_does_gets_no_action(web: Process, alice: Player, stores: Stores) -> None:
     for request in (
         head(alice, "Content-Length: 21") + BODY[:20],
         head(alice, "Transfer-Encoding: chunked") + CHUNKED[:20],
@@ -210,13 +210,13 @@ def test_a_client_that_ends_before_its_body_does_gets_no_action(web: Process, al
     "request_",
     [b"\r\n\r\n", b"rubbish\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00", b"GET /\0 HTTP/1.1\r\n\r\n"],
 )
-def test_what_is_no_http_is_refused_and_the_process_lives(web: Process, request_: bytes) -> None:
+def test_bytes_that_are_not_http_are_refused_and_web_lives(web: Process, request_: bytes) -> None:
     assert not raw(web, request_, end=True).startswith((b"HTTP/1.1 2", b"HTTP/1.1 5"))
     assert httpx2.get(f"{web.url}/healthz").status_code == 200
     assert "Traceback" not in web.output()
 
 
-def test_no_answer_to_an_error_of_ours_tells_of_the_inside(web: Process, alice: Player, stores: Stores) -> None:
+def test_internal_error_tells_nothing_of_the_inside(web: Process, alice: Player, stores: Stores) -> None:
     action_id = alice.started()
     # The one thing that a test can break and the service can't foresee.
     stores.execute("ALTER TABLE actions RENAME COLUMN score TO gone")
@@ -233,7 +233,7 @@ def test_no_answer_to_an_error_of_ours_tells_of_the_inside(web: Process, alice: 
     assert alice.end(action_id).status_code == 200
 
 
-def test_no_log_line_of_a_failing_statement_has_an_address_or_a_password_hash(web: Process, stores: Stores) -> None:
+def test_log_of_a_failing_statement_has_no_address_or_hash(web: Process, stores: Stores) -> None:
     name = unique("private")
     stores.execute("ALTER TABLE users RENAME COLUMN email TO gone")
     try:
@@ -248,7 +248,7 @@ def test_no_log_line_of_a_failing_statement_has_an_address_or_a_password_hash(we
         assert word not in said
 
 
-def test_what_is_refused_as_invalid_is_logged_with_its_request(web: Process, alice: Player) -> None:
+def test_invalid_request_is_logged(web: Process, alice: Player) -> None:
     request_id = problem(alice.start(surplus=1), 400)["requestId"]
     line = eventually(lambda: line_of(web, request_id), what="the line")
     assert "scoreboard.security" in line

@@ -33,7 +33,7 @@ def pages(player: Player, **query: Any) -> Iterator[list[str]]:
         cursor = {"cursor": found["nextCursor"]}
 
 
-def test_the_newest_comes_first_each_as_it_is_by_itself(alice: Player, bob: Player) -> None:
+def test_newest_comes_first_each_as_it_is_by_itself(alice: Player, bob: Player) -> None:
     assert page(alice) == {"items": [], "nextCursor": None}
     bob.started()
     open_one, done, cancelled = alice.started(), alice.started("quest"), alice.started()
@@ -87,7 +87,7 @@ def test_new_actions_neither_repeat_nor_hide_one_on_later_pages(alice: Player) -
     assert [it["actionId"] for it in page(alice, limit=4)["items"]] == newer[::-1]
 
 
-def test_without_a_limit_there_are_twenty_and_at_most_a_hundred(alice: Player, stores: Stores) -> None:
+def test_list_has_twenty_by_default_and_at_most_a_hundred(alice: Player, stores: Stores) -> None:
     stores.execute(
         "INSERT INTO actions (id, user_id, type) SELECT gen_random_uuid(), :id, 'default' FROM generate_series(1, 101)",
         id=alice.user_id,
@@ -105,12 +105,12 @@ BAD = [
 
 
 @pytest.mark.parametrize("query", BAD, ids=lambda query: query[:30])
-def test_what_is_malformed_is_refused_by_name(alice: Player, query: str) -> None:
+def test_list_malformed_query_is_refused_by_name(alice: Player, query: str) -> None:
     body = problem(alice.http.get(f"/users/{alice.user_id}/actions?{query}"), 400)
     assert body["detail"].startswith(query.partition("=")[0])
 
 
-def test_only_ones_own_are_shown(alice: Player, bob: Player) -> None:
+def test_list_shows_own_actions_only(alice: Player, bob: Player) -> None:
     mine = alice.started()
     path = f"/users/{alice.user_id}/actions"
     problem(bob.http.get(path), 403, "forbidden")
@@ -118,7 +118,7 @@ def test_only_ones_own_are_shown(alice: Player, bob: Player) -> None:
     assert page(bob, cursor=mine)["items"] == []
 
 
-def test_it_takes_a_token_of_its_user_as_other_reads_do(service: Service, alice: Player, stores: Stores) -> None:
+def test_list_needs_a_token_of_its_user_as_other_reads_do(service: Service, alice: Player, stores: Stores) -> None:
     stores.redis.flushall()
     limited = service.web(RATE_LIMIT_USER="2/hour")
     url = f"{limited.url}/users/{alice.user_id}/actions"
@@ -139,7 +139,7 @@ def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
-def test_the_index_serves_it_however_many_actions_there_are(stores: Stores) -> None:
+def test_index_serves_it_however_many_actions_there_are(stores: Stores) -> None:
     """Of 60,000 actions, half of them of one player and nearly all of those completed."""
     many, others = add_user(stores.engine), [add_user(stores.engine) for _ in range(3)]
     stores.execute(

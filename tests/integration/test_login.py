@@ -18,7 +18,7 @@ def login(visitor: httpx2.Client, username: str, password: str = PASSWORD) -> ht
     return visitor.post("/auth/login", json={"username": username, "password": password})
 
 
-def test_the_right_password_gives_a_token_that_works(visitor: httpx2.Client, alice: Player) -> None:
+def test_right_password_gives_a_token_that_works(visitor: httpx2.Client, alice: Player) -> None:
     answer = login(visitor, alice.username)
     assert answer.status_code == 200
     body = answer.json()
@@ -33,7 +33,7 @@ def test_the_right_password_gives_a_token_that_works(visitor: httpx2.Client, ali
     assert own.status_code == 200
 
 
-def test_each_login_gives_a_token_of_its_own_and_the_earlier_ones_stay_good(alice: Player) -> None:
+def test_logins_give_tokens_of_their_own_and_earlier_ones_stay(alice: Player) -> None:
     first = alice.token
     alice.login()
     assert alice.token != first
@@ -42,16 +42,16 @@ def test_each_login_gives_a_token_of_its_own_and_the_earlier_ones_stay_good(alic
 
 
 @pytest.mark.parametrize("change", [str.upper, str.title])
-def test_the_case_of_the_name_does_not_matter(visitor: httpx2.Client, alice: Player, change: object) -> None:
+def test_case_of_the_name_does_not_matter(visitor: httpx2.Client, alice: Player, change: object) -> None:
     assert callable(change)
     assert login(visitor, change(alice.username)).json()["userId"] == alice.user_id
 
 
-def test_the_case_of_the_password_does(visitor: httpx2.Client, alice: Player) -> None:
+def test_case_of_the_password_does(visitor: httpx2.Client, alice: Player) -> None:
     problem(login(visitor, alice.username, PASSWORD.upper()), 401, "wrong-credentials")
 
 
-def test_an_unknown_name_and_a_wrong_password_get_the_same_answer(visitor: httpx2.Client, alice: Player) -> None:
+def test_unknown_name_and_a_wrong_password_get_the_same_answer(visitor: httpx2.Client, alice: Player) -> None:
     answers = [login(visitor, alice.username, "wrong password"), login(visitor, unique("nobody"), "wrong password")]
     bodies = [problem(answer, 401, "wrong-credentials") for answer in answers]
     ids = [body.pop("requestId") for body in bodies]
@@ -61,7 +61,7 @@ def test_an_unknown_name_and_a_wrong_password_get_the_same_answer(visitor: httpx
     assert known == unknown
 
 
-def test_an_unknown_name_costs_a_password_check_as_well(visitor: httpx2.Client, alice: Player) -> None:
+def test_unknown_name_costs_a_password_check_as_well(visitor: httpx2.Client, alice: Player) -> None:
     def quickest(username: str) -> float:
         return min(login(visitor, username, "wrong password").elapsed.total_seconds() for _ in range(5))
 
@@ -72,20 +72,20 @@ def test_an_unknown_name_costs_a_password_check_as_well(visitor: httpx2.Client, 
 
 
 @pytest.mark.parametrize("password", ["", "x" * 129, "x" * 200, " " + PASSWORD, PASSWORD + " "])
-def test_any_other_password_is_wrong(visitor: httpx2.Client, alice: Player, password: str) -> None:
+def test_password_that_differs_at_all_is_wrong(visitor: httpx2.Client, alice: Player, password: str) -> None:
     problem(login(visitor, alice.username, password), 401, "wrong-credentials")
 
 
 @pytest.mark.parametrize("username", ["", "' OR 1=1 --", "%", "älice", "a" * 200])
-def test_a_name_that_nobody_can_have_is_like_an_unknown_one(visitor: httpx2.Client, username: str) -> None:
+def test_name_that_nobody_can_have_is_like_an_unknown_one(visitor: httpx2.Client, username: str) -> None:
     problem(login(visitor, username), 401, "wrong-credentials")
 
 
-def test_an_email_address_is_no_name(visitor: httpx2.Client, alice: Player) -> None:
+def test_email_address_is_no_name(visitor: httpx2.Client, alice: Player) -> None:
     problem(login(visitor, f"{alice.username}@example.org"), 401, "wrong-credentials")
 
 
-def test_a_suspended_player_is_told_only_after_the_right_password(
+def test_suspended_player_is_told_only_after_the_right_password(
     visitor: httpx2.Client, stores: Stores, alice: Player
 ) -> None:
     assert stores.execute("UPDATE users SET status = 'suspended' WHERE id = :id", id=alice.user_id) == 1
@@ -94,13 +94,13 @@ def test_a_suspended_player_is_told_only_after_the_right_password(
 
 
 @pytest.mark.parametrize("field", ["username", "password"])
-def test_a_missing_field_is_named(visitor: httpx2.Client, alice: Player, field: str) -> None:
+def test_missing_field_is_named(visitor: httpx2.Client, alice: Player, field: str) -> None:
     body = {"username": alice.username, "password": PASSWORD}
     del body[field]
     assert field in problem(visitor.post("/auth/login", json=body), 400)["detail"]
 
 
-def test_a_failed_login_is_logged_without_the_password(visitor: httpx2.Client, web: Process) -> None:
+def test_failed_login_is_logged_without_the_password(visitor: httpx2.Client, web: Process) -> None:
     answer = login(visitor, unique("somebody"), "a password nobody logs")
     request_id = answer.headers["x-request-id"]
     (line,) = eventually(lambda: [it for it in web.output().splitlines() if request_id in it], what="its line")

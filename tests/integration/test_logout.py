@@ -23,19 +23,19 @@ def audit(stores: Stores, player: Player) -> list[Any]:
     return stores.rows("SELECT kind, actor FROM audit_events WHERE user_id = :id", id=player.user_id)
 
 
-def test_it_answers_nothing_and_is_recorded(alice: Player, stores: Stores) -> None:
+def test_logout_answers_nothing_and_is_recorded(alice: Player, stores: Stores) -> None:
     answer = alice.http.post("/auth/logout")
     assert (answer.status_code, answer.content) == (204, b"")
     assert audit(stores, alice) == [("logged_out", alice.user_id)]
     assert stores.value("SELECT token_version FROM users WHERE id = :id", id=alice.user_id) == 1
 
 
-def test_without_a_token_nobody_is_logged_out(web: Process, alice: Player, stores: Stores) -> None:
+def test_logout_without_a_token_logs_nobody_out(web: Process, alice: Player, stores: Stores) -> None:
     problem(httpx2.post(f"{web.url}/auth/logout"), 401, "unauthorized")
     assert audit(stores, alice) == []
 
 
-def test_a_second_time_is_refused_and_ends_nothing_more(alice: Player, stores: Stores, other: Process) -> None:
+def test_second_time_is_refused_and_ends_nothing_more(alice: Player, stores: Stores, other: Process) -> None:
     assert alice.http.post("/auth/logout").status_code == 204
     problem(alice.http.post("/auth/logout"), 401, "unauthorized")
     problem(alice.http.post(f"{other.url}/auth/logout"), 401, "unauthorized")
@@ -111,7 +111,7 @@ def test_sockets_are_closed_within_five_seconds_in_every_process(
             of_bob.recv(timeout=0.1)
 
 
-def test_a_new_login_works_at_once_in_both_processes(alice: Player, web: Process, other: Process) -> None:
+def test_new_login_works_at_once_in_both_processes(alice: Player, web: Process, other: Process) -> None:
     assert alice.http.get(f"{other.url}/users/{alice.user_id}").status_code == 200
     assert alice.http.post("/auth/logout").status_code == 204
     alice.login()

@@ -44,7 +44,7 @@ def login(web: Process, username: str, password: str) -> httpx2.Response:
 
 class TestCreateAdmin:
     @pytest.mark.parametrize("taken", ["name and address", "name", "address"])
-    def test_whoever_was_there_first_is_left_alone(self, stores: Stores, web: Process, taken: str) -> None:
+    def test_existing_users_are_left_alone(self, stores: Stores, web: Process, taken: str) -> None:
         squatter = Player(web.url, unique("ada"))
         squatter.close()
         name = unique("other") if taken == "address" else squatter.username.upper()
@@ -56,7 +56,7 @@ class TestCreateAdmin:
         assert stores.value("SELECT count(*) FROM audit_events WHERE user_id = :id", id=squatter.user_id) == 0
         assert login(web, squatter.username, PASSWORD).status_code == 200
 
-    def test_an_admin_is_made_who_can_log_in(self, stores: Stores, web: Process) -> None:
+    def test_admin_is_made_who_can_log_in(self, stores: Stores, web: Process) -> None:
         name = unique("Admin")
         ended = manage(stores, "create-admin", name, "--email", f"{name}@example.org", PASSWORD=PASSWORD)
         assert ended.returncode == 0, ended.stderr
@@ -92,7 +92,7 @@ class TestCreateAdmin:
 
 
 class TestDemote:
-    def test_an_admin_becomes_a_player_within_5_s(self, stores: Stores, alice: Player, bob: Player) -> None:
+    def test_admin_becomes_a_player_within_5_s(self, stores: Stores, alice: Player, bob: Player) -> None:
         for player in (alice, bob):
             assert manage(stores, "create-admin", player.username, "--promote").returncode == 0
         eventually(lambda: alice.http.get("/admin/flags").status_code == 200, within=5, what="the role")
@@ -102,7 +102,7 @@ class TestDemote:
         newest = "SELECT actor, reason, details FROM audit_events WHERE user_id = :id ORDER BY id DESC LIMIT 1"
         assert stores.rows(newest, id=alice.user_id) == [("shell", "leaves", {"role": "player"})]
 
-    def test_the_last_active_admin_stays(self, stores: Stores, alice: Player, bob: Player) -> None:
+    def test_last_active_admin_stays(self, stores: Stores, alice: Player, bob: Player) -> None:
         stores.execute("UPDATE users SET role = 'player'")
         for player in (alice, bob):
             assert manage(stores, "create-admin", player.username, "--promote").returncode == 0
@@ -110,7 +110,7 @@ class TestDemote:
         assert "another admin" in refusal(stores, "demote", alice.username)
         assert stores.value("SELECT role FROM users WHERE id = :id", id=alice.user_id) == "admin"
 
-    def test_nobody_is_told(self, stores: Stores) -> None:
+    def test_unknown_user_is_reported(self, stores: Stores) -> None:
         assert "no user" in refusal(stores, "demote", unique("nobody"))
 
 
@@ -125,7 +125,7 @@ class TestCreateAdminRefuses:
             ("somebody", "x@example.org", "x" * 129, "password"),
         ],
     )
-    def test_what_nobody_may_have_is_refused_by_name(
+    def test_invalid_values_are_refused_by_name(
         self, stores: Stores, name: str, email: str, password: str, word: str
     ) -> None:
         assert word in refusal(stores, "create-admin", name, "--email", email, PASSWORD=password)
@@ -133,7 +133,7 @@ class TestCreateAdminRefuses:
 
 
 class TestSetPassword:
-    def test_the_new_one_works_the_old_one_does_not_and_tokens_end(
+    def test_new_one_works_the_old_one_does_not_and_tokens_end(
         self, stores: Stores, web: Process, service: Service, alice: Player
     ) -> None:
         other = service.web()
@@ -152,22 +152,22 @@ class TestSetPassword:
         events = stores.rows("SELECT kind, actor FROM audit_events WHERE user_id = :id", id=alice.user_id)
         assert events == [("logged_out", "shell")]
 
-    def test_a_reason_is_recorded(self, stores: Stores, alice: Player) -> None:
+    def test_reason_is_recorded(self, stores: Stores, alice: Player) -> None:
         ended = manage(stores, "set-password", alice.username, "--reason", "forgot it", PASSWORD=NEW_PASSWORD)
         assert ended.returncode == 0, ended.stderr
         events = stores.rows("SELECT kind, actor, reason FROM audit_events WHERE user_id = :id", id=alice.user_id)
         assert events == [("logged_out", "shell", "forgot it")]
 
-    def test_nobody_by_that_name_is_told(self, stores: Stores) -> None:
+    def test_unknown_name_is_reported(self, stores: Stores) -> None:
         assert "nobody-here" in refusal(stores, "set-password", "nobody-here", PASSWORD=NEW_PASSWORD)
 
-    def test_a_password_that_nobody_may_have_is_refused(self, stores: Stores, web: Process, alice: Player) -> None:
+    def test_password_that_nobody_may_have_is_refused(self, stores: Stores, web: Process, alice: Player) -> None:
         assert "password" in refusal(stores, "set-password", alice.username, PASSWORD="short")
         assert login(web, alice.username, PASSWORD).status_code == 200
 
 
 class TestErase:
-    def test_by_name_the_person_is_gone_and_off_the_published_board(
+    def test_person_named_is_gone_and_off_the_published_board(
         self, stores: Stores, web: Process, alice: Player
     ) -> None:
         points = ("--reason", "a prize")
@@ -185,26 +185,26 @@ class TestErase:
         audit = manage(stores, "audit")
         assert audit.returncode == 0, audit.stdout
 
-    def test_by_id_it_may_be_said_again(self, stores: Stores, alice: Player) -> None:
+    def test_by_id_can_be_repeated(self, stores: Stores, alice: Player) -> None:
         for words in ("is erased", "was erased before"):
             ended = manage(stores, "erase", alice.user_id, "--reason", "restored from a backup")
             assert (ended.returncode, ended.stdout) == (0, f"{alice.user_id} {words}.\n"), ended.stderr
         assert stores.value("SELECT count(*) FROM audit_events WHERE user_id = :id", id=alice.user_id) == 1
 
-    def test_the_last_admin_is_not(self, stores: Stores, web: Process) -> None:
+    def test_last_admin_is_not(self, stores: Stores, web: Process) -> None:
         stores.execute("UPDATE users SET role = 'player'")
         name = unique("admin")
         assert manage(stores, "create-admin", name, "--email", f"{name}@x.org", PASSWORD=PASSWORD).returncode == 0
         assert "another admin" in refusal(stores, "erase", name, "--reason", "leaves")
         assert login(web, name, PASSWORD).status_code == 200
 
-    def test_nobody_and_no_reason_are_told(self, stores: Stores, alice: Player) -> None:
+    def test_unknown_user_or_no_reason_is_reported(self, stores: Stores, alice: Player) -> None:
         assert "nobody-here" in refusal(stores, "erase", "nobody-here", "--reason", "x")
         assert "no such user" in refusal(stores, "erase", str(uuid.uuid4()), "--reason", "x")
         assert "--reason" in refusal(stores, "erase", alice.username)
         assert alice.start().status_code == 201
 
-    def test_at_a_terminal_it_asks_first(self, stores: Stores, alice: Player) -> None:
+    def test_at_a_terminal_asks_first(self, stores: Stores, alice: Player) -> None:
         for said, status in ((b"n\n", "active"), (b"y\n", "erased")):
             ours, theirs = os.openpty()
             os.write(ours, said)
@@ -219,7 +219,7 @@ class TestErase:
 
 
 class TestDemo:
-    def test_the_demo_players_are_made_once_and_log_in(self, stores: Stores, web: Process) -> None:
+    def test_demo_players_are_made_once_and_log_in(self, stores: Stores, web: Process) -> None:
         first, second = manage(stores, "demo"), manage(stores, "demo")
         assert (first.returncode, second.returncode) == (0, 0)
         assert "demo-password" in first.stdout
@@ -263,7 +263,7 @@ def test_help_names_the_commands(stores: Stores) -> None:
         assert command in ended.stdout
 
 
-def test_a_database_that_is_away_is_told_in_a_line(stores: Stores) -> None:
+def test_database_that_is_away_is_told_in_a_line(stores: Stores) -> None:
     away = f"postgresql://127.0.0.1:{free_port()}/x"
     words = refusal(stores, "set-password", "alice", PASSWORD=PASSWORD, DATABASE_URL=away)
     assert words.splitlines()[-1].startswith("Error: ")

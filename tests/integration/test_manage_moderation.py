@@ -40,9 +40,7 @@ def scored(engine: sa.Engine, *user_ids: UserId) -> list[ActionId]:
     return ids
 
 
-def test_a_player_is_suspended_reinstated_and_adjusted_and_the_board_published(
-    engine: sa.Engine, stores: Stores
-) -> None:
+def test_player_suspended_reinstated_adjusted_is_published(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     scored(engine, alice)
     name = name_of(stores, alice)
@@ -58,9 +56,7 @@ def test_a_player_is_suspended_reinstated_and_adjusted_and_the_board_published(
     assert manage(stores, "suspend", "nobody", "--reason", "x").stderr == "Error: There is no user 'nobody'.\n"
 
 
-def test_actions_are_reversed_by_player_address_and_time_and_a_dry_run_changes_nothing(
-    engine: sa.Engine, stores: Stores
-) -> None:
+def test_actions_are_reversed_by_filter_and_dry_run_changes_none(engine: sa.Engine, stores: Stores) -> None:
     alice, bob = add_user(engine), add_user(engine)
     ids = scored(engine, alice, alice, bob)
     reason = ("--reason", "a macro")
@@ -78,7 +74,7 @@ def test_actions_are_reversed_by_player_address_and_time_and_a_dry_run_changes_n
         assert manage(stores, *wrong).exit_code == 2
 
 
-def test_a_window_of_time_is_reversed_and_what_is_before_and_after_it_stays(engine: sa.Engine, stores: Stores) -> None:
+def test_window_of_time_is_reversed_and_nothing_around_it(engine: sa.Engine, stores: Stores) -> None:
     alice, bob = add_user(engine), add_user(engine)
     ids = scored(engine, alice, alice, alice, bob)
     for action_id, ended in zip(ids, ("11:59:59.999", "12:00", "12:59:59.999", "13:00"), strict=True):
@@ -107,7 +103,7 @@ def test_a_window_of_time_is_reversed_and_what_is_before_and_after_it_stays(engi
     assert stores.rows("SELECT DISTINCT kind, actor, reason FROM audit_events") == [("reversed", "shell", "a macro")]
 
 
-def test_the_audit_tells_by_its_exit_code_and_the_rebuild_mends(engine: sa.Engine, stores: Stores) -> None:
+def test_audit_tells_by_its_exit_code_and_the_rebuild_mends(engine: sa.Engine, stores: Stores) -> None:
     scored(engine, add_user(engine))
     manage(stores, "rebuild")
     assert manage(stores, "audit").exit_code == 0
@@ -120,7 +116,7 @@ def test_the_audit_tells_by_its_exit_code_and_the_rebuild_mends(engine: sa.Engin
     assert manage(stores, "audit").exit_code == 0
 
 
-def test_a_flag_is_switched(engine: sa.Engine, stores: Stores) -> None:
+def test_flag_is_switched(engine: sa.Engine, stores: Stores) -> None:
     with engine.begin() as conn:
         feature_flags.write(conn, "broadcast", enabled=True, actor="somebody")
     assert manage(stores, "flag", "broadcast", "off", "--reason", "maintenance").exit_code == 0

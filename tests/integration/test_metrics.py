@@ -60,7 +60,7 @@ def worker(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     process.stop()
 
 
-def test_a_completion_is_counted_on_its_way_to_the_sockets(
+def test_completion_is_counted_on_its_way_to_the_sockets(
     service: Service, stores: Stores, worker: Process, web: Process, alice: Player
 ) -> None:
     before, settled = scrape(web.url), scrape(worker.url)
@@ -100,7 +100,7 @@ def test_every_labelled_series_is_there_at_zero_from_the_start(service: Service)
         assert found == [0], (metric, value_)
 
 
-def test_a_board_that_nobody_was_there_to_see_is_not_timed(web: Process, worker: Process, alice: Player) -> None:
+def test_board_that_nobody_was_there_to_see_is_not_timed(web: Process, worker: Process, alice: Player) -> None:
     before = scrape(web.url)
     alice.score()
     eventually(lambda: alice.user_id in alice.http.get("/top-scores").text, what="the board")
@@ -133,7 +133,7 @@ def test_requests_are_counted_by_the_pattern_of_their_path(web: Process, alice: 
     assert not any(action_id in text for _, labels in samples for _, text in labels)
 
 
-def test_a_held_action_is_counted_with_its_rule(worker: Process, bob: Player) -> None:
+def test_held_action_is_counted_with_its_rule(worker: Process, bob: Player) -> None:
     labels = {"verdict": "held", "rule": "velocity"}
     before = value(scrape(worker.url), "fraud_verdicts_total", **labels)
     action_ids = [bob.started() for _ in range(7)]
@@ -145,7 +145,7 @@ def test_a_held_action_is_counted_with_its_rule(worker: Process, bob: Player) ->
     eventually(lambda: value(scrape(worker.url), "fraud_verdicts_total", **labels) == before + held, what="the count")
 
 
-def test_a_refusal_for_a_rate_is_counted_by_its_policy(service: Service) -> None:
+def test_refusal_for_a_rate_is_counted_by_its_policy(service: Service) -> None:
     web = service.web(RATE_LIMIT_CREATE="1/hour")
     player = Player(web.url, unique("player"))
     assert [player.start().status_code for _ in range(3)] == [201, 429, 429]
@@ -153,9 +153,7 @@ def test_a_refusal_for_a_rate_is_counted_by_its_policy(service: Service) -> None
     player.close()
 
 
-def test_the_lag_is_the_age_of_the_oldest_completion_that_waits(
-    service: Service, stores: Stores, worker: Process
-) -> None:
+def test_lag_is_the_age_of_the_oldest_completion_that_waits(service: Service, stores: Stores, worker: Process) -> None:
     web = service.web(CELERY_BROKER_URL=f"redis://127.0.0.1:{free_port()}/0")  # who completes here waits for the sweep
     player = Player(web.url, unique("player"))
     player.score()
@@ -167,7 +165,7 @@ def test_the_lag_is_the_age_of_the_oldest_completion_that_waits(
     player.close()
 
 
-def test_the_audit_tells_each_invariant_and_its_violations(stores: Stores, worker: Process, alice: Player) -> None:
+def test_audit_tells_each_invariant_and_its_violations(stores: Stores, worker: Process, alice: Player) -> None:
     def audited() -> Samples:
         with Celery(broker=stores.redis_url, set_as_current=False) as celery:
             celery.send_task(queues.AUDIT, queue=queues.SWEEP_QUEUE)
@@ -188,14 +186,14 @@ def test_the_audit_tells_each_invariant_and_its_violations(stores: Stores, worke
     assert sum(audited().values()) == 0
 
 
-def test_while_the_database_is_away_everything_else_is_told(service: Service) -> None:
+def test_metrics_without_the_database_tell_everything_else(service: Service) -> None:
     web = service.web(DATABASE_URL=f"postgresql://127.0.0.1:{free_port()}/0")
     samples = scrape(web.url)
     assert ("settle_lag_seconds", frozenset()) not in samples
     assert ("action_created_total", frozenset()) in samples
 
 
-def test_all_processes_of_a_service_count_together(service: Service) -> None:
+def test_metrics_of_all_processes_count_together(service: Service) -> None:
     web = service.web(WEB_CONCURRENCY="2")
     player = Player(web.url, unique("player"))
     for _ in range(12):
@@ -233,7 +231,7 @@ def scraped(web: Process) -> Samples | None:
     return None
 
 
-def test_who_may_look(service: Service) -> None:
+def test_metrics_are_shown_to_whom(service: Service) -> None:
     guarded = service.web(METRICS_TOKEN="the token")
     problem(httpx2.get(f"{guarded.url}/metrics", timeout=10), 401)
     for wrong in ("Bearer another", "Bearer the tokens", "Basic the token", "the token", "Bearer", "Bearer thé token"):
@@ -244,7 +242,7 @@ def test_who_may_look(service: Service) -> None:
     problem(httpx2.get(f"{production.url}/metrics", timeout=10), 403)
 
 
-def test_who_may_look_at_a_worker(service: Service) -> None:
+def test_worker_metrics_are_shown_to_whom(service: Service) -> None:
     port = free_port()
     guarded = service.worker(WORKER_METRICS_PORT=str(port), METRICS_TOKEN="the token")
     url = f"http://127.0.0.1:{port}"

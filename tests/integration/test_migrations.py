@@ -121,7 +121,7 @@ def test_columns_constraints_and_indexes_are_those_of_the_tables(migrated: sa.En
     assert len(have["indexes"]) >= 15
 
 
-def test_partial_indexes_and_their_conditions_are_those_that_the_design_names(migrated: sa.Engine) -> None:
+def test_partial_indexes_are_those_that_the_design_names(migrated: sa.Engine) -> None:
     indexes = {name: str(definition) for _, name, definition in facts(migrated)["indexes"]}
     conditions = {
         "actions_unsettled_idx": r"\(attempts, end_at\) WHERE .*status = 'completed'.* AND .*settled_at IS NULL",
@@ -137,7 +137,7 @@ def test_partial_indexes_and_their_conditions_are_those_that_the_design_names(mi
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_table_has_the_columns_that_the_design_names(table: str, migrated: sa.Engine) -> None:
+def test_table_has_the_columns_that_the_design_names(table: str, migrated: sa.Engine) -> None:
     named = [column["name"] for column in sa.inspect(migrated).get_columns(table)]
     assert set(TABLES[table].split()) <= set(named)
     assert tables_of(migrated) >= set(TABLES)
@@ -161,7 +161,7 @@ def test_down_to_nothing_and_up_again(migrated: sa.Engine) -> None:
     assert facts(migrated) == before
 
 
-def test_each_migration_can_be_undone_and_done_again(empty: Make) -> None:
+def test_migrations_can_each_be_undone_and_done_again(empty: Make) -> None:
     engine = empty()
     with alembic(engine) as config:
         revisions = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
@@ -172,7 +172,7 @@ def test_each_migration_can_be_undone_and_done_again(empty: Make) -> None:
     assert tables_of(engine) >= set(TABLES)
 
 
-def test_a_second_time_changes_nothing(migrated: sa.Engine) -> None:
+def test_second_time_changes_nothing(migrated: sa.Engine) -> None:
     def look() -> list[tuple[object, ...]]:
         with migrated.connect() as conn:
             boards = conn.execute(sa.text("SELECT id, epoch, version, updated_at, xmin::text FROM boards")).all()
@@ -213,7 +213,7 @@ def test_several_at_once_take_turns(empty: Make, migrated: sa.Engine) -> None:
     assert held == 0
 
 
-def test_a_migration_that_fails_leaves_the_lock_to_the_next(empty: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_migration_that_fails_leaves_the_lock_to_the_next(empty: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = empty()
     with monkeypatch.context() as broken:
         broken.setattr("db.boards._ENSURE", sa.text("INSERT INTO nowhere VALUES (1)"))
@@ -258,9 +258,7 @@ def test_migrate_brings_an_older_0001_to_the_schema_of_today(old: Path, empty: M
         )
 
 
-def test_migrate_makes_an_index_again_that_an_interrupted_release_left_invalid(
-    empty: Make, migrated: sa.Engine
-) -> None:
+def test_migrate_rebuilds_an_index_left_invalid(empty: Make, migrated: sa.Engine) -> None:
     engine = empty()
     with alembic(engine) as config:
         command.upgrade(config, "0001")
@@ -358,7 +356,7 @@ def test_migrate_stops_where_the_schema_is_another(migrated: sa.Engine, damage: 
     assert "\n" not in str(error.value)
 
 
-def test_migrate_lets_an_operator_have_indexes_and_columns_of_their_own(migrated: sa.Engine) -> None:
+def test_migrate_allows_an_operators_own_indexes_and_columns(migrated: sa.Engine) -> None:
     with migrated.begin() as conn:
         conn.exec_driver_sql("CREATE INDEX mine ON actions (score)")
         conn.exec_driver_sql("ALTER TABLE users ADD COLUMN team text")

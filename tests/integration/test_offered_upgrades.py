@@ -64,7 +64,7 @@ def test_offered_h2c_is_ignored(web: Process, alice: Player, packets: int) -> No
         assert ask(*java("GET", "/top-scores", b"")).startswith(b"HTTP/1.1 200 ")
 
 
-def test_offered_h2c_is_ignored_with_a_chunked_body_and_in_a_pipeline(web: Process, alice: Player) -> None:
+def test_h2c_offer_is_ignored_with_chunked_body_and_in_pipeline(web: Process, alice: Player) -> None:
     head, _ = java("POST", f"/users/{alice.user_id}/actions", b"", alice.token)
     chunked = head.replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
     request = chunked + b'15\r\n{"status": "started"}\r\n0\r\n\r\n'

@@ -80,13 +80,13 @@ def slowly(conn: sa.Connection) -> int:
     return int(conn.execute(sa.text("SELECT 1 FROM pg_sleep(0.3)")).scalar_one())
 
 
-def test_the_loop_and_the_other_transactions_go_on_while_one_waits(database: sa.Engine) -> None:
+def test_loop_and_the_other_transactions_go_on_while_one_waits(database: sa.Engine) -> None:
     began = time.monotonic()
     assert outcomes(*[lambda: run(database, slowly)] * LANES) == [1] * LANES
     assert time.monotonic() - began < 0.3 * (LANES - 1)
 
 
-def test_it_is_committed_in_the_thread_of_the_loop(database: sa.Engine, stores: Stores) -> None:
+def test_transaction_is_committed_in_the_thread_of_the_loop(database: sa.Engine, stores: Stores) -> None:
     def write(conn: sa.Connection) -> threading.Thread:
         conn.execute(sa.text("INSERT INTO notes VALUES (3, 'written')"))
         return threading.current_thread()
@@ -95,7 +95,7 @@ def test_it_is_committed_in_the_thread_of_the_loop(database: sa.Engine, stores: 
     assert stores.rows("SELECT text FROM notes WHERE id = 3") == [("written",)]
 
 
-def test_an_error_of_the_work_is_raised_as_it_is_and_rolled_back(database: sa.Engine, stores: Stores) -> None:
+def test_error_of_the_work_is_raised_as_it_is_and_rolled_back(database: sa.Engine, stores: Stores) -> None:
     def fail(conn: sa.Connection) -> None:
         conn.execute(sa.text("INSERT INTO notes VALUES (3)"))
         raise LookupError("mine")
@@ -105,7 +105,7 @@ def test_an_error_of_the_work_is_raised_as_it_is_and_rolled_back(database: sa.En
     assert stores.value("SELECT count(*) FROM notes") == 2
 
 
-def test_a_deadlock_means_once_more_and_the_pause_is_the_loops(
+def test_deadlock_means_once_more_and_the_pause_is_the_loops(
     database: sa.Engine, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("db.transaction.random.uniform", lambda least, most: 0.4)
@@ -126,7 +126,7 @@ def test_a_deadlock_means_once_more_and_the_pause_is_the_loops(
     assert stores.rows("SELECT text FROM notes ORDER BY id") == [("xx",), ("xx",)]
 
 
-def test_a_statement_that_is_cancelled_with_its_task_leaves_nothing_behind(database: sa.Engine, stores: Stores) -> None:
+def test_statement_cancelled_with_its_task_leaves_nothing_behind(database: sa.Engine, stores: Stores) -> None:
     def write(conn: sa.Connection) -> None:
         conn.execute(sa.text("INSERT INTO notes VALUES (3)"))
         conn.execute(sa.text("SELECT pg_sleep(0.4)"))
@@ -141,7 +141,7 @@ def test_a_statement_that_is_cancelled_with_its_task_leaves_nothing_behind(datab
     assert stores.value("SELECT count(*) FROM notes") == 2
 
 
-def test_one_of_more_than_there_are_connections_for_is_told_so(database: sa.Engine) -> None:
+def test_transaction_beyond_the_pool_is_unavailable(database: sa.Engine) -> None:
     # The loop waits for it, for as long as a checkout may take: nobody may begin so many.
     found = outcomes(*[lambda: run(database, slowly)] * (LANES + 1), longest_stop=1)
     assert sorted(map(repr, found))[:LANES] == ["1"] * LANES
@@ -157,9 +157,7 @@ def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]
 
 @pytest.mark.parametrize("known", [False, True], ids=["at the beginning", "later"])
 @pytest.mark.parametrize("how", ["killed", "hung"])
-def test_a_server_that_is_away_is_unavailable_in_time_and_works_again_once_it_is_back(
-    how: str, known: bool, own_postgres: Postgres
-) -> None:
+def test_server_away_is_unavailable_in_time_and_works_afterwards(how: str, known: bool, own_postgres: Postgres) -> None:
     engine = connect(own_postgres.url)
     crowd = [lambda: run(engine, lambda conn: conn.execute(sa.text("SELECT 2")).scalar_one())] * LANES
     if known:
@@ -177,7 +175,7 @@ def test_a_server_that_is_away_is_unavailable_in_time_and_works_again_once_it_is
     engine.dispose()
 
 
-def test_a_connection_that_was_lost_is_made_again_beside_the_loop(database: sa.Engine, stores: Stores) -> None:
+def test_connection_that_was_lost_is_made_again_beside_the_loop(database: sa.Engine, stores: Stores) -> None:
     assert outcomes(*[lambda: run(database, slowly)] * LANES) == [1] * LANES
     stores.execute("""
         SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
@@ -187,7 +185,7 @@ def test_a_connection_that_was_lost_is_made_again_beside_the_loop(database: sa.E
 
 
 @pytest.mark.parametrize("how", ["breaks", "is slow"])
-def test_a_first_connection_that_breaks_or_is_slow_stops_nothing(
+def test_first_connection_that_breaks_or_is_slow_stops_nothing(
     how: str, database: sa.Engine, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One of SQLAlchemy's questions by which it gets to know the server, after it has its version.

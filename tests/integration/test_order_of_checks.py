@@ -79,7 +79,7 @@ def test_ending_an_action(alice: Player, carol: Player, stores: Stores) -> None:
     problem(http.put(foreign, content=HUGE, headers=TEXT), 403, "forbidden")
 
 
-def test_a_rule_that_the_request_breaks_comes_last(carol: Player, bob: Player, stores: Stores) -> None:
+def test_rule_that_the_request_breaks_comes_last(carol: Player, bob: Player, stores: Stores) -> None:
     quest = carol.started("quest")
     problem(bob.end(quest), 403, "forbidden")
     stores.execute("UPDATE users SET status = 'suspended' WHERE id = :id", id=carol.user_id)
@@ -88,7 +88,7 @@ def test_a_rule_that_the_request_breaks_comes_last(carol: Player, bob: Player, s
     problem(carol.end(quest), 403, "fraud-rule")
 
 
-def test_a_revoked_token_comes_before_everything_else(alice: Player, carol: Player) -> None:
+def test_revoked_token_comes_before_everything_else(alice: Player, carol: Player) -> None:
     carols = carol.started()
     assert alice.http.post("/auth/logout").status_code == 204
     for _ in range(9):
@@ -99,7 +99,7 @@ def test_a_revoked_token_comes_before_everything_else(alice: Player, carol: Play
     problem(answer, 401, "unauthorized")
 
 
-def test_what_is_refused_early_is_not_looked_up(carol: Player, stores: Stores) -> None:
+def test_request_refused_early_is_not_looked_up(carol: Player, stores: Stores) -> None:
     """A path of somebody who doesn't exist tells as little as that of somebody who does."""
     with stores.engine.begin() as conn:
         conn.execute(sa.text("LOCK TABLE actions IN ACCESS EXCLUSIVE MODE"))  # whoever looks there is answered 503

@@ -54,7 +54,7 @@ def crowd(web: Process) -> Iterator[list[socket.socket]]:
         yield found
 
 
-def test_too_many_at_once(web: Process, stores: Stores, alice: Player, crowd: list[socket.socket]) -> None:
+def test_overload_at_once(web: Process, stores: Stores, alice: Player, crowd: list[socket.socket]) -> None:
     bob = Player(web.url, unique("bob"))
     begun = bob.started()
     alice.started()  # her token has been seen

@@ -45,7 +45,7 @@ def told(websocket: ClientConnection, *, within: float = 10.0) -> tuple[int, int
     return it["totalScore"], it["score"], it["rank"]
 
 
-def test_own_scores_come_after_the_board_and_when_somebody_passes_below_the_ten(
+def test_own_scores_follow_the_board_and_changes_below_the_ten(
     web: Process, stores: Stores, crowd: list[Listener]
 ) -> None:
     eleventh, last = crowd[10:]

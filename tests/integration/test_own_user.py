@@ -13,7 +13,7 @@ def _settle(stores: Stores) -> None:
         settle(conn, ids, Vetting(FraudRules(), 10))
 
 
-def test_a_newcomer_has_no_rank(web: Process, alice: Player) -> None:
+def test_newcomer_has_no_rank(web: Process, alice: Player) -> None:
     answer = alice.http.get(f"/users/{alice.user_id}")
     assert answer.status_code == 200
     assert answer.json() == {
@@ -27,7 +27,7 @@ def test_a_newcomer_has_no_rank(web: Process, alice: Player) -> None:
     }
 
 
-def test_the_total_counts_at_once_and_the_score_when_it_is_settled(stores: Stores, alice: Player, bob: Player) -> None:
+def test_total_counts_at_once_and_the_score_when_it_is_settled(stores: Stores, alice: Player, bob: Player) -> None:
     alice.score(2)
     bob.score(2)
     before = alice.http.get(f"/users/{alice.user_id}").json()
@@ -50,7 +50,7 @@ def test_suspended_players_ahead_are_not_counted(stores: Stores, alice: Player, 
     assert alice.http.get(f"/users/{alice.user_id}").json()["rank"] is None
 
 
-def test_nobody_else_may_look(alice: Player, bob: Player) -> None:
+def test_user_is_shown_to_nobody_else(alice: Player, bob: Player) -> None:
     assert bob.http.get(f"/users/{alice.user_id}").status_code == 403
 
 

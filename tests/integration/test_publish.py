@@ -81,7 +81,7 @@ def database_is_everywhere(stores: Stores, publisher: Publisher) -> Update:
     return now
 
 
-def test_a_newer_board_is_set_and_published_with_the_same_bytes(
+def test_newer_board_is_set_and_published_with_the_same_bytes(
     stores: Stores, publisher: Publisher, dora: Listener
 ) -> None:
     before = read(stores.engine, DEFAULT_BOARD)
@@ -94,11 +94,11 @@ def test_a_newer_board_is_set_and_published_with_the_same_bytes(
     database_is_everywhere(stores, publisher)
 
 
-def test_the_same_version_has_the_same_bytes_whenever_it_is_read(stores: Stores, dora: Listener) -> None:
+def test_same_version_has_the_same_bytes_whenever_it_is_read(stores: Stores, dora: Listener) -> None:
     assert len({read(stores.engine, DEFAULT_BOARD).text for _ in range(5)}) == 1
 
 
-def test_publish_counts_and_logs_each_change_once_whatever_caused_it(
+def test_publish_counts_and_logs_each_change_once(
     stores: Stores, publisher: Publisher, dora: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
     operator = {"actor": "shell", "reason": "a test"}
@@ -123,7 +123,7 @@ def test_publish_counts_and_logs_each_change_once_whatever_caused_it(
     assert len(set(published)) == len(changes)
 
 
-def test_an_older_board_never_overwrites_a_newer_one(stores: Stores, publisher: Publisher, dora: Listener) -> None:
+def test_older_board_never_overwrites_a_newer_one(stores: Stores, publisher: Publisher, dora: Listener) -> None:
     older = read(stores.engine, DEFAULT_BOARD)
     newer = award(stores, dora.user_id)
     with Ear(stores) as ear:
@@ -142,7 +142,7 @@ def test_versions_are_compared_as_numbers(stores: Stores, publisher: Publisher) 
     assert publisher.publish(DEFAULT_BOARD, nine.text, *nine.stamp) == (False, ten.text.encode())
 
 
-def test_a_missing_key_is_written_and_published_again(stores: Stores, publisher: Publisher, dora: Listener) -> None:
+def test_missing_key_is_written_and_published_again(stores: Stores, publisher: Publisher, dora: Listener) -> None:
     stores.redis.delete(KEY)
     with Ear(stores) as ear:
         update = publish(stores.engine, publisher, DEFAULT_BOARD)
@@ -172,14 +172,14 @@ def test_garbage_in_the_key_is_replaced(stores: Stores, publisher: Publisher, do
     database_is_everywhere(stores, publisher)
 
 
-def test_a_key_of_another_type_is_replaced(stores: Stores, publisher: Publisher, dora: Listener) -> None:
+def test_key_of_another_type_is_replaced(stores: Stores, publisher: Publisher, dora: Listener) -> None:
     stores.redis.delete(KEY)
     stores.redis.rpush(KEY, "x")
     publish(stores.engine, publisher, DEFAULT_BOARD)
     database_is_everywhere(stores, publisher)
 
 
-def test_a_board_restored_to_an_older_version_gets_a_new_epoch_that_is_greater(
+def test_publish_of_a_restored_board_begins_a_greater_epoch(
     stores: Stores, publisher: Publisher, dora: Listener
 ) -> None:
     before = award(stores, dora.user_id)
@@ -195,7 +195,7 @@ def test_a_board_restored_to_an_older_version_gets_a_new_epoch_that_is_greater(
     database_is_everywhere(stores, publisher)
 
 
-def test_a_version_that_was_shown_with_other_bytes_is_never_shown_again(
+def test_version_shown_with_other_bytes_is_never_shown_again(
     stores: Stores, publisher: Publisher, dora: Listener
 ) -> None:
     before = award(stores, dora.user_id)
@@ -207,7 +207,7 @@ def test_a_version_that_was_shown_with_other_bytes_is_never_shown_again(
     database_is_everywhere(stores, publisher)
 
 
-def test_publish_a_version_that_was_shown_with_another_time_begins_a_new_epoch(
+def test_publish_of_a_version_with_another_time_begins_an_epoch(
     stores: Stores, publisher: Publisher, dora: Listener
 ) -> None:
     before = award(stores, dora.user_id)
@@ -231,7 +231,7 @@ def test_read_rows_are_in_the_order_of_their_ranks(stores: Stores, dora: Listene
     assert [row.rank for row in read(stores.engine, DEFAULT_BOARD).rows()] == [1, 2, 3]
 
 
-def test_renew_epoch_only_the_first_of_those_who_saw_the_old_one_does_so(stores: Stores, dora: Listener) -> None:
+def test_renew_epoch_is_done_by_the_first_only(stores: Stores, dora: Listener) -> None:
     old, version = read(stores.engine, DEFAULT_BOARD).stamp
     for new, first in ((new_id(), True), (new_id(), False)):
         with stores.engine.begin() as conn:
@@ -239,7 +239,7 @@ def test_renew_epoch_only_the_first_of_those_who_saw_the_old_one_does_so(stores:
     assert read(stores.engine, DEFAULT_BOARD).stamp[1] == version + 1
 
 
-def test_a_backup_from_an_earlier_epoch_begins_a_new_one_too(
+def test_backup_from_an_earlier_epoch_begins_a_new_one_too(
     stores: Stores, publisher: Publisher, dora: Listener
 ) -> None:
     # Its versions were shown once, with what happened after the backup was made.
@@ -257,7 +257,7 @@ def test_a_backup_from_an_earlier_epoch_begins_a_new_one_too(
 
 
 @pytest.mark.parametrize("same_epoch", [True, False])
-def test_a_forged_message_in_the_key_loses_against_the_database(
+def test_forged_message_in_the_key_loses_against_the_database(
     stores: Stores, publisher: Publisher, dora: Listener, same_epoch: bool
 ) -> None:
     before = read(stores.engine, DEFAULT_BOARD)
@@ -269,7 +269,7 @@ def test_a_forged_message_in_the_key_loses_against_the_database(
     database_is_everywhere(stores, publisher)
 
 
-def test_what_a_process_holds_is_judged_like_the_key(stores: Stores, publisher: Publisher, dora: Listener) -> None:
+def test_version_a_process_holds_is_judged_like_the_key(stores: Stores, publisher: Publisher, dora: Listener) -> None:
     now = read(stores.engine, DEFAULT_BOARD)
     older = replace(now, stamp=(now.stamp[0], now.stamp[1] - 1), text="older")
     assert publish(stores.engine, publisher, DEFAULT_BOARD, seen=older).text == now.text
@@ -280,7 +280,7 @@ def test_what_a_process_holds_is_judged_like_the_key(stores: Stores, publisher: 
     database_is_everywhere(stores, publisher)
 
 
-def test_many_publishers_beside_many_changes_end_on_the_newest_and_publish_in_order(
+def test_publishers_beside_changes_end_on_the_newest_in_order(
     stores: Stores, publisher: Publisher, dora: Listener
 ) -> None:
     done = threading.Event()
@@ -306,7 +306,7 @@ def test_many_publishers_beside_many_changes_end_on_the_newest_and_publish_in_or
     assert heard[-1] == database_is_everywhere(stores, publisher)
 
 
-def test_many_who_find_a_forged_version_agree_on_one_new_epoch(
+def test_publishers_agree_on_one_new_epoch_after_a_forgery(
     stores: Stores, publisher: Publisher, dora: Listener
 ) -> None:
     epoch, version = read(stores.engine, DEFAULT_BOARD).stamp
@@ -319,7 +319,7 @@ def test_many_who_find_a_forged_version_agree_on_one_new_epoch(
     assert now.stamp[1] == version + 1, "one new epoch, not one for each"
 
 
-def test_without_redis_the_board_is_read_all_the_same(stores: Stores, dora: Listener) -> None:
+def test_board_is_read_without_redis(stores: Stores, dora: Listener) -> None:
     nowhere = connect("redis://127.0.0.1:1/0", timeout=0.2)
     now = read(stores.engine, DEFAULT_BOARD)
     assert publish(stores.engine, Publisher.on(nowhere), DEFAULT_BOARD).text == now.text
@@ -328,7 +328,7 @@ def test_without_redis_the_board_is_read_all_the_same(stores: Stores, dora: List
     nowhere.close()
 
 
-def test_a_script_that_redis_has_forgotten_is_sent_again(stores: Stores, publisher: Publisher, dora: Listener) -> None:
+def test_script_that_redis_has_forgotten_is_sent_again(stores: Stores, publisher: Publisher, dora: Listener) -> None:
     publish(stores.engine, publisher, DEFAULT_BOARD)
     stores.redis.script_flush()
     stores.redis.delete(KEY)
@@ -336,6 +336,6 @@ def test_a_script_that_redis_has_forgotten_is_sent_again(stores: Stores, publish
     database_is_everywhere(stores, publisher)
 
 
-def test_a_board_without_a_row_is_named(stores: Stores, publisher: Publisher) -> None:
+def test_board_without_a_row_is_named(stores: Stores, publisher: Publisher) -> None:
     with pytest.raises(LookupError, match="release"):
         read(stores.engine, BoardId(new_id()))

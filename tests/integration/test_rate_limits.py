@@ -119,7 +119,7 @@ POLICIES: list[tuple[str, str, list[Call]]] = [
 
 
 @pytest.mark.parametrize(("variable", "policy", "calls"), POLICIES, ids=[policy for _, policy, _ in POLICIES])
-def test_a_bucket_gives_its_capacity_and_then_refuses(
+def test_bucket_gives_its_capacity_and_then_refuses(
     started: Callable[..., Process], on: Callable[..., Player], variable: str, policy: str, calls: list[Call]
 ) -> None:
     player = on(started(**{variable: f"{len(calls)}/hour"}))
@@ -131,7 +131,7 @@ def test_a_bucket_gives_its_capacity_and_then_refuses(
         refused(call(player), policy)
 
 
-def test_the_buckets_are_those_of_the_contract_by_default(
+def test_buckets_are_those_of_the_contract_by_default(
     started: Callable[..., Process], on: Callable[..., Player]
 ) -> None:
     process = started(**dict.fromkeys(NO_LIMITS, ""))
@@ -148,20 +148,20 @@ def test_the_buckets_are_those_of_the_contract_by_default(
     assert limits_of(register)[:4] == ("login_ip", 10, 60, 8)
 
 
-def test_the_headers_tell_of_the_tightest_bucket(started: Callable[..., Process], on: Callable[..., Player]) -> None:
+def test_headers_tell_of_the_tightest_bucket(started: Callable[..., Process], on: Callable[..., Player]) -> None:
     player = on(started(RATE_LIMIT_CREATE="8/minute", RATE_LIMIT_COMPLETE="2/minute", RATE_LIMIT_ACTIONS="9/minute"))
     assert limits_of(player.start())[:4] == ("create", 8, 60, 7)
     assert limits_of(nobody(player))[:4] == ("complete", 2, 60, 1)
     assert limits_of(player.start())[:4] == ("actions", 9, 60, 6)
 
 
-def test_a_bucket_fills_again(started: Callable[..., Process], on: Callable[..., Player]) -> None:
+def test_bucket_fills_again(started: Callable[..., Process], on: Callable[..., Player]) -> None:
     player = on(started(RATE_LIMIT_CREATE="1/second"))
     eventually(lambda: player.start().status_code == 429, what="a refusal, once two starts come within a second")
     eventually(lambda: player.start().status_code == 201, what="a token")
 
 
-def test_a_refusal_takes_from_no_bucket(started: Callable[..., Process], on: Callable[..., Player]) -> None:
+def test_refusal_takes_from_no_bucket(started: Callable[..., Process], on: Callable[..., Player]) -> None:
     player = on(started(RATE_LIMIT_CREATE="1/hour", RATE_LIMIT_ACTIONS="3/hour", RATE_LIMIT_USER="5/hour"))
     assert player.start().status_code == 201
     for _ in range(10):
@@ -170,7 +170,7 @@ def test_a_refusal_takes_from_no_bucket(started: Callable[..., Process], on: Cal
     assert limits_of(show(player))[:4] == ("user", 5, 3600, 2)
 
 
-def test_a_refused_start_starts_nothing(
+def test_refused_start_starts_nothing(
     started: Callable[..., Process], on: Callable[..., Player], stores: Stores
 ) -> None:
     player = on(started(RATE_LIMIT_CREATE="1/hour"))
@@ -189,7 +189,7 @@ def test_players_do_not_share_the_buckets_of_players(
     assert bob.start().status_code == 201
 
 
-def test_another_token_of_the_same_player_has_the_same_buckets(
+def test_buckets_are_shared_by_tokens_of_a_player(
     started: Callable[..., Process], on: Callable[..., Player], alice: Player
 ) -> None:
     process = started(RATE_LIMIT_CREATE="1/hour")
@@ -208,7 +208,7 @@ def test_reading_without_a_token_is_not_limited(started: Callable[..., Process])
                 assert "ratelimit" not in answer.headers
 
 
-def test_a_limit_that_is_off_is_off(started: Callable[..., Process], on: Callable[..., Player]) -> None:
+def test_limit_that_is_off_is_off(started: Callable[..., Process], on: Callable[..., Player]) -> None:
     player = on(started(RATE_LIMIT_USER="1000/hour", RATE_LIMIT_CREATE="OFF"))
     for _ in range(15):
         answer = player.start()
@@ -230,9 +230,7 @@ def flood(urls: list[str], player: Player, times: int) -> Counter[int]:
     return Counter(answer.status_code for answer in asyncio.run(run()))
 
 
-def test_two_processes_together_let_no_more_through_than_one(
-    started: Callable[..., Process], alice: Player, stores: Stores
-) -> None:
+def test_buckets_are_shared_by_processes(started: Callable[..., Process], alice: Player, stores: Stores) -> None:
     urls = [started(RATE_LIMIT_CREATE="20/hour").url for _ in range(2)]
     assert flood(urls, alice, 100) == {201: 20, 429: 80}
     assert stores.value("SELECT count(*) FROM actions WHERE user_id = :id", id=alice.user_id) == 20
@@ -261,9 +259,7 @@ def test_logins_count_as_writes_of_their_address(started: Callable[..., Process]
     refused(login(process, unique("a")), "ip")
 
 
-def test_an_account_is_limited_by_address_so_that_nobody_locks_another_out(
-    started: Callable[..., Process], alice: Player
-) -> None:
+def test_logins_are_limited_by_address_so_nobody_is_locked_out(started: Callable[..., Process], alice: Player) -> None:
     process = started(RATE_LIMIT_LOGIN_ACCOUNT="2/hour", TRUSTED_PROXIES=PROXY)
     for _ in range(2):
         problem(login(process, alice.username, "wrong password", address="203.0.113.1"), 401)
@@ -274,7 +270,7 @@ def test_an_account_is_limited_by_address_so_that_nobody_locks_another_out(
     problem(login(process, unique("other"), address="203.0.113.1"), 401)
 
 
-def test_failures_of_an_account_from_anywhere_have_a_bucket_ten_times_as_wide(
+def test_failures_of_an_account_have_a_bucket_ten_times_as_wide(
     started: Callable[..., Process], alice: Player, bob: Player
 ) -> None:
     process = started(RATE_LIMIT_LOGIN_ACCOUNT="1/hour", TRUSTED_PROXIES=PROXY)
@@ -289,7 +285,7 @@ def test_failures_of_an_account_from_anywhere_have_a_bucket_ten_times_as_wide(
     problem(login(process, bob.username, "wrong password", address="203.0.113.100"), 401)
 
 
-def test_the_client_is_the_right_most_address_that_is_no_proxy(
+def test_client_is_the_right_most_address_that_is_no_proxy(
     started: Callable[..., Process], on: Callable[..., Player]
 ) -> None:
     process = started(RATE_LIMIT_IP="1/hour", TRUSTED_PROXIES=f"{PROXY},10.0.0.0/8,2001:db8:ffff::/48")
@@ -325,7 +321,7 @@ def test_several_headers_are_one_list(started: Callable[..., Process], alice: Pl
 RUBBISH = ["unknown", "", ",", "999.1.1.1", "[::", "a" * 5000, "1.2.3.4.5", "\xff", "fe80::1%25"]
 
 
-def test_a_header_that_makes_no_sense_is_no_way_out(started: Callable[..., Process], alice: Player) -> None:
+def test_header_that_makes_no_sense_is_no_way_out(started: Callable[..., Process], alice: Player) -> None:
     process = started(RATE_LIMIT_LOGIN_IP="1/hour", TRUSTED_PROXIES=PROXY)
     assert login(process, alice.username).status_code == 200
     for rubbish in RUBBISH:
@@ -344,7 +340,7 @@ def test_ipv6_addresses_of_one_network_share_a_bucket(
     assert on(process, address="2001:db8:1:3::1").start().status_code == 201
 
 
-def test_a_header_of_somebody_untrusted_is_ignored_and_warned_of_once(
+def test_untrusted_header_is_ignored_and_warned_of_once(
     started: Callable[..., Process], on: Callable[..., Player]
 ) -> None:
     process = started(RATE_LIMIT_IP="1/hour")
@@ -354,7 +350,7 @@ def test_a_header_of_somebody_untrusted_is_ignored_and_warned_of_once(
     assert process.output().count("TRUSTED_PROXIES") == 1
 
 
-def test_a_trusted_network_has_no_limits_by_address_but_all_the_others(
+def test_trusted_network_has_all_limits_but_those_by_address(
     started: Callable[..., Process], on: Callable[..., Player]
 ) -> None:
     process = started(
@@ -388,7 +384,7 @@ def test_handshakes_are_limited_by_address(started: Callable[..., Process], alic
     assert connect(alice, "203.0.113.2") == 101
 
 
-def test_a_refusal_is_logged_with_its_policy(started: Callable[..., Process], on: Callable[..., Player]) -> None:
+def test_refusal_is_logged_with_its_policy(started: Callable[..., Process], on: Callable[..., Player]) -> None:
     process = started(RATE_LIMIT_CREATE="1/hour")
     player = on(process)
     answers = [player.start() for _ in range(2)]
@@ -399,7 +395,7 @@ def test_a_refusal_is_logged_with_its_policy(started: Callable[..., Process], on
     assert player.token not in process.output()
 
 
-def test_without_redis_each_process_limits_by_itself_and_nothing_fails(
+def test_process_without_redis_limits_by_itself(
     started: Callable[..., Process], on: Callable[..., Player], alice: Player
 ) -> None:
     away = f"redis://127.0.0.1:{free_port()}/0"

@@ -40,7 +40,7 @@ def clients(operator: redis.Redis) -> set[str]:
     return {it["id"] for it in operator.client_list()} - {str(operator.client_id())}
 
 
-def test_a_client_leaves_a_replica(server: embedded.Redis, operator: redis.Redis) -> None:
+def test_client_leaves_a_replica(server: embedded.Redis, operator: redis.Redis) -> None:
     client = connect(server.url, timeout=1)
     check_writable(client)
     before = client.client_id()
@@ -54,7 +54,7 @@ def test_a_client_leaves_a_replica(server: embedded.Redis, operator: redis.Redis
     client.close()
 
 
-def test_the_limiter_leaves_a_replica(server: embedded.Redis, operator: redis.Redis) -> None:
+def test_limiter_leaves_a_replica(server: embedded.Redis, operator: redis.Redis) -> None:
     rate = values.rate("10/minute")
     assert rate
     check = (Bucket(Policy.of("create", rate), "somebody"),)

@@ -26,7 +26,7 @@ def users(stores: Stores) -> int:
     return int(stores.value("SELECT count(*) FROM users"))
 
 
-def test_a_newcomer_is_registered_as_an_active_player_without_points(visitor: httpx2.Client, stores: Stores) -> None:
+def test_newcomer_is_registered_active_and_without_points(visitor: httpx2.Client, stores: Stores) -> None:
     body = form()
     answer = visitor.post("/auth/register", json=body)
     assert answer.status_code == 201
@@ -41,7 +41,7 @@ def test_a_newcomer_is_registered_as_an_active_player_without_points(visitor: ht
     assert PASSWORD not in row.password_hash
 
 
-def test_two_registrations_of_one_password_are_stored_differently(visitor: httpx2.Client, stores: Stores) -> None:
+def test_one_password_registered_twice_is_stored_differently(visitor: httpx2.Client, stores: Stores) -> None:
     ids = [visitor.post("/auth/register", json=form()).json()["userId"] for _ in range(2)]
     hashes = stores.value(
         "SELECT count(DISTINCT password_hash) FROM users WHERE id = ANY(CAST(:ids AS uuid[]))", ids=ids
@@ -50,7 +50,7 @@ def test_two_registrations_of_one_password_are_stored_differently(visitor: httpx
 
 
 @pytest.mark.parametrize("change", [str, str.upper, str.swapcase], ids=["same", "upper", "swapped"])
-def test_a_username_is_unique_whatever_its_case(visitor: httpx2.Client, stores: Stores, change: Any) -> None:
+def test_username_is_unique_whatever_its_case(visitor: httpx2.Client, stores: Stores, change: Any) -> None:
     name = unique("Mixed")
     assert visitor.post("/auth/register", json=form(username=name)).status_code == 201
     before = users(stores)
@@ -59,7 +59,7 @@ def test_a_username_is_unique_whatever_its_case(visitor: httpx2.Client, stores: 
 
 
 @pytest.mark.parametrize("change", [str, str.upper], ids=["same", "upper"])
-def test_an_email_address_is_unique_whatever_its_case(visitor: httpx2.Client, stores: Stores, change: Any) -> None:
+def test_email_address_is_unique_whatever_its_case(visitor: httpx2.Client, stores: Stores, change: Any) -> None:
     email = f"{unique('mail')}@example.org"
     assert visitor.post("/auth/register", json=form(email=email)).status_code == 201
     before = users(stores)
@@ -112,7 +112,7 @@ def test_passwords_at_the_edge_of_the_rule_are_taken_and_log_in(visitor: httpx2.
         ("email", True),
     ],
 )
-def test_a_field_that_breaks_its_rule_is_refused_by_name(
+def test_field_that_breaks_its_rule_is_refused_by_name(
     visitor: httpx2.Client, stores: Stores, field: str, value: object
 ) -> None:
     before = users(stores)
@@ -122,19 +122,19 @@ def test_a_field_that_breaks_its_rule_is_refused_by_name(
 
 
 @pytest.mark.parametrize("field", ["username", "email", "password"])
-def test_a_missing_field_is_named(visitor: httpx2.Client, field: str) -> None:
+def test_missing_field_is_named(visitor: httpx2.Client, field: str) -> None:
     body = form()
     del body[field]
     assert field in problem(visitor.post("/auth/register", json=body), 400)["detail"]
 
 
-def test_nobody_registers_as_admin(visitor: httpx2.Client, stores: Stores) -> None:
+def test_register_as_admin_is_impossible(visitor: httpx2.Client, stores: Stores) -> None:
     before = users(stores)
     assert "role" in problem(visitor.post("/auth/register", json=form(role="admin")), 400)["detail"]
     assert users(stores) == before
 
 
-def test_no_answer_holds_the_password_or_its_hash(visitor: httpx2.Client, web: Process) -> None:
+def test_register_answers_without_password_or_hash(visitor: httpx2.Client, web: Process) -> None:
     secret = "a password nobody logs"
     answer = visitor.post("/auth/register", json=form(password=secret))
     refused = visitor.post("/auth/register", json=form(password=secret, email="none"))
@@ -160,7 +160,7 @@ def test_production_is_closed_unless_it_says_open(service: Service) -> None:
     assert httpx2.post(f"{opened.url}/auth/register", json=form()).status_code == 201
 
 
-def test_one_name_wanted_by_six_at_once_is_given_once(visitor: httpx2.Client, stores: Stores) -> None:
+def test_name_registered_by_six_at_once_is_given_once(visitor: httpx2.Client, stores: Stores) -> None:
     name = unique("wanted")
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: visitor.post("/auth/register", json=form(username=name)), range(6)))

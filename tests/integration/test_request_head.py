@@ -21,7 +21,7 @@ def _received(peer: socket.socket) -> bytes:
     return data
 
 
-def test_a_head_that_never_ends_is_cut_off(web: Process) -> None:
+def test_head_that_never_ends_is_cut_off(web: Process) -> None:
     sent = 0
     with socket.create_connection(("127.0.0.1", web.port), timeout=10) as peer:
         peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: ")
@@ -32,7 +32,7 @@ def test_a_head_that_never_ends_is_cut_off(web: Process) -> None:
     assert httpx2.get(f"{web.url}/healthz", timeout=10).status_code == 200
 
 
-def test_a_long_head_and_a_body_of_the_largest_size_are_taken(web: Process) -> None:
+def test_long_head_and_a_body_of_the_largest_size_are_taken(web: Process) -> None:
     answer = httpx2.get(f"{web.url}/healthz", headers={"x-long": "a" * 16_000}, timeout=10)
     assert answer.status_code == 200
     body = b'{"username": "a", "password": "' + b"b" * 16_000 + b'"}'
@@ -42,7 +42,7 @@ def test_a_long_head_and_a_body_of_the_largest_size_are_taken(web: Process) -> N
     assert answer.status_code == 400
 
 
-def test_who_says_nothing_or_not_enough_is_let_go_and_who_speaks_is_not(
+def test_silent_or_slow_client_is_let_go_and_others_are_not(
     stores: Stores, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_protocol, "REQUEST_WITHIN", 0.3)
@@ -60,7 +60,7 @@ def test_who_says_nothing_or_not_enough_is_let_go_and_who_speaks_is_not(
                 assert peer.recv(4096).startswith(b"HTTP/1.1 200")
 
 
-def test_a_path_with_a_slash_too_many_is_not_redirected(web: Process) -> None:
+def test_path_with_a_slash_too_many_is_not_redirected(web: Process) -> None:
     answer = httpx2.get(f"{web.url}/top-scores/", timeout=10)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"

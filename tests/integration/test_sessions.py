@@ -60,7 +60,7 @@ def get(web: Process, user: Listener | None = None) -> httpx2.Response:
     return httpx2.get(f"{web.url}/top-scores", headers=headers, timeout=5)
 
 
-def test_a_logged_out_token_is_refused_by_reads_within_5_s(web: Process, stores: Stores) -> None:
+def test_logged_out_token_is_refused_by_reads_within_5_s(web: Process, stores: Stores) -> None:
     (dora,) = users(stores, "dora")
     assert get(web, dora).status_code == 200
     end_tokens(stores, dora.user_id)
@@ -68,9 +68,7 @@ def test_a_logged_out_token_is_refused_by_reads_within_5_s(web: Process, stores:
     assert refusal(web, dora.token).status == 401
 
 
-def test_a_suspended_player_may_read_the_board_but_opens_no_socket_until_reinstated(
-    web: Process, stores: Stores
-) -> None:
+def test_suspended_player_reads_the_board_but_opens_no_socket(web: Process, stores: Stores) -> None:
     (dora,) = users(stores, "dora")
     with listening(web, dora.token) as websocket:
         message(websocket)
@@ -95,7 +93,7 @@ def test_a_suspended_player_may_read_the_board_but_opens_no_socket_until_reinsta
     eventually(admitted, within=5, what="the reinstatement")
 
 
-def test_an_event_that_commits_late_is_seen_all_the_same(web: Process, stores: Stores) -> None:
+def test_event_that_commits_late_is_seen_all_the_same(web: Process, stores: Stores) -> None:
     (dora,) = users(stores, "dora")
     with listening(web, dora.token) as websocket:
         message(websocket)
@@ -111,7 +109,7 @@ def test_an_event_that_commits_late_is_seen_all_the_same(web: Process, stores: S
         assert code_of(websocket, within=5) == TOKEN_OVER
 
 
-def test_while_the_database_is_away_signature_and_expiry_decide_and_afterwards_the_database(
+def test_signature_and_expiry_decide_while_the_database_is_away(
     web: Process, stores: Stores, own_postgres: embedded.Postgres
 ) -> None:
     known, stranger, leaver, lost, cheat = users(stores, "known", "stranger", "leaver", "lost", "cheat")
@@ -159,7 +157,7 @@ def test_while_the_database_is_away_signature_and_expiry_decide_and_afterwards_t
                 pass
 
 
-def test_a_database_that_hangs_holds_a_handshake_up_for_3_s_at_most(
+def test_database_that_hangs_delays_a_handshake_by_3_s_at_most(
     web: Process, stores: Stores, own_postgres: embedded.Postgres
 ) -> None:
     known, stranger = users(stores, "known", "stranger")
@@ -184,7 +182,7 @@ def claims_of(user_id: UserId) -> Claims:
     return Claims(iss="scoreboard", aud="scoreboard", sub=user_id, iat=now, exp=now + 60, jti="-", ver=0, auth_time=now)
 
 
-def test_sessions_remember_what_a_slow_look_up_found_and_forget_nobody_else(stores: Stores) -> None:
+def test_sessions_remember_a_slow_look_up_and_forget_nobody_else(stores: Stores) -> None:
     """The role tells what is known from what is believed: who is trusted without a look is a player."""
     alice, bob, carol = users(stores, "alice", "bob", "carol")
     stores.execute("UPDATE users SET role = 'admin' WHERE id IN (:a, :b)", a=alice.user_id, b=bob.user_id)

@@ -59,7 +59,7 @@ def version(engine: sa.Engine) -> int:
         return int(conn.execute(sa.text("SELECT version FROM boards")).scalar_one())
 
 
-def test_a_settled_action_stands_on_the_board(engine: sa.Engine, stores: Stores) -> None:
+def test_settled_action_stands_on_the_board(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     (action_id,) = completed(engine, alice)
     assert top(engine) == []
@@ -72,7 +72,7 @@ def test_a_settled_action_stands_on_the_board(engine: sa.Engine, stores: Stores)
     assert stores.value("SELECT reached_at = end_at FROM standings, actions")
 
 
-def test_the_same_ids_again_change_nothing(engine: sa.Engine) -> None:
+def test_same_ids_again_change_nothing(engine: sa.Engine) -> None:
     ids = completed(engine, add_user(engine), add_user(engine))
     for _ in range(10):
         in_transaction(engine, lambda conn: settle.settle(conn, ids, VETTING))
@@ -89,7 +89,7 @@ def test_ties_go_to_who_was_first_whatever_the_order_of_settling(engine: sa.Engi
     assert [user_id for user_id, _ in top(engine)] == [first, second]
 
 
-def test_settle_two_actions_of_a_user_at_once_stand_reached_at_the_later_one(engine: sa.Engine, stores: Stores) -> None:
+def test_settle_two_actions_of_a_user_stand_reached_at_the_later(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     first, last = started(engine, alice, alice)
     # In the other order than that of their ids, in which they are settled.
@@ -99,9 +99,7 @@ def test_settle_two_actions_of_a_user_at_once_stand_reached_at_the_later_one(eng
     assert stores.value("SELECT reached_at = (SELECT max(end_at) FROM actions) FROM standings")
 
 
-def test_settle_an_earlier_end_later_leaves_the_time_at_which_a_score_was_reached(
-    engine: sa.Engine, stores: Stores
-) -> None:
+def test_settle_of_an_earlier_end_keeps_the_time_of_reaching(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     early, late = completed(engine, alice), completed(engine, alice)
     for ids in (late, early):
@@ -118,7 +116,7 @@ def test_settle_an_action_that_was_not_completed_is_left_alone(engine: sa.Engine
     assert stores.value("SELECT count(*) FROM actions WHERE settled_at IS NULL AND settlement IS NULL") == 2
 
 
-def test_an_action_for_no_points_moves_nobody(engine: sa.Engine, stores: Stores) -> None:
+def test_action_for_no_points_moves_nobody(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     (action_id,) = completed(engine, alice)
     with engine.begin() as conn:
@@ -128,7 +126,7 @@ def test_an_action_for_no_points_moves_nobody(engine: sa.Engine, stores: Stores)
     assert stores.value("SELECT count(*) FROM standings") == 0
 
 
-def test_what_no_message_reached_is_swept_up(engine: sa.Engine, stores: Stores, publisher: Publisher) -> None:
+def test_sweep_settles_what_no_message_reached(engine: sa.Engine, stores: Stores, publisher: Publisher) -> None:
     alice = add_user(engine)
     completed(engine, alice)
     with engine.begin() as conn:
@@ -144,7 +142,7 @@ def test_what_no_message_reached_is_swept_up(engine: sa.Engine, stores: Stores, 
     assert update.stamp[1] == version(engine)
 
 
-def test_what_expired_is_cancelled_by_the_sweep(
+def test_sweep_cancels_expired_actions(
     engine: sa.Engine, stores: Stores, publisher: Publisher, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -230,7 +228,7 @@ def test_sweep_says_that_a_worker_lives_for_a_few_seconds_only(
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailable("away"), TimedOut("slow")], ids=["away", "slow"])
-def test_sweep_gives_attempts_back_when_the_database_was_at_fault(
+def test_sweep_gives_attempts_back_if_the_database_was_at_fault(
     engine: sa.Engine,
     stores: Stores,
     publisher: Publisher,
@@ -256,7 +254,7 @@ def test_sweep_gives_attempts_back_when_the_database_was_at_fault(
     assert stores.rows("SELECT DISTINCT settlement FROM actions") == [("cleared",)]
 
 
-def test_sweep_sets_nothing_aside_for_an_attempt_that_could_not_be_given_back(
+def test_sweep_sets_nothing_aside_if_attempts_cannot_be_returned(
     engine: sa.Engine, stores: Stores, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database that was away in the last attempt is away as well when that is to be taken back."""
@@ -323,7 +321,7 @@ def test_settle_publishes_though_suspending_takes_too_long(
     assert [it["userId"] for it in published["payload"]] == [alice]
 
 
-def test_an_action_that_can_never_be_settled_is_set_aside_and_holds_up_nobody(
+def test_action_never_settleable_is_set_aside_and_delays_nobody(
     engine: sa.Engine, stores: Stores, publisher: Publisher
 ) -> None:
     good, bad = add_user(engine, "good"), add_user(engine, "bad")
@@ -347,7 +345,7 @@ def test_an_action_that_can_never_be_settled_is_set_aside_and_holds_up_nobody(
     assert stores.rows(held) == [(bad, poison, "unsettleable")]
 
 
-def test_a_held_action_shows_nowhere(engine: sa.Engine, stores: Stores) -> None:
+def test_held_action_shows_nowhere(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     (action_id,) = completed(engine, alice)
     settled = in_transaction(engine, lambda conn: settle.set_aside(conn, action_id))
@@ -357,9 +355,7 @@ def test_a_held_action_shows_nowhere(engine: sa.Engine, stores: Stores) -> None:
     assert stores.value("SELECT total_score FROM users") == 10
 
 
-def test_settles_at_once_beside_falls_at_the_edge_of_the_ten_end_on_the_sql_top_ten(
-    engine: sa.Engine, publisher: Publisher
-) -> None:
+def test_settles_beside_falls_at_the_tenth_end_on_the_sql_ten(engine: sa.Engine, publisher: Publisher) -> None:
     players = [add_user(engine) for _ in range(14)]
     random = Random(7)
     for _ in range(12):
@@ -381,9 +377,7 @@ def test_settles_at_once_beside_falls_at_the_edge_of_the_ten_end_on_the_sql_top_
     assert [(row["userId"], row["score"]) for row in _payload(published)] == top(engine)
 
 
-def test_whoever_reads_the_ten_holds_off_every_other_writer_of_the_board(
-    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reader_of_the_ten_holds_off_writers_of_the_board(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = add_user(engine), add_user(engine)
     before = completed(engine, first)
     in_transaction(engine, lambda conn: settle.settle(conn, before, VETTING))
@@ -435,7 +429,7 @@ def _fall(engine: sa.Engine, user_id: UserId, start: threading.Barrier) -> None:
     in_transaction(engine, fall)
 
 
-def test_two_threads_completing_one_action_award_it_once(engine: sa.Engine, stores: Stores) -> None:
+def test_action_completed_by_two_threads_is_awarded_once(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     for _ in range(20):
         wish = Start(ActionId(new_id()), alice, 0, "default", None, "{}")
@@ -455,7 +449,7 @@ def test_two_threads_completing_one_action_award_it_once(engine: sa.Engine, stor
     assert stores.value("SELECT sum(score) FROM actions") == 200
 
 
-def test_a_batch_with_the_same_action_twice_awards_the_first(engine: sa.Engine, stores: Stores) -> None:
+def test_batch_with_the_same_action_twice_awards_the_first(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     wishes = [Start(ActionId(new_id()), alice, 0, "default", None, "{}") for _ in range(3)]
     in_transaction(engine, lambda conn: actions.start(conn, wishes, max_open=1000))
@@ -468,7 +462,7 @@ def test_a_batch_with_the_same_action_twice_awards_the_first(engine: sa.Engine, 
     assert stores.value("SELECT total_score FROM users") == 30
 
 
-def test_end_an_action_that_somebody_holds_is_unavailable_and_not_missing(engine: sa.Engine) -> None:
+def test_end_of_a_locked_action_is_unavailable_not_missing(engine: sa.Engine) -> None:
     held, free = started(engine, add_user(engine), add_user(engine))
     with engine.begin() as conn:
         conn.execute(sa.text("SELECT 1 FROM actions WHERE id = :id FOR UPDATE"), {"id": held.action_id})

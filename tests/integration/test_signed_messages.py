@@ -26,9 +26,7 @@ def dora(web: Process) -> Iterator[Player]:
     player.close()
 
 
-def test_the_first_message_and_the_key_carry_a_signature_that_the_jwk_set_verifies(
-    web: Process, dora: Player, stores: Stores
-) -> None:
+def test_first_message_and_key_verify_with_the_jwk_set(web: Process, dora: Player, stores: Stores) -> None:
     keys = dora.http.get("/.well-known/jwks.json").json()["keys"]
     assert [(key["kty"], key["crv"], key["kid"]) for key in keys] == [("OKP", "Ed25519", Key(ED25519, SECRET).key_id)]
     with socket_of(web, dora) as socket:
@@ -38,9 +36,7 @@ def test_the_first_message_and_the_key_carry_a_signature_that_the_jwk_set_verifi
     assert json.loads(stores.redis.get("top_scores:10") or b"{}") == first
 
 
-def test_forged_and_unsigned_updates_are_dropped_and_a_forged_key_is_mended(
-    web: Process, dora: Player, stores: Stores
-) -> None:
+def test_forged_or_unsigned_updates_are_dropped_and_keys_mended(web: Process, dora: Player, stores: Stores) -> None:
     with socket_of(web, dora) as socket:
         first = message(socket)
         forged = {**first, "version": first["version"] + 1, "payload": []}
@@ -54,9 +50,7 @@ def test_forged_and_unsigned_updates_are_dropped_and_a_forged_key_is_mended(
     assert dora.http.get("/top-scores").headers["etag"] == f'"{first["epoch"]}-{first["version"]}"'
 
 
-def test_what_was_rightly_signed_is_not_believed_again_nor_for_another_board(
-    web: Process, dora: Player, stores: Stores
-) -> None:
+def test_replayed_signatures_are_not_believed(web: Process, dora: Player, stores: Stores) -> None:
     """Whoever reads the channel can send genuine messages again: old ones and other boards' move nothing."""
     with socket_of(web, dora) as socket:
         message(socket)
@@ -75,7 +69,7 @@ def test_what_was_rightly_signed_is_not_believed_again_nor_for_another_board(
     assert dora.http.get("/top-scores").headers["etag"] == f'"{new["epoch"]}-{new["version"]}"'
 
 
-def test_a_replayed_key_is_outlived_by_a_process_that_starts_on_it(
+def test_replayed_key_is_outlived_by_a_process_that_starts_on_it(
     service: Service, web: Process, dora: Player, stores: Stores
 ) -> None:
     """Such a process has nothing to compare the key with but the database, which it asks at once."""
@@ -93,7 +87,7 @@ def test_a_replayed_key_is_outlived_by_a_process_that_starts_on_it(
     )
 
 
-def test_a_rotated_key_leaves_nobody_deaf_and_the_version_as_it_is(
+def test_rotated_key_leaves_nobody_deaf_and_the_version_as_it_is(
     service: Service, web: Process, dora: Player, stores: Stores
 ) -> None:
     old = f"ed25519:{base64.b64encode(SECRET).decode()}"

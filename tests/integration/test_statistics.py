@@ -141,7 +141,7 @@ def test_overdue_reads_no_more_of_a_backlog_than_it_takes(engine: sa.Engine, sto
 
 
 @as_it_is
-def test_outbox_reads_few_of_the_entries_that_an_old_snapshot_keeps(engine: sa.Engine, stores: Stores) -> None:
+def test_outbox_reads_few_of_the_entries_an_old_snapshot_keeps(engine: sa.Engine, stores: Stores) -> None:
     """An export of twenty minutes: what was settled meanwhile stays in the index, which would be read each time."""
     stores.execute("UPDATE actions SET settlement = 'pending', settled_at = NULL WHERE status = 'completed'")
     with stores.engine.connect() as export:
@@ -155,7 +155,7 @@ def test_outbox_reads_few_of_the_entries_that_an_old_snapshot_keeps(engine: sa.E
 
 
 @as_it_is
-def test_suspensions_due_read_those_who_were_held_since_the_last_look(engine: sa.Engine, stores: Stores) -> None:
+def test_suspensions_due_read_those_held_since_the_last_look(engine: sa.Engine, stores: Stores) -> None:
     stores.execute(
         "INSERT INTO audit_events (kind, user_id, action_id, actor, details, at) "
         "SELECT 'held', user_id, id, 'system', '{\"rule\": \"velocity\"}', now() - interval '1 hour' FROM actions "
@@ -192,7 +192,7 @@ def test_operators_look_ups_read_few_rows(engine: sa.Engine, stores: Stores) -> 
 
 
 @as_it_is
-def test_the_ten_and_a_place_are_read_without_the_suspended_ahead(engine: sa.Engine, stores: Stores) -> None:
+def test_ten_and_a_place_are_read_without_the_suspended_ahead(engine: sa.Engine, stores: Stores) -> None:
     stores.execute(f"UPDATE users SET status = 'suspended' WHERE username_key::int <= {PLAYERS // 2}")
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(sa.text("VACUUM users, standings"))
@@ -213,7 +213,7 @@ def test_the_ten_and_a_place_are_read_without_the_suspended_ahead(engine: sa.Eng
 
 
 @as_it_is
-def test_a_network_of_ipv6_is_read_by_its_last_minute(engine: sa.Engine, stores: Stores) -> None:
+def test_network_of_ipv6_is_read_by_its_last_minute(engine: sa.Engine, stores: Stores) -> None:
     """Half of all that was ever done came from this /64, each by an address of its own; and some of it just now."""
     stores.execute(
         "UPDATE actions SET end_at = now() WHERE id IN (SELECT id FROM actions WHERE family(client_ip) = 6 LIMIT 50)"

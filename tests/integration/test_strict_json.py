@@ -105,7 +105,7 @@ NO_OBJECT: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("body", NO_OBJECT.values(), ids=NO_OBJECT)
-def test_what_is_no_object_is_refused(endpoint: Endpoint, player: Player, body: bytes) -> None:
+def test_body_that_is_no_object_is_refused(endpoint: Endpoint, player: Player, body: bytes) -> None:
     problem(endpoint.send(player, body), 400, "malformed-request")
 
 
@@ -137,13 +137,13 @@ MORE: dict[str, str] = {
 
 
 @pytest.mark.parametrize("more", MORE.values(), ids=MORE)
-def test_an_object_with_something_bad_in_it_is_refused(endpoint: Endpoint, player: Player, more: str) -> None:
+def test_object_with_something_bad_in_it_is_refused(endpoint: Endpoint, player: Player, more: str) -> None:
     body = problem(endpoint.send(player, members(endpoint, more)), 400, "malformed-request")
     if more == MORE["unknown field"]:
         assert "surplus" in body["detail"]
 
 
-def test_a_duplicate_key_is_refused_by_name(endpoint: Endpoint, player: Player) -> None:
+def test_duplicate_key_is_refused_by_name(endpoint: Endpoint, player: Player) -> None:
     for key, value in endpoint.good.items():
         same = problem(endpoint.send(player, members(endpoint, f', "{key}": {json.dumps(value)}')), 400)
         assert key in same["detail"]
@@ -159,7 +159,7 @@ def test_bytes_that_are_no_utf_8_are_refused(endpoint: Endpoint, player: Player)
 
 
 @pytest.mark.parametrize("value", [None, True, 0, 1.5, [], {}, ["started"], {"status": "started"}, -(10**30)], ids=str)
-def test_a_field_of_the_wrong_type_is_refused_by_name(endpoint: Endpoint, player: Player, value: object) -> None:
+def test_field_of_the_wrong_type_is_refused_by_name(endpoint: Endpoint, player: Player, value: object) -> None:
     for key in endpoint.good:
         body = json.dumps({**endpoint.good, key: value}).encode()
         assert key in problem(endpoint.send(player, body), 400, "malformed-request")["detail"]
@@ -206,12 +206,12 @@ CONTENT_TYPES = [
 
 
 @pytest.mark.parametrize("content_type", CONTENT_TYPES)
-def test_another_content_type_is_refused(endpoint: Endpoint, player: Player, content_type: str) -> None:
+def test_content_type_other_than_json_is_refused(endpoint: Endpoint, player: Player, content_type: str) -> None:
     answer = endpoint.send(player, members(endpoint), {"Content-Type": content_type})
     problem(answer, 415, "unsupported-media-type")
 
 
-def test_no_content_type_is_refused(endpoint: Endpoint, player: Player) -> None:
+def test_content_type_missing_is_refused(endpoint: Endpoint, player: Player) -> None:
     problem(endpoint.send(player, members(endpoint), {}), 415, "unsupported-media-type")
     problem(endpoint.send(player, b"", {}), 415, "unsupported-media-type")
 
@@ -229,14 +229,14 @@ def chunks(body: bytes) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("send", [bytes, chunks], ids=["with its length", "in chunks"])
 @pytest.mark.parametrize(("size", "status"), [(16 * KIB, 400), (16 * KIB + 1, 413), (200 * KIB, 413)])
-def test_a_body_over_sixteen_kibibytes_is_too_large(
+def test_body_over_sixteen_kibibytes_is_too_large(
     endpoint: Endpoint, player: Player, size: int, status: int, send: Callable[[bytes], Any]
 ) -> None:
     problem(endpoint.send(player, send(padded(endpoint, size))), status)
 
 
 @pytest.mark.parametrize("send", [bytes, chunks], ids=["with its length", "in chunks"])
-def test_too_large_comes_before_the_wrong_type(
+def test_body_too_large_comes_before_the_wrong_type(
     endpoint: Endpoint, player: Player, send: Callable[[bytes], Any]
 ) -> None:
     answer = endpoint.send(player, send(b"?" * 20 * KIB), {"Content-Type": "text/plain"})

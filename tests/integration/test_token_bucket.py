@@ -128,7 +128,7 @@ def pass_in_redis(client: "redis.Redis", seconds: float, *buckets: Bucket) -> No
 
 
 @pytest.mark.parametrize("text", ["1/minute", "3/hour", "10/2 minutes", "1000/day"])
-def test_a_bucket_starts_full_with_the_rates_number_of_tokens(text: str, either: Limiter, owner: str) -> None:
+def test_bucket_starts_full_with_the_rates_number_of_tokens(text: str, either: Limiter, owner: str) -> None:
     rate = limits.parse(text)
     passed = [hit(either, bucket(owner, rate)) for _ in range(rate.amount + 2)]
     assert [it.allowed for it in passed] == [True] * rate.amount + [False] * 2
@@ -136,7 +136,7 @@ def test_a_bucket_starts_full_with_the_rates_number_of_tokens(text: str, either:
     assert {(it.policy, it.quota, it.window) for it in passed} == {("test", rate.amount, rate.get_expiry())}
 
 
-def test_a_refusal_tells_when_the_next_token_comes(either: Limiter, owner: str) -> None:
+def test_refusal_tells_when_the_next_token_comes(either: Limiter, owner: str) -> None:
     first, _, third, refused = (hit(either, bucket(owner)) for _ in range(4))
     assert 1199 <= first.reset <= 1200
     assert 3598 <= third.reset <= 3600
@@ -155,7 +155,7 @@ def test_retry_after_is_rounded_up(either: Limiter, owner: str) -> None:
     assert hit(either, of).retry_after == 9
 
 
-def test_a_bucket_in_redis_fills_at_its_rate_up_to_its_capacity(limiter: Limiter, stores: Stores, owner: str) -> None:
+def test_bucket_in_redis_fills_at_its_rate_up_to_its_capacity(limiter: Limiter, stores: Stores, owner: str) -> None:
     mine = bucket(owner)
     for _ in range(3):
         assert hit(limiter, mine).allowed
@@ -165,7 +165,7 @@ def test_a_bucket_in_redis_fills_at_its_rate_up_to_its_capacity(limiter: Limiter
     assert hit(limiter, mine).remaining == 2
 
 
-def test_a_bucket_in_the_process_fills_at_its_rate_up_to_its_capacity(limiter_on: Make, owner: str) -> None:
+def test_bucket_in_the_process_fills_at_its_rate_to_capacity(limiter_on: Make, owner: str) -> None:
     clock = Clock()
     away = limiter_on(AWAY, clock)
     mine = bucket(owner)
@@ -186,14 +186,14 @@ def test_redis_fills_a_bucket_by_its_own_clock(limiter: Limiter, owner: str) -> 
         assert time.monotonic() < deadline
 
 
-def test_a_clock_that_was_set_back_takes_nothing(limiter: Limiter, stores: Stores, owner: str) -> None:
+def test_clock_that_was_set_back_takes_nothing(limiter: Limiter, stores: Stores, owner: str) -> None:
     mine = bucket(owner)
     hit(limiter, mine)
     pass_in_redis(stores.redis, -10_000, mine)
     assert left(limiter, mine) == 2
 
 
-def test_all_buckets_give_a_token_or_none_does(either: Limiter, owner: str) -> None:
+def test_buckets_all_give_a_token_or_none_does(either: Limiter, owner: str) -> None:
     wide, narrow = (
         bucket(owner, limits.parse("9/hour"), policy="wide"),
         bucket(owner, limits.parse("2/hour"), policy="narrow"),
@@ -206,7 +206,7 @@ def test_all_buckets_give_a_token_or_none_does(either: Limiter, owner: str) -> N
     assert (left(either, wide), left(either, other)) == (6, 1)
 
 
-def test_the_tightest_bucket_is_the_one_that_is_told(either: Limiter, owner: str) -> None:
+def test_tightest_bucket_is_the_one_that_is_told(either: Limiter, owner: str) -> None:
     wide, narrow = (
         bucket(owner, limits.parse("100/hour"), policy="wide"),
         bucket(owner, limits.parse("2/hour"), policy="narrow"),
@@ -220,7 +220,7 @@ def test_the_tightest_bucket_is_the_one_that_is_told(either: Limiter, owner: str
     assert refused.retry_after > 1700
 
 
-def test_many_requests_are_decided_in_their_order(either: Limiter, owner: str) -> None:
+def test_requests_in_a_batch_are_decided_in_their_order(either: Limiter, owner: str) -> None:
     shared = bucket(owner, limits.parse("3/hour"))
     own = [bucket(f"{owner}{number}", limits.parse("1/hour"), policy="own") for number in range(3)]
     checks: list[Check] = [
@@ -236,7 +236,7 @@ def test_many_requests_are_decided_in_their_order(either: Limiter, owner: str) -
     assert either.hit_many([]) == []
 
 
-def test_as_many_requests_as_a_batch_takes_each_with_buckets_of_its_own(either: Limiter, owner: str) -> None:
+def test_batch_gives_each_of_its_requests_buckets_of_its_own(either: Limiter, owner: str) -> None:
     """Lua gives a function no more than 8,000 arguments: the keys of a batch must be fewer."""
     policies = ("create", "actions", "user", "ip")
     checks = [tuple(bucket(f"{owner}{n}", policy=policy) for policy in policies) for n in range(LIMIT)]
@@ -248,7 +248,7 @@ def test_as_many_requests_as_a_batch_takes_each_with_buckets_of_its_own(either: 
     assert all(it.allowed for it in (*first, *second))
 
 
-def test_a_bucket_that_takes_nothing_is_only_looked_at(either: Limiter, stores: Stores, owner: str) -> None:
+def test_bucket_that_takes_nothing_is_only_looked_at(either: Limiter, stores: Stores, owner: str) -> None:
     look = bucket(owner, limits.parse("1/hour"), takes=0)
     taken = bucket(owner + "x", limits.parse("5/hour"))
     assert [hit(either, taken, look).allowed for _ in range(3)] == [True] * 3
@@ -258,7 +258,7 @@ def test_a_bucket_that_takes_nothing_is_only_looked_at(either: Limiter, stores: 
     assert (left(either, taken), left(either, look)) == (2, 0)
 
 
-def test_a_cost_takes_several_tokens_or_none(either: Limiter, owner: str) -> None:
+def test_cost_takes_several_tokens_or_none(either: Limiter, owner: str) -> None:
     rate = limits.parse("5/hour")
     assert hit(either, bucket(owner, rate, takes=3, needs=3)).remaining == 2
     assert not hit(either, bucket(owner, rate, takes=3, needs=3)).allowed
@@ -266,7 +266,7 @@ def test_a_cost_takes_several_tokens_or_none(either: Limiter, owner: str) -> Non
     assert not hit(either, bucket(owner + "x", rate, takes=6, needs=6)).allowed
 
 
-def test_a_bucket_in_redis_is_forgotten_once_it_is_full_again(limiter: Limiter, stores: Stores, owner: str) -> None:
+def test_bucket_in_redis_is_forgotten_once_it_is_full_again(limiter: Limiter, stores: Stores, owner: str) -> None:
     mine = bucket(owner)
     for taken in (1, 2, 3):
         hit(limiter, mine)
@@ -275,7 +275,7 @@ def test_a_bucket_in_redis_is_forgotten_once_it_is_full_again(limiter: Limiter, 
     assert hit(limiter, mine).allowed is False
 
 
-def test_a_value_that_is_no_number_is_a_full_bucket(limiter: Limiter, stores: Stores, owner: str) -> None:
+def test_value_that_is_no_number_is_a_full_bucket(limiter: Limiter, stores: Stores, owner: str) -> None:
     mine = bucket(owner)
     stores.redis.set(key(mine), "never")
     assert hit(limiter, mine).remaining == 2
@@ -284,7 +284,7 @@ def test_a_value_that_is_no_number_is_a_full_bucket(limiter: Limiter, stores: St
     assert hit(limiter, mine).remaining == 2
 
 
-def test_a_script_that_redis_has_forgotten_is_loaded_again(
+def test_script_that_redis_has_forgotten_is_loaded_again(
     limiter: Limiter, stores: Stores, owner: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     mine = bucket(owner)
@@ -329,7 +329,7 @@ def test_redis_and_the_process_decide_alike(
         assert [left(away, it) for it in buckets] == [left(limiter, it) for it in buckets]
 
 
-def test_the_interface_of_the_library(either: Limiter, owner: str) -> None:
+def test_interface_of_the_library(either: Limiter, owner: str) -> None:
     rate = limits.parse("4/hour")
     assert either.get_window_stats(rate, owner).remaining == 4
     assert either.hit(rate, owner)
@@ -369,7 +369,7 @@ def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 
 @pytest.mark.parametrize("how", ["killed", "hung"])
-def test_while_redis_is_away_the_buckets_are_in_the_process_and_after_two_seconds_it_is_asked_again(
+def test_buckets_without_redis_are_local_for_two_seconds(
     how: str, own_redis: Redis, limiter_on: Make, owner: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
@@ -410,7 +410,7 @@ def test_while_redis_is_away_the_buckets_are_in_the_process_and_after_two_second
         assert client.exists(key(new))
 
 
-def test_the_buckets_in_the_process_are_bounded_in_number(limiter_on: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_buckets_in_the_process_are_bounded_in_number(limiter_on: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOCAL_BUCKETS", 100)
     limiter = limiter_on(AWAY, Clock())
     first, *others = [bucket(str(number), limits.parse("1/hour")) for number in range(1000)]

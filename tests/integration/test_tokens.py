@@ -43,7 +43,7 @@ def nothing_written(stores: Stores) -> Iterator[None]:
     assert stores.value("SELECT count(*) FROM actions") == before
 
 
-def test_a_token_that_a_test_signs_is_taken(mallory: Player) -> None:
+def test_token_that_a_test_signs_is_taken(mallory: Player) -> None:
     headers = authorization(signed(mallory))
     assert mallory.http.get(f"/users/{mallory.user_id}", headers=headers).status_code == 200
 
@@ -69,22 +69,22 @@ def test_a_token_that_a_test_signs_is_taken(mallory: Player) -> None:
         ",",
     ],
 )
-def test_a_header_that_holds_no_token_is_refused(mallory: Player, header: str) -> None:
+def test_header_that_holds_no_token_is_refused(mallory: Player, header: str) -> None:
     refused_everywhere(mallory, header)
 
 
-def test_no_header_is_refused_where_a_token_is_needed(mallory: Player) -> None:
+def test_header_missing_is_refused_where_a_token_is_needed(mallory: Player) -> None:
     refused_everywhere(mallory, None)
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer "])
-def test_the_scheme_is_known_in_any_case(mallory: Player, scheme: str) -> None:
+def test_scheme_is_known_in_any_case(mallory: Player, scheme: str) -> None:
     headers = {"Authorization": f"{scheme} {signed(mallory)}"}
     assert mallory.http.get(f"/users/{mallory.user_id}", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("claim", ["iss", "aud", "sub", "iat", "exp", "jti", "ver"])
-def test_a_token_without_one_of_its_claims_is_refused(mallory: Player, claim: str) -> None:
+def test_token_without_one_of_its_claims_is_refused(mallory: Player, claim: str) -> None:
     refused_everywhere(mallory, f"Bearer {signed(mallory, without=claim)}")
 
 
@@ -129,30 +129,30 @@ CLAIMS: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("claim", "value"), CLAIMS, ids=[f"{it[0]}-{number}" for number, it in enumerate(CLAIMS)])
-def test_a_token_with_a_wrong_claim_is_refused(mallory: Player, claim: str, value: Any) -> None:
+def test_token_with_a_wrong_claim_is_refused(mallory: Player, claim: str, value: Any) -> None:
     refused_everywhere(mallory, f"Bearer {signed(mallory, **{claim: value})}")
 
 
-def test_an_expired_token_is_refused(mallory: Player) -> None:
+def test_expired_token_is_refused(mallory: Player) -> None:
     refused_everywhere(mallory, f"Bearer {signed(mallory, iat=from_now(-3601), exp=from_now(-1))}")
 
 
-def test_a_token_that_was_good_is_refused_once_it_expires(mallory: Player) -> None:
+def test_token_that_was_good_is_refused_once_it_expires(mallory: Player) -> None:
     headers, path = authorization(signed(mallory, exp=from_now(2))), f"/users/{mallory.user_id}"
     assert mallory.http.get(path, headers=headers).status_code == 200
     eventually(lambda: mallory.http.get(path, headers=headers).status_code == 401, within=4, what="the expiry")
 
 
 @pytest.mark.parametrize("header", [{"alg": alg} for alg in ("none", "None", "HS384", "HS512", "RS256", "")], ids=str)
-def test_another_algorithm_is_refused_with_the_right_key_as_well(mallory: Player, header: dict[str, str]) -> None:
+def test_algorithm_other_than_ours_is_refused_even_with_our_key(mallory: Player, header: dict[str, str]) -> None:
     refused_everywhere(mallory, f"Bearer {signed(mallory, header=header)}")
 
 
-def test_a_token_whose_signature_was_taken_off_is_refused(mallory: Player) -> None:
+def test_token_whose_signature_was_taken_off_is_refused(mallory: Player) -> None:
     refused_everywhere(mallory, f"Bearer {signed(mallory).rpartition('.')[0]}.")
 
 
-def test_a_token_signed_with_another_key_is_refused(mallory: Player) -> None:
+def test_token_signed_with_another_key_is_refused(mallory: Player) -> None:
     refused_everywhere(mallory, f"Bearer {signed(mallory, key=FOREIGN)}")
 
 
@@ -172,12 +172,12 @@ FOREIGN_JWK = {"kty": "oct", "alg": "HS256", "kid": "mine", "k": encode(FOREIGN.
     ],
     ids=["jwk", "jwk-and-kid", "kid-is-the-key", "kid-is-a-file", "kid-is-sql", "kid-is-a-place", "x5c"],
 )
-def test_a_token_that_brings_its_own_key_is_refused(mallory: Player, header: dict[str, Any], key: str) -> None:
+def test_token_that_brings_its_own_key_is_refused(mallory: Player, header: dict[str, Any], key: str) -> None:
     refused_everywhere(mallory, f"Bearer {signed(mallory, header=header, key=key)}")
 
 
 @pytest.mark.parametrize("name", ["jku", "x5u"])
-def test_a_token_that_says_where_its_key_is_is_refused_and_nobody_goes_there(mallory: Player, name: str) -> None:
+def test_token_that_names_a_key_url_is_refused_without_a_fetch(mallory: Player, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as theirs:
         theirs.setblocking(False)
         header = {name: f"http://127.0.0.1:{theirs.getsockname()[1]}/jwks.json", "kid": "mine"}
@@ -186,7 +186,7 @@ def test_a_token_that_says_where_its_key_is_is_refused_and_nobody_goes_there(mal
             theirs.accept()
 
 
-def test_a_token_whose_claims_were_changed_after_signing_is_refused(mallory: Player) -> None:
+def test_token_with_claims_changed_after_signing_is_refused(mallory: Player) -> None:
     header, _, signature = signed(mallory).split(".")
     payload = signed(mallory, ver=1).split(".")[1]
     refused_everywhere(mallory, f"Bearer {header}.{payload}.{signature}")
@@ -197,11 +197,11 @@ def test_a_token_whose_claims_were_changed_after_signing_is_refused(mallory: Pla
     [b"", b"[]", b"null", b"1", b'"sub"', b"{", b"\xff", b"[" * 3000, b"{" * 2000, b'{"exp":' + b"9" * 2500 + b"}"],
     ids=range(10),
 )
-def test_a_signed_payload_that_is_no_object_is_refused(mallory: Player, payload: bytes) -> None:
+def test_signed_payload_that_is_no_object_is_refused(mallory: Player, payload: bytes) -> None:
     refused_everywhere(mallory, f"Bearer {sign(payload)}")
 
 
-def test_a_token_of_four_kilobytes_is_taken_and_a_longer_one_refused(mallory: Player) -> None:
+def test_token_of_four_kilobytes_is_taken_and_a_longer_not(mallory: Player) -> None:
     spare = (4096 - len(signed(mallory, more=""))) * 3 // 4 - 2
     fits = signed(mallory, more="x" * spare)
     assert 4080 < len(fits) <= 4096
@@ -209,7 +209,7 @@ def test_a_token_of_four_kilobytes_is_taken_and_a_longer_one_refused(mallory: Pl
     refused_everywhere(mallory, f"Bearer {signed(mallory, more='x' * (spare + 20))}")
 
 
-def test_a_token_whose_user_does_not_exist_is_refused(mallory: Player, alice: Player, stores: Stores) -> None:
+def test_token_whose_user_does_not_exist_is_refused(mallory: Player, alice: Player, stores: Stores) -> None:
     nobody = str(uuid.uuid4())
     path, headers = f"/users/{nobody}", authorization(signed(mallory, sub=nobody))
     started, ended = {"status": "started"}, {"status": "completed"}
@@ -226,7 +226,7 @@ def test_a_token_whose_user_does_not_exist_is_refused(mallory: Player, alice: Pl
     problem(alice.start(), 401, "unauthorized")
 
 
-def test_a_retired_key_is_accepted_and_never_signs(service: Service, mallory: Player) -> None:
+def test_retired_key_is_accepted_and_never_signs(service: Service, mallory: Player) -> None:
     rotated = service.web(SECRET_KEY=NEW, SECRET_KEYS_RETIRED=f"{OLD}, {DEVELOPMENT_SECRET}")
     path = f"{rotated.url}/users/{mallory.user_id}"
     for key in (NEW, OLD, DEVELOPMENT_SECRET):
@@ -240,13 +240,13 @@ def test_a_retired_key_is_accepted_and_never_signs(service: Service, mallory: Pl
     rotated.stop()
 
 
-def test_a_key_that_is_no_longer_retired_is_refused(service: Service, mallory: Player) -> None:
+def test_key_that_is_no_longer_retired_is_refused(service: Service, mallory: Player) -> None:
     rotated = service.web(SECRET_KEY=NEW)
     problem(mallory.http.get(f"{rotated.url}/users/{mallory.user_id}"), 401, "unauthorized")
     rotated.stop()
 
 
-def test_the_board_needs_no_token_unless_it_is_told_to(service: Service, mallory: Player) -> None:
+def test_board_needs_no_token_unless_it_is_told_to(service: Service, mallory: Player) -> None:
     strict = service.web(TOP_SCORES_AUTH="required")
     problem(httpx2.get(f"{strict.url}/top-scores"), 401, "unauthorized")
     assert mallory.http.get(f"{strict.url}/top-scores", headers=authorization(signed(mallory))).status_code == 200

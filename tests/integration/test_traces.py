@@ -83,7 +83,7 @@ def web(service: Service, worker: Process, collector: Collector) -> Process:
 PUT = "PUT /users/{user_id}/actions/{action_id}"
 
 
-def test_one_trace_from_the_put_through_the_task_to_the_publish(
+def test_trace_runs_from_the_put_through_the_task_to_the_publish(
     stores: Stores, collector: Collector, web: Process, worker: Process, alice: Player
 ) -> None:
     trace, caller = uuid.uuid4().hex, "00f067aa0ba902b7"
@@ -113,7 +113,7 @@ def test_one_trace_from_the_put_through_the_task_to_the_publish(
     }
 
 
-def test_a_request_that_is_not_sampled_makes_no_trace(collector: Collector, alice: Player) -> None:
+def test_request_that_is_not_sampled_makes_no_trace(collector: Collector, alice: Player) -> None:
     unsampled, sampled = uuid.uuid4().hex, uuid.uuid4().hex
     alice.http.headers["traceparent"] = f"00-{unsampled}-00f067aa0ba902b7-00"
     alice.score()
@@ -123,7 +123,7 @@ def test_a_request_that_is_not_sampled_makes_no_trace(collector: Collector, alic
     assert collector.spans(unsampled) == {}
 
 
-def test_a_stranger_can_not_have_each_request_traced(service: Service, collector: Collector, alice: Player) -> None:
+def test_stranger_can_not_have_each_request_traced(service: Service, collector: Collector, alice: Player) -> None:
     few: dict[str, Any] = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.000001"}
     web = service.web(**traced(collector.url), **few)
     trace = f"{1:032x}"  # one that every ratio would take
@@ -134,7 +134,7 @@ def test_a_stranger_can_not_have_each_request_traced(service: Service, collector
     assert collector.spans(trace) == {}
 
 
-def test_the_workers_lines_name_the_request(worker: Process, alice: Player) -> None:
+def test_workers_lines_name_the_request(worker: Process, alice: Player) -> None:
     request_id = unique("request")
     alice.http.headers["x-request-id"] = request_id
     alice.score()
@@ -149,7 +149,7 @@ def test_the_workers_lines_name_the_request(worker: Process, alice: Player) -> N
     assert "score.updated" in {line["event"] for line in found}
 
 
-def test_nothing_secret_is_in_a_span(collector: Collector, web: Process, alice: Player) -> None:
+def test_span_holds_nothing_secret(collector: Collector, web: Process, alice: Player) -> None:
     trace = uuid.uuid4().hex
     alice.http.headers["traceparent"] = f"00-{trace}-00f067aa0ba902b7-01"
     alice.login()

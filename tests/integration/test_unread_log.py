@@ -95,7 +95,7 @@ def test_flower_answers_while_nobody_reads_its_log(unread: Unread) -> None:
     eventually(lambda: answers(f"http://127.0.0.1:{port}/healthcheck"), within=20, what="Flower")
 
 
-def test_one_client_can_not_fill_the_log(service: Service) -> None:
+def test_client_can_not_fill_the_log(service: Service) -> None:
     web = service.web(TRUSTED_PROXIES="127.0.0.1")
     with httpx2.Client(base_url=web.url, timeout=5) as client:
         for _ in range(250):

@@ -65,9 +65,7 @@ def settled(engine: sa.Engine, ids: list[ActionId], rules: Vetting) -> list[str]
     return [found[action_id] for action_id in ids]
 
 
-def test_completions_beyond_the_number_in_a_minute_are_held_and_shown_nowhere(
-    engine: sa.Engine, stores: Stores
-) -> None:
+def test_completions_beyond_the_minutes_number_are_held_unseen(engine: sa.Engine, stores: Stores) -> None:
     alice, bob = add_user(engine), add_user(engine)
     ids = [done(engine, alice, ago) for ago in (59, 40, 20, 10, 5)]
     other = done(engine, bob, 5)
@@ -84,7 +82,7 @@ def test_completions_beyond_the_number_in_a_minute_are_held_and_shown_nowhere(
     ]
 
 
-def test_the_window_is_the_minute_that_ends_with_the_action_whenever_it_is_settled(engine: sa.Engine) -> None:
+def test_window_is_the_minute_that_ends_with_the_action(engine: sa.Engine) -> None:
     alice = add_user(engine)
     ids = [done(engine, alice, ago) for ago in (200, 190, 180, 100, 39.9, 20)]
     assert settled(engine, list(reversed(ids)), by(VELOCITY)) == ["cleared"] * 6
@@ -109,7 +107,7 @@ def test_points_over_the_cap_are_held_held_ones_counted(engine: sa.Engine) -> No
     assert [settled(engine, [it], by(BURST))[0] for it in ids] == ["cleared", "held", "held"]
 
 
-def test_a_minute_far_out_of_the_players_own_history_is_held(engine: sa.Engine) -> None:
+def test_minute_far_out_of_the_players_own_history_is_held(engine: sa.Engine) -> None:
     steady, newcomer, strong = add_user(engine), add_user(engine), add_user(engine)
     for minute in range(1, 9):
         done(engine, steady, 60 * minute + 1, score=10)
@@ -120,9 +118,7 @@ def test_a_minute_far_out_of_the_players_own_history_is_held(engine: sa.Engine) 
     assert settled(engine, ids, by(BURST)) == ["held", "cleared", "cleared"]
 
 
-def test_history_is_the_last_completions_before_the_minute_that_is_judged(
-    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_history_is_the_last_completions_before_the_minute(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fraud_facts, "HISTORY", 6)
     alice = add_user(engine)
     for minute, score in ((9, 1), (8, 2), (7, 4), (6, 0), (5, 8), (4, 16), (3, 32)):
@@ -136,7 +132,7 @@ def test_history_is_the_last_completions_before_the_minute_that_is_judged(
     assert sorted(found[judged]) == [2, 4, 8, 16, 32]
 
 
-def test_many_accounts_behind_one_address_are_held_together_but_not_a_trusted_network(engine: sa.Engine) -> None:
+def test_accounts_behind_one_untrusted_address_are_held_together(engine: sa.Engine) -> None:
     players = [add_user(engine) for _ in range(3)]
     ids = [done(engine, players[i % 3], 10 - i, ip="203.0.113.7") for i in range(6)]
     lone = [done(engine, players[0], 10 - i, ip="203.0.113.8") for i in range(6)]
@@ -147,7 +143,7 @@ def test_many_accounts_behind_one_address_are_held_together_but_not_a_trusted_ne
     assert settled(engine, ids + lone, by(SHARED)) == ["cleared"] * 4 + ["held"] * 2 + ["cleared"] * 6
 
 
-def test_an_ipv6_client_is_its_64(engine: sa.Engine) -> None:
+def test_ipv6_client_is_its_64(engine: sa.Engine) -> None:
     players = [add_user(engine) for _ in range(3)]
     ids = [done(engine, players[i % 3], 10 - i, ip=f"2001:db8:1:2:{i}::{i}") for i in range(6)]
     assert settled(engine, ids, by(SHARED)) == ["cleared"] * 4 + ["held"] * 2
@@ -155,9 +151,7 @@ def test_an_ipv6_client_is_its_64(engine: sa.Engine) -> None:
     assert settled(engine, [neighbour], by(SHARED)) == ["cleared"]
 
 
-def test_held_actions_suspend_once_there_are_enough_and_releasing_or_reinstating_starts_anew(
-    engine: sa.Engine, stores: Stores
-) -> None:
+def test_held_actions_suspend_and_a_release_restarts_the_count(engine: sa.Engine, stores: Stores) -> None:
     alice, bob = add_user(engine), add_user(engine)
     rules = by({"velocity": {"completions_per_minute": 0}, **SUSPEND})
     first = done(engine, alice, 300)
@@ -249,14 +243,14 @@ def test_worker_suspends_whom_it_held_too_often(engine: sa.Engine, stores: Store
     assert stores.redis.get("top_scores:10") == read(engine, DEFAULT_BOARD).text.encode()
 
 
-def test_a_shared_address_never_suspends(engine: sa.Engine) -> None:
+def test_shared_address_never_suspends(engine: sa.Engine) -> None:
     players = [add_user(engine) for _ in range(3)]
     rules = by({**SHARED, **SUSPEND})
     settled(engine, [done(engine, players[i % 3], 30 - i) for i in range(20)], rules)
     assert vetting.suspend_whom_due(engine, rules) == []
 
 
-def test_without_rules_everything_is_cleared(engine: sa.Engine) -> None:
+def test_vetting_without_rules_clears_everything(engine: sa.Engine) -> None:
     alice = add_user(engine)
     ids = [done(engine, alice, 1, score=10_000) for _ in range(60)]
     switched_off = {name: {**section, "enabled": False} for name, section in {**VELOCITY, **BURST}.items()}
@@ -264,7 +258,7 @@ def test_without_rules_everything_is_cleared(engine: sa.Engine) -> None:
     assert set(settled(engine, ids[30:], by(switched_off))) == {"cleared"}
 
 
-def test_the_moments_of_a_reversal_are_those_of_the_actions(engine: sa.Engine, stores: Stores) -> None:
+def test_moments_of_a_reversal_are_those_of_the_actions(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     ids = [done(engine, alice, ago) for ago in (50, 5)]
     settled(engine, ids, by({}))
@@ -274,7 +268,7 @@ def test_the_moments_of_a_reversal_are_those_of_the_actions(engine: sa.Engine, s
     assert stores.value("SELECT now()") - reached > timedelta(seconds=49)
 
 
-def test_settle_suspends_whom_it_has_just_held_whatever_the_sweep_still_has_to_look_at(
+def test_settle_suspends_whom_it_has_just_held(
     engine: sa.Engine, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a flood of cheats the look from the mark takes the oldest events first, and comes to the newest late."""

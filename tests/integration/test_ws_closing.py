@@ -57,7 +57,7 @@ def dora(stores: Stores) -> Listener:
     return listener(stores, "dora")
 
 
-def test_a_socket_ends_with_its_token(service: Service) -> None:
+def test_socket_ends_with_its_token(service: Service) -> None:
     web = service.web(ACCESS_TOKEN_TTL="2")
     player = Player(web.url, "brief")
     player.login()
@@ -68,7 +68,7 @@ def test_a_socket_ends_with_its_token(service: Service) -> None:
     player.close()
 
 
-def test_logging_out_ends_every_socket_of_the_user_in_every_process(
+def test_logout_ends_every_socket_of_the_user_in_every_process(
     service: Service, web: Process, alice: Player, dora: Listener
 ) -> None:
     other = service.web()
@@ -86,7 +86,7 @@ def test_logging_out_ends_every_socket_of_the_user_in_every_process(
         assert stranger.ping().wait(1)
 
 
-def test_a_socket_of_a_later_login_stays(
+def test_socket_of_a_later_login_stays(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(revocation, "POLL_EVERY", 0.1)
@@ -109,7 +109,7 @@ def test_suspension_ends_the_sockets_of_the_user(web: Process, stores: Stores, d
 
 
 @pytest.mark.parametrize("size", [4097, 8192, 200_000, 5_000_000])
-def test_a_frame_over_4_kib_is_too_large(web: Process, dora: Listener, size: int) -> None:
+def test_frame_over_4_kib_is_too_large(web: Process, dora: Listener, size: int) -> None:
     with listening(web, dora.token) as websocket:
         message(websocket)
         with suppress(Exception):  # it may be closed while it sends
@@ -117,7 +117,7 @@ def test_a_frame_over_4_kib_is_too_large(web: Process, dora: Listener, size: int
         assert code_of(websocket, within=5) == 1009
 
 
-def test_a_frame_of_4_kib_is_not(web: Process, dora: Listener) -> None:
+def test_frame_of_4_kib_is_not(web: Process, dora: Listener) -> None:
     with listening(web, dora.token) as websocket:
         message(websocket)
         websocket.send("x" * 4096)
@@ -125,7 +125,7 @@ def test_a_frame_of_4_kib_is_not(web: Process, dora: Listener) -> None:
         assert websocket.ping().wait(5)
 
 
-def test_a_message_in_pieces_is_no_way_around_it(web: Process, dora: Listener) -> None:
+def test_message_in_pieces_is_no_way_around_it(web: Process, dora: Listener) -> None:
     with listening(web, dora.token) as websocket:
         message(websocket)
         with suppress(Exception):
@@ -133,7 +133,7 @@ def test_a_message_in_pieces_is_no_way_around_it(web: Process, dora: Listener) -
         assert code_of(websocket, within=5) == 1009
 
 
-def test_more_than_60_frames_a_minute_are_too_many(web: Process, dora: Listener) -> None:
+def test_frames_beyond_60_a_minute_are_too_many(web: Process, dora: Listener) -> None:
     with listening(web, dora.token) as websocket:
         message(websocket)
         for _ in range(60):
@@ -179,7 +179,7 @@ def test_binary_is_refused(web: Process, dora: Listener) -> None:
         (frame(TEXT, b"\xff") + frame(CLOSE, b"\x03\xe8"), 1000),
     ],
 )
-def test_what_is_no_websocket_frame_ends_it_without_a_traceback(
+def test_malformed_frame_ends_the_socket_without_a_traceback(
     web: Process, dora: Listener, sent: bytes, code: int
 ) -> None:
     with _raw(web, dora) as peer:
@@ -188,7 +188,7 @@ def test_what_is_no_websocket_frame_ends_it_without_a_traceback(
     assert code.to_bytes(2, "big") in received[-60:]
 
 
-def test_a_frame_before_the_handshake_is_answered_does_no_harm(
+def test_frame_before_the_handshake_is_answered_does_no_harm(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with in_process(stores, caplog) as server:
@@ -211,9 +211,7 @@ def test_a_frame_before_the_handshake_is_answered_does_no_harm(
             eventually(lambda: (server.peers, server.web.connections.count) == (0, 0), within=5, what="its end")
 
 
-def test_sigterm_closes_every_socket_with_1012_and_ends_the_process_well(
-    service: Service, stores: Stores, dora: Listener
-) -> None:
+def test_sigterm_closes_every_socket_with_1012_and_exits_well(service: Service, stores: Stores, dora: Listener) -> None:
     web = service.web()
     with ExitStack() as stack:
         sockets = [stack.enter_context(listening(web, dora.token)) for _ in range(5)]
@@ -230,7 +228,7 @@ def test_sigterm_closes_every_socket_with_1012_and_ends_the_process_well(
         assert time.monotonic() - began < 10
 
 
-def test_a_peer_that_is_closing_already_does_not_keep_the_others_from_being_closed(
+def test_closing_peer_does_not_keep_others_from_being_closed(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(websocket_protocol, "CUT_AFTER", 0.5)
@@ -246,7 +244,7 @@ def test_a_peer_that_is_closing_already_does_not_keep_the_others_from_being_clos
             assert code_of(websocket, within=5) == 1012
 
 
-def test_a_handshake_under_way_at_shutdown_is_told_to_come_again(
+def test_handshake_under_way_at_shutdown_is_told_to_come_again(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     admit = live._admit
@@ -303,7 +301,7 @@ def _show_large(server: InProcess, version: int) -> str:
     return large.text
 
 
-def test_a_peer_that_takes_nothing_is_dropped_and_holds_nobody_up(
+def test_peer_that_takes_nothing_is_dropped_and_holds_nobody_up(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(live, "SEND_WITHIN", 1.0)
@@ -327,7 +325,7 @@ def test_a_peer_that_takes_nothing_is_dropped_and_holds_nobody_up(
     assert [(it["code"], it["reason"]) for it in slow] == [(4408, "slow")]
 
 
-def test_a_peer_that_is_silent_to_pings_is_dropped(
+def test_peer_that_is_silent_to_pings_is_dropped(
     stores: Stores, dora: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
     healthy = listener(stores, "healthy")
@@ -348,7 +346,7 @@ def test_a_peer_that_is_silent_to_pings_is_dropped(
     assert [(it["code"], it["reason"]) for it in silent] == [(1006, "slow")]
 
 
-def test_a_peer_that_says_it_failed_was_not_slow(
+def test_peer_that_says_it_failed_was_not_slow(
     stores: Stores, dora: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
     with in_process(stores, caplog) as server:
@@ -360,7 +358,7 @@ def test_a_peer_that_says_it_failed_was_not_slow(
     assert (end["code"], end["reason"]) == (1011, "closed")
 
 
-def test_a_blocked_peer_that_vanishes_while_it_is_closed_leaves_nothing_behind(
+def test_blocked_peer_vanishing_while_closed_leaves_nothing(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(live, "SEND_WITHIN", 0.2)
@@ -385,7 +383,7 @@ def test_pings_of_a_peer_that_never_reads_are_not_queued_for(
         assert protocol.transport.get_write_buffer_size() <= full + 1000
 
 
-def test_a_token_that_ends_while_the_peer_reads_nothing_ends_the_connection_too(
+def test_token_that_expires_ends_even_a_socket_that_never_reads(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(revocation, "POLL_EVERY", 0.3)
@@ -397,7 +395,7 @@ def test_a_token_that_ends_while_the_peer_reads_nothing_ends_the_connection_too(
     assert end["code"] == TOKEN_OVER
 
 
-def test_many_who_leave_at_once_leave_no_task_behind(
+def test_peers_that_leave_at_once_leave_no_task_behind(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -59,7 +59,7 @@ def _with_token(value: Any, token: str) -> Any:
 
 
 @pytest.mark.parametrize(("options", "answered"), WAYS)
-def test_a_token_comes_in_any_of_three_ways(
+def test_token_comes_in_any_of_three_ways(
     web: Process, dora: Listener, options: dict[str, Any], answered: str | None
 ) -> None:
     with listening(web, **_with_token(options, dora.token)) as websocket:
@@ -70,7 +70,7 @@ def test_a_token_comes_in_any_of_three_ways(
 
 
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
-def test_a_token_is_never_logged(service: Service, dora: Listener, level: str) -> None:
+def test_token_is_never_logged(service: Service, dora: Listener, level: str) -> None:
     web = service.web(LOG_LEVEL=level)
     for options, _ in WAYS:
         with listening(web, **_with_token(options, dora.token)) as websocket:
@@ -103,7 +103,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
-def test_a_page_of_a_foreign_origin_is_refused(web: Process, dora: Listener, origin: str) -> None:
+def test_page_of_a_foreign_origin_is_refused(web: Process, dora: Listener, origin: str) -> None:
     refused = refusal(web, dora.token, host="board.example", additional_headers={"Origin": origin})
     assert (refused.status, refused.code) == (403, "foreign-origin")
 
@@ -119,9 +119,7 @@ def test_a_page_of_a_foreign_origin_is_refused(web: Process, dora: Listener, ori
         ("https://board.example:8443", "board.example:8443"),
     ],
 )
-def test_a_page_of_the_same_host_is_let_in_also_when_tls_ends_before_us(
-    web: Process, dora: Listener, origin: str, host: str
-) -> None:
+def test_page_of_the_same_host_is_let_in_also_behind_tls(web: Process, dora: Listener, origin: str, host: str) -> None:
     with listening(web, dora.token, host=host, additional_headers={"Origin": origin}) as websocket:
         message(websocket)
 
@@ -141,7 +139,7 @@ def test_allowed_origins_take_the_place_of_the_same_host(service: Service, dora:
 
 
 @pytest.mark.parametrize("path", ["/", "/nope", "/ws/", "/top-scores", "/healthz", "/static/page.js", "/static/"])
-def test_there_is_no_socket_on_another_path(web: Process, dora: Listener, path: str) -> None:
+def test_path_other_than_the_sockets_is_refused(web: Process, dora: Listener, path: str) -> None:
     refused = refusal(web, dora.token, path=path, additional_headers={"X-Request-ID": "mine"})
     assert (refused.status, refused.code, refused.headers["x-request-id"]) == (404, "not-found", "mine")
     assert refused.headers["x-content-type-options"] == "nosniff"
@@ -151,7 +149,7 @@ def test_there_is_no_socket_on_another_path(web: Process, dora: Listener, path: 
     "line",
     ["Sec-WebSocket-Version: 8", "Sec-WebSocket-Key: abc", "Sec-WebSocket-Protocol: ,", "Sec-WebSocket-Key: \xfc"],
 )
-def test_what_is_no_handshake_is_refused_as_a_problem(web: Process, dora: Listener, line: str) -> None:
+def test_handshake_without_an_upgrade_is_refused_as_a_problem(web: Process, dora: Listener, line: str) -> None:
     name = line.partition(":")[0].encode()
     head = upgrade(dora.token).split(b"\r\n")
     head = [head[0], *(it for it in head[1:-2] if not it.startswith(name)), line.encode("latin-1"), b"", b""]
@@ -167,14 +165,12 @@ def test_what_is_no_handshake_is_refused_as_a_problem(web: Process, dora: Listen
     assert f"x-request-id: {problem['requestId']}".encode() in said.lower()
 
 
-def test_without_an_origin_anybody_is_let_in(web: Process, dora: Listener) -> None:
+def test_handshake_without_an_origin_is_let_in(web: Process, dora: Listener) -> None:
     with listening(web, dora.token) as websocket:
         message(websocket)
 
 
-def test_handshakes_are_limited_by_address_and_a_foreign_origin_counts_for_nothing(
-    service: Service, dora: Listener
-) -> None:
+def test_handshakes_are_limited_by_address_foreign_ones_not(service: Service, dora: Listener) -> None:
     web = service.web(RATE_LIMIT_WS="3/hour")
     for _ in range(4):
         assert refusal(web, additional_headers={"Origin": "null"}).status == 403
@@ -190,7 +186,7 @@ def test_handshakes_are_limited_by_address_and_a_foreign_origin_counts_for_nothi
     assert refusal(web, additional_headers={"Origin": "null"}).status == 403, "the origin comes first"
 
 
-def test_a_missing_bad_or_expired_token_is_refused(web: Process, stores: Stores, dora: Listener) -> None:
+def test_missing_bad_or_expired_token_is_refused(web: Process, stores: Stores, dora: Listener) -> None:
     header, payload, signature = dora.token.split(".")
     bad = [
         None,
@@ -211,7 +207,7 @@ def test_a_missing_bad_or_expired_token_is_refused(web: Process, stores: Stores,
     eventually(lambda: refusal(web, brief.token, path="/ws?board=other").status == 401, what="its expiry")
 
 
-def test_a_token_that_was_logged_out_is_refused_and_a_new_one_is_let_in(web: Process, alice: Player) -> None:
+def test_logged_out_token_is_refused_and_a_new_one_is_let_in(web: Process, alice: Player) -> None:
     old = alice.token
     with listening(web, old) as websocket:
         message(websocket)
@@ -222,27 +218,25 @@ def test_a_token_that_was_logged_out_is_refused_and_a_new_one_is_let_in(web: Pro
         message(websocket)
 
 
-def test_a_token_of_a_user_who_is_gone_is_refused(web: Process, stores: Stores, dora: Listener) -> None:
+def test_token_of_a_user_who_is_gone_is_refused(web: Process, stores: Stores, dora: Listener) -> None:
     with stores.engine.begin() as conn:
         conn.execute(sa.text("DELETE FROM users WHERE id = :id"), {"id": dora.user_id})
     assert refusal(web, dora.token).status == 401
 
 
-def test_a_suspended_user_is_refused_before_the_board_is_looked_at(
-    web: Process, stores: Stores, dora: Listener
-) -> None:
+def test_suspended_user_is_refused_before_the_board_is_looked_at(web: Process, stores: Stores, dora: Listener) -> None:
     suspend(stores, dora.user_id)
     refused = refusal(web, dora.token, path="/ws?board=other")
     assert (refused.status, refused.code) == (403, "user-suspended")
 
 
 @pytest.mark.parametrize("board", ["other", "", "ALL-TIME", "all-time%00"])
-def test_any_other_board_is_not_found(web: Process, dora: Listener, board: str) -> None:
+def test_board_of_another_name_is_not_found(web: Process, dora: Listener, board: str) -> None:
     refused = refusal(web, dora.token, path=f"/ws?board={board}")
     assert (refused.status, refused.code) == (404, "not-found")
 
 
-def test_a_user_has_so_many_sockets_and_an_address_too(web: Process, stores: Stores) -> None:
+def test_user_has_so_many_sockets_and_an_address_too(web: Process, stores: Stores) -> None:
     dora, emil, fred = (listener(stores, name) for name in ("dora", "emil", "fred"))
     with ExitStack() as stack:
         for _ in range(2):
@@ -261,7 +255,7 @@ def test_a_user_has_so_many_sockets_and_an_address_too(web: Process, stores: Sto
     _let_in(web, fred)
 
 
-def test_a_full_process_answers_503_after_the_other_limits(service: Service, stores: Stores) -> None:
+def test_full_process_answers_503_after_the_other_limits(service: Service, stores: Stores) -> None:
     web = service.web(WS_MAX_CONNECTIONS="1", WS_MAX_PER_USER="1")
     dora, emil = (listener(stores, name) for name in ("dora", "emil"))
     with listening(web, dora.token) as websocket:
@@ -331,9 +325,7 @@ NO_HANDSHAKE = [
 
 
 @pytest.mark.parametrize("request_bytes", [*TOO_LONG, *NO_HANDSHAKE])
-def test_a_handshake_that_can_not_be_read_is_answered_and_the_connection_ends(
-    web: Process, request_bytes: bytes
-) -> None:
+def test_unreadable_handshake_is_answered_and_closed(web: Process, request_bytes: bytes) -> None:
     answer = b""
     with raw_peer(web) as peer:
         peer.sendall(request_bytes)

@@ -57,7 +57,7 @@ def empty(stores: Stores, web: Process) -> None:
     eventually(lambda: httpx2.get(f"{web.url}/top-scores").headers["etag"] == update.etag, what="the empty board")
 
 
-def test_the_first_message_comes_at_once_also_when_nobody_has_points(
+def test_first_message_comes_at_once_also_when_nobody_has_points(
     web: Process, stores: Stores, empty: None, dora: Listener
 ) -> None:
     began = time.monotonic()
@@ -76,7 +76,7 @@ def test_the_first_message_comes_at_once_also_when_nobody_has_points(
     assert stores.redis.ttl("top_scores:10") == -1
 
 
-def test_the_board_is_the_same_bytes_everywhere(web: Process, stores: Stores, empty: None, dora: Listener) -> None:
+def test_board_is_the_same_bytes_everywhere(web: Process, stores: Stores, empty: None, dora: Listener) -> None:
     emil = listener(stores, "emil")
     with listening(web, dora.token) as websocket:
         first = message(websocket)
@@ -106,7 +106,7 @@ def test_the_board_is_the_same_bytes_everywhere(web: Process, stores: Stores, em
         assert parsedate_to_datetime(again.headers["last-modified"]) == second, again.status_code
 
 
-def test_only_ten_are_shown_and_ties_go_to_who_was_first(web: Process, stores: Stores, empty: None) -> None:
+def test_board_shows_ten_only_and_ties_go_to_who_was_first(web: Process, stores: Stores, empty: None) -> None:
     crowd = [listener(stores, f"p{number}") for number in range(12)]
     for player in crowd:
         update = award(stores, player.user_id)
@@ -116,7 +116,7 @@ def test_only_ten_are_shown_and_ties_go_to_who_was_first(web: Process, stores: S
     assert [row["rank"] for row in shown] == list(range(1, 11))
 
 
-def test_an_unchanged_board_is_a_304(web: Process, stores: Stores, empty: None, dora: Listener) -> None:
+def test_unchanged_board_is_a_304(web: Process, stores: Stores, empty: None, dora: Listener) -> None:
     etag = httpx2.get(f"{web.url}/top-scores").headers["etag"]
     matching = [etag, f"W/{etag}", "*", f'"other", {etag}', f'"other",W/{etag} , "third"']
     for value in matching:
@@ -132,7 +132,7 @@ def test_an_unchanged_board_is_a_304(web: Process, stores: Stores, empty: None, 
     assert httpx2.get(f"{web.url}/top-scores", headers={"If-None-Match": etag}).status_code == 200
 
 
-def test_pusher_sends_at_most_one_board_an_interval_and_always_the_newest(
+def test_pusher_sends_one_board_an_interval_always_the_newest(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The pace is the sender's, so it is measured by the sender's clock, where a board is handed to the socket."""
@@ -158,7 +158,7 @@ def test_pusher_sends_at_most_one_board_an_interval_and_always_the_newest(
     assert all(later - earlier > 0.39 for earlier, later in pairwise(sent))
 
 
-def test_without_an_interval_every_board_is_pushed(service: Service, stores: Stores, dora: Listener) -> None:
+def test_pusher_without_an_interval_sends_every_board(service: Service, stores: Stores, dora: Listener) -> None:
     clear(stores)
     web = service.web(PUSH_INTERVAL_MS="0")
     with listening(web, dora.token) as websocket:
@@ -168,7 +168,7 @@ def test_without_an_interval_every_board_is_pushed(service: Service, stores: Sto
             assert message(websocket)["version"] == update.stamp[1]
 
 
-def test_a_heartbeat_names_the_version_last_pushed(
+def test_heartbeat_names_the_version_last_pushed(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     clear(stores)
@@ -191,7 +191,7 @@ def test_a_heartbeat_names_the_version_last_pushed(
         assert (beat["type"], beat["version"]) == ("heartbeat", update.stamp[1])
 
 
-def test_a_long_interval_holds_back_pushes_but_no_heartbeat(
+def test_long_interval_holds_back_pushes_but_no_heartbeat(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     clear(stores)
@@ -207,9 +207,7 @@ def test_a_long_interval_holds_back_pushes_but_no_heartbeat(
         until_version(websocket, update)
 
 
-def test_another_service_on_the_same_redis_server_is_not_shown(
-    web: Process, stores: Stores, empty: None, dora: Listener
-) -> None:
+def test_service_sharing_a_redis_server_is_not_shown(web: Process, stores: Stores, empty: None, dora: Listener) -> None:
     """Its database has another number, but pub/sub knows none: every message of its channel arrives here as well."""
     epoch = stores.value("SELECT epoch::text FROM boards")
     with redis.connect(stores.redis_url.rpartition("/")[0] + "/9", timeout=1) as client:
@@ -231,7 +229,7 @@ def test_another_service_on_the_same_redis_server_is_not_shown(
     assert httpx2.get(f"{web.url}/top-scores").headers["etag"] == update.etag
 
 
-def test_live_board_asks_postgresql_seldom_however_many_foreign_messages_there_are(
+def test_live_board_seldom_asks_postgresql_for_foreign_messages(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = award(stores, dora.user_id)
@@ -266,7 +264,7 @@ def test_live_board_asks_postgresql_seldom_however_many_foreign_messages_there_a
     assert all(later - earlier > 0.09 for earlier, later in pairwise(asked))
 
 
-def test_a_token_that_is_presented_must_be_valid(web: Process, stores: Stores, dora: Listener) -> None:
+def test_token_that_is_presented_must_be_valid(web: Process, stores: Stores, dora: Listener) -> None:
     def status(authorization: str) -> int:
         return httpx2.get(f"{web.url}/top-scores", headers={"Authorization": authorization}).status_code
 
@@ -277,7 +275,7 @@ def test_a_token_that_is_presented_must_be_valid(web: Process, stores: Stores, d
         assert status(bad) == 401, bad
 
 
-def test_a_token_can_be_required(service: Service, dora: Listener) -> None:
+def test_token_can_be_required(service: Service, dora: Listener) -> None:
     web = service.web(TOP_SCORES_AUTH="required")
     answer = httpx2.get(f"{web.url}/top-scores")
     assert answer.status_code == 401
@@ -291,7 +289,7 @@ def test_a_token_can_be_required(service: Service, dora: Listener) -> None:
 
 
 @pytest.mark.parametrize("board", ["other", "", "All-Time"])
-def test_any_other_board_is_not_found(web: Process, dora: Listener, board: str) -> None:
+def test_board_of_another_name_is_not_found(web: Process, dora: Listener, board: str) -> None:
     answer = httpx2.get(f"{web.url}/top-scores?board={board}")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
