@@ -82,7 +82,7 @@ def test_walk_through_of_the_readme_shows_the_board(running: Process) -> None:
         shell.stdout.close()
 
 
-def test_the_walk_through_of_moderation(service: Service, running: Process, tmp_path: Path) -> None:
+def test_walk_through_of_moderation(service: Service, running: Process, tmp_path: Path) -> None:
     told = answers(service, running, block("docs/operations.md", "Moderation"), tmp_path)
     adjusted, suspended, board, reinstated, held, off, on, audit, stats = told
     assert (adjusted["username"], adjusted["totalScore"]) == ("bob", 250)
@@ -103,7 +103,7 @@ def test_new_keys_are_taken(service: Service, tmp_path: Path) -> None:
     assert values.signing_key(shared).algorithm == "hmac"
 
 
-def test_a_backup_is_restored_under_running_processes(service: Service, running: Process, tmp_path: Path) -> None:
+def test_backup_is_restored_under_running_processes(service: Service, running: Process, tmp_path: Path) -> None:
     path = f"{binaries()}{os.pathsep}{service.stores.environment()['PATH']}"
     before = service.stores.rows("SELECT id, total_score FROM users ORDER BY id")
     script = block("docs/operations.md", "Back up and restore")
@@ -125,7 +125,7 @@ def test_a_backup_is_restored_under_running_processes(service: Service, running:
     eventually(audited, within=15, what="an audit that finds nothing")
 
 
-def test_the_settings_for_compose_are_taken(service: Service, tmp_path: Path) -> None:
+def test_settings_for_compose_are_taken(service: Service, tmp_path: Path) -> None:
     typed(service, block("docs/deploy.md", "With compose"), tmp_path)
     written = dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines())
     assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
@@ -143,7 +143,7 @@ def test_the_settings_for_compose_are_taken(service: Service, tmp_path: Path) ->
         ("rediss://:p@h:6380?ssl_cert_reqs=required", "rediss://:p@h:6380?ssl_cert_reqs=required"),
     ],
 )
-def test_the_profile_of_a_platform_adds_what_its_redis_needs(
+def test_profile_of_a_platform_adds_what_its_redis_needs(
     service: Service, tmp_path: Path, set_by_the_platform: str, started_with: str
 ) -> None:
     script = block("docs/deploy.md", "Redis behind TLS") + 'printf %s "$REDIS_URL"'
@@ -151,7 +151,7 @@ def test_the_profile_of_a_platform_adds_what_its_redis_needs(
     assert store_urls.redis_url(started_with) == started_with
 
 
-def test_what_is_set_and_scaled_on_a_platform_exists() -> None:
+def test_platform_settings_and_scales_exist() -> None:
     text = "".join((ROOT / page).read_text() for page in ("docs/deploy.md", "docs/operations.md"))
     command = re.compile(r"heroku (config:set|config:unset|ps:scale) ((?:[^`\n\\]|\\\n)+)")
     told: dict[str, list[str]] = {}
@@ -163,7 +163,7 @@ def test_what_is_set_and_scaled_on_a_platform_exists() -> None:
     assert set(told["ps"]) == read_procfile(ROOT / "Procfile").keys() - {"release"}
 
 
-def test_the_warning_that_is_quoted_is_the_one_that_is_logged(
+def test_warning_that_is_quoted_is_the_one_that_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(client_address, "_warned", False)

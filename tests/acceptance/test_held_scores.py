@@ -64,7 +64,7 @@ def points(payload: list[dict[str, int]]) -> Board:
     return {str(row["userId"]): row["score"] for row in payload}
 
 
-def test_a_held_score_is_on_no_board_on_no_socket_not_for_a_moment(
+def test_held_score_is_on_no_board_on_no_socket_not_for_a_moment(
     service: Service, web: Process, worker: Process, alice: Player, bob: Player
 ) -> None:
     stores, other = service.stores, service.web(PUSH_INTERVAL_MS="0")

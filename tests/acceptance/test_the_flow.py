@@ -12,7 +12,7 @@ def worker(service: Service) -> Process:
     return service.worker()
 
 
-def test_a_completed_action_reaches_every_open_socket_and_the_board(
+def test_completed_action_reaches_every_socket_and_the_board(
     service: Service, web: Process, worker: Process, alice: Player, bob: Player
 ) -> None:
     other = service.web()
@@ -36,7 +36,7 @@ def test_a_completed_action_reaches_every_open_socket_and_the_board(
     assert service.stores.redis.get("top_scores:10") is not None
 
 
-def test_an_action_that_no_message_reached_is_settled_by_the_sweep(
+def test_action_that_no_message_reached_is_settled_by_the_sweep(
     service: Service, web: Process, worker: Process, alice: Player
 ) -> None:
     action_id = alice.started()
