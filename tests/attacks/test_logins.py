@@ -17,7 +17,7 @@ GUESSES = 200
 
 
 @pytest.mark.timeout(180)
-def test_an_unknown_name_takes_as_long_as_a_known_one(web: Process, alice: Player) -> None:
+def test_unknown_name_takes_as_long_as_a_known_one(web: Process, alice: Player) -> None:
     times: dict[bool, list[float]] = {True: [], False: []}
     with httpx2.Client(base_url=web.url, timeout=20) as visitor:
         for number in range(GUESSES):
@@ -65,7 +65,7 @@ def _whole(peer: socket.socket) -> bytes:
     return answer
 
 
-def test_a_guesser_is_stopped_and_the_owner_still_gets_in_from_elsewhere(service: Service) -> None:
+def test_login_guesser_is_stopped_while_the_owner_gets_in(service: Service) -> None:
     web = service.web(
         RATE_LIMIT_LOGIN_ACCOUNT="5/hour",
         RATE_LIMIT_LOGIN_IP="1000/hour",

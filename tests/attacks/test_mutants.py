@@ -47,7 +47,7 @@ def mutant(token: str, chance: random.Random) -> str:
     return token[:place]
 
 
-def test_no_mutated_token_is_taken(web: Process, alice: Player, everything: Callable[[], dict[str, str]]) -> None:
+def test_mutated_token_is_refused(web: Process, alice: Player, everything: Callable[[], dict[str, str]]) -> None:
     chance = random.Random(20261124)
     before = everything()
     genuine = decoded(alice.token)

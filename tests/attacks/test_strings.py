@@ -74,7 +74,7 @@ def test_sql_in_a_string_is_a_string(
         "\U0001d41alice",
     ],
 )
-def test_a_name_that_looks_like_another_is_refused(
+def test_name_that_looks_like_another_is_refused(
     username: str, web: Process, everything: Callable[[], dict[str, str]]
 ) -> None:
     before = everything()
@@ -84,7 +84,7 @@ def test_a_name_that_looks_like_another_is_refused(
     assert everything() == before
 
 
-def test_a_thousand_forged_addresses_are_one_client(service: Service, stores: Stores) -> None:
+def test_thousand_forged_addresses_are_one_client(service: Service, stores: Stores) -> None:
     web = service.web(RATE_LIMIT_IP="50/hour")
     chance = random.Random(7)
     player = Player(web.url, unique("forger"))
