@@ -22,7 +22,7 @@ def findings(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_board_and_the_sign_in(windows: Windows, web: Process, score: Score, scheme: str) -> None:
+def test_board_and_the_sign_in(windows: Windows, web: Process, score: Score, scheme: str) -> None:
     score({f"player-{n:02}": 1000 - n * 7 for n in range(12)})
     windows.provoke("/auth/login")
     page = windows.open(web.url, color_scheme=scheme)
@@ -59,7 +59,7 @@ def test_playing(windows: Windows, web: Process, alice: Player, score: Score, st
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_operators_page(windows: Windows, web: Process, alice: Player, stores: Stores, scheme: str) -> None:
+def test_operators_page(windows: Windows, web: Process, alice: Player, stores: Stores, scheme: str) -> None:
     alice.score(2)
     stores.execute("UPDATE users SET role = 'admin' WHERE id = :id", id=alice.user_id)
     stores.execute(
@@ -80,7 +80,7 @@ def test_the_operators_page(windows: Windows, web: Process, alice: Player, store
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_page_about_the_api(windows: Windows, web: Process, scheme: str) -> None:
+def test_page_about_the_api(windows: Windows, web: Process, scheme: str) -> None:
     page = windows.open(f"{web.url}/docs", color_scheme=scheme)
     expect(page.locator("#content, main").get_by_text("/top-scores").first).to_be_visible()
     assert findings(page) == []

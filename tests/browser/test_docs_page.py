@@ -27,13 +27,13 @@ def test_every_operation_and_the_socket_can_be_read(windows: Windows, web: Proce
     expect(page.locator("#postAuthLogin")).to_be_in_viewport()
 
 
-def test_a_phone_scrolls_it_down_only(windows: Windows, web: Process) -> None:
+def test_phone_scrolls_it_down_only(windows: Windows, web: Process) -> None:
     page = windows.open(f"{web.url}/docs", viewport={"width": 360, "height": 700}, color_scheme="dark")
     expect(page.locator("#websocket")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_description_that_cannot_be_had_is_told(windows: Windows, web: Process) -> None:
+def test_description_that_cannot_be_had_is_told(windows: Windows, web: Process) -> None:
     windows.provoke("/openapi.json")
     page = windows.open(f"{web.url}/docs")
     page.route("**/openapi.json", lambda route: route.abort())

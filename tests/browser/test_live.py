@@ -17,7 +17,7 @@ from tests.support.service import Player, Process, Service, Stores, eventually, 
 Score = Callable[[dict[str, int]], None]
 
 
-def test_an_action_completed_in_one_window_moves_the_board_in_all_of_them_within_a_second(
+def test_action_completed_in_one_window_moves_the_board_in_all(
     windows: Windows, web: Process, worker: Process, alice: Player, bob: Player
 ) -> None:
     alice.score()  # the worker is awake
@@ -37,7 +37,7 @@ def test_an_action_completed_in_one_window_moves_the_board_in_all_of_them_within
         expect(hers.locator(number)).to_have_text("20", timeout=2_000)
 
 
-def test_who_is_not_signed_in_sees_the_board_by_asking(windows: Windows, web: Process, score: Score) -> None:
+def test_board_is_polled_without_sign_in(windows: Windows, web: Process, score: Score) -> None:
     page = windows.open(web.url, fake_clock=True)
     expect(connection(page)).to_have_text("Sign in for live updates")
     name = unique("polled")
@@ -46,7 +46,7 @@ def test_who_is_not_signed_in_sees_the_board_by_asking(windows: Windows, web: Pr
     expect_score(page, name, 40)
 
 
-def test_updated_is_when_the_board_changed_for_who_polls_and_for_who_is_live(
+def test_updated_is_when_the_board_changed_polled_or_live(
     windows: Windows, web: Process, score: Score, stores: Stores, alice: Player
 ) -> None:
     score({unique("earlier"): 30})
@@ -62,9 +62,7 @@ def test_updated_is_when_the_board_changed_for_who_polls_and_for_who_is_live(
     expect(updated).to_have_attribute("datetime", re.compile(re.escape(update.timestamp[:19])))
 
 
-def test_a_web_process_that_goes_and_comes_back_is_live_again_without_a_reload(
-    windows: Windows, service: Service, score: Score
-) -> None:
+def test_page_is_live_again_without_reload_after_web_restart(windows: Windows, service: Service, score: Score) -> None:
     windows.provoke("/ws", "/auth/refresh", "/top-scores", "/users/")
     first = service.web()
     page = windows.open(first.url)

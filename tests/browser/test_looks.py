@@ -36,7 +36,7 @@ def clara(web: Process) -> Iterator[Player]:
     player.close()
 
 
-def test_the_board_as_the_readme_shows_it(windows: Windows, web: Process, clara: Player, score: Score) -> None:
+def test_board_as_the_readme_shows_it(windows: Windows, web: Process, clara: Player, score: Score) -> None:
     score({**PLAYERS, "Clara.V": 13_200})
     page = windows.open(web.url, fake_clock=True, viewport={"width": 1280, "height": 800}, timezone_id="UTC")
     sign_in(page, clara.username)
@@ -55,7 +55,7 @@ def test_the_board_as_the_readme_shows_it(windows: Windows, web: Process, clara:
 
 
 @pytest.mark.parametrize("width", [320, 390, 3840])
-def test_nothing_scrolls_sideways(windows: Windows, web: Process, clara: Player, score: Score, width: int) -> None:
+def test_page_never_scrolls_sideways(windows: Windows, web: Process, clara: Player, score: Score, width: int) -> None:
     longest = "W" * 32
     score({longest: 9_007_199_254_740, clara.username: 1})
     page = windows.open(web.url, viewport={"width": width, "height": 800})
@@ -68,7 +68,7 @@ def test_nothing_scrolls_sideways(windows: Windows, web: Process, clara: Player,
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080), (3840, 2160)])
-def test_the_ten_and_the_own_row_are_seen_at_once(
+def test_ten_and_the_own_row_are_seen_at_once(
     windows: Windows, web: Process, clara: Player, score: Score, width: int, height: int
 ) -> None:
     score({**PLAYERS, clara.username: 1})
@@ -78,7 +78,7 @@ def test_the_ten_and_the_own_row_are_seen_at_once(
     page.wait_for_function("() => document.documentElement.scrollHeight <= innerHeight")
 
 
-def test_on_a_phone_the_own_row_stays_below_the_ranks_that_are_read(
+def test_own_row_on_a_phone_stays_below_the_ranks_being_read(
     windows: Windows, web: Process, clara: Player, score: Score
 ) -> None:
     score({**PLAYERS, clara.username: 1})
@@ -90,7 +90,7 @@ def test_on_a_phone_the_own_row_stays_below_the_ranks_that_are_read(
     expect(page.locator("#rows tr").first).to_be_in_viewport()
 
 
-def test_a_newcomer_and_a_climber_are_marked_for_a_while(windows: Windows, web: Process, score: Score) -> None:
+def test_newcomer_and_a_climber_are_marked_for_a_while(windows: Windows, web: Process, score: Score) -> None:
     score(PLAYERS)
     page = windows.open(web.url, fake_clock=True, viewport={"width": 360, "height": 740})
     expect(row(page, "Felix")).to_be_visible()
@@ -109,9 +109,7 @@ def test_a_newcomer_and_a_climber_are_marked_for_a_while(windows: Windows, web: 
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080), (3840, 2160), (1080, 1920)])
-def test_on_a_wall_the_board_fills_the_screen(
-    windows: Windows, web: Process, score: Score, width: int, height: int
-) -> None:
+def test_wall_board_fills_the_screen(windows: Windows, web: Process, score: Score, width: int, height: int) -> None:
     score(PLAYERS)
     page = windows.open(f"{web.url}/?wall", viewport={"width": width, "height": height}, color_scheme="dark")
     expect(page.locator("#rows tr")).to_have_count(10)
@@ -123,7 +121,7 @@ def test_on_a_wall_the_board_fills_the_screen(
     assert board["height"] > 0.8 * height
 
 
-def test_the_wall_view_is_entered_and_left_with_the_keyboard(windows: Windows, web: Process) -> None:
+def test_wall_view_is_entered_and_left_with_the_keyboard(windows: Windows, web: Process) -> None:
     page = windows.open(web.url)
     button = page.locator("#wall")
     button.focus()

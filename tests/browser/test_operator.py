@@ -57,7 +57,7 @@ def answer(page: Page, reason: str, points: str | None = None) -> None:
     expect(dialog).to_be_hidden()
 
 
-def test_a_held_action_is_released_and_reversed_and_the_board_moves(
+def test_held_action_released_or_reversed_moves_the_board(
     windows: Windows, web: Process, worker: Process, player: Player, desk: Page, stores: Stores
 ) -> None:
     board = windows.open(web.url)
@@ -75,7 +75,7 @@ def test_a_held_action_is_released_and_reversed_and_the_board_moves(
     assert ("released", "looked at") in [tuple(it) for it in reasons]
 
 
-def test_a_player_is_suspended_adjusted_and_reinstated(
+def test_player_is_suspended_adjusted_and_reinstated(
     windows: Windows, web: Process, worker: Process, player: Player, desk: Page
 ) -> None:
     board = windows.open(web.url)
@@ -106,7 +106,7 @@ def test_a_player_is_suspended_adjusted_and_reinstated(
     expect(desk.locator("#message")).to_have_attribute("data-tone", "bad")
 
 
-def test_the_switch_stops_and_starts_the_pushes_and_the_audit_is_right(
+def test_switch_stops_and_starts_pushes_and_the_audit_is_right(
     windows: Windows, web: Process, worker: Process, player: Player, desk: Page
 ) -> None:
     board = windows.open(web.url)
@@ -127,7 +127,7 @@ def test_the_switch_stops_and_starts_the_pushes_and_the_audit_is_right(
     expect(desk.locator("#checks .bad")).to_have_count(0)
 
 
-def test_what_is_going_on_is_counted_and_plotted(
+def test_traffic_is_counted_and_plotted(
     windows: Windows, web: Process, worker: Process, player: Player, desk: Page
 ) -> None:
     expect(connection(desk)).to_have_text("Live")
@@ -146,7 +146,7 @@ def test_what_is_going_on_is_counted_and_plotted(
     expect(desk.locator("#held li")).to_have_count(0)
 
 
-def test_an_erased_user_is_named_so_and_nothing_is_offered(
+def test_erased_user_is_named_so_and_nothing_is_offered(
     web: Process, player: Player, operator: Player, desk: Page
 ) -> None:
     player.score()
@@ -159,7 +159,7 @@ def test_an_erased_user_is_named_so_and_nothing_is_offered(
     expect(found.get_by_role("button")).to_have_count(0)
 
 
-def test_a_held_action_of_an_erased_user_names_nobody(
+def test_held_action_of_an_erased_user_names_nobody(
     web: Process, worker: Process, player: Player, operator: Player, desk: Page, stores: Stores
 ) -> None:
     player.score(times=4)
@@ -171,7 +171,7 @@ def test_a_held_action_of_an_erased_user_names_nobody(
     expect(desk.locator("#held")).not_to_contain_text("null")
 
 
-def test_a_player_is_turned_away_and_stays_signed_in_elsewhere(windows: Windows, web: Process, player: Player) -> None:
+def test_player_is_turned_away_and_stays_signed_in_elsewhere(windows: Windows, web: Process, player: Player) -> None:
     page = windows.open(web.url)
     sign_in(page, player.username)
     expect(connection(page)).to_have_text("Live")
@@ -185,9 +185,7 @@ def test_a_player_is_turned_away_and_stays_signed_in_elsewhere(windows: Windows,
     assert player.http.get(f"/users/{player.user_id}").status_code == 200
 
 
-def test_an_operator_signs_out_here_and_everywhere(
-    windows: Windows, web: Process, operator: Player, desk: Page
-) -> None:
+def test_operator_signs_out_here_and_everywhere(windows: Windows, web: Process, operator: Player, desk: Page) -> None:
     desk.get_by_role("button", name="Sign out", exact=True).click()
     expect(guest_message(desk)).to_have_text("You are signed out on this device.")
     assert operator.http.get("/admin/flags").status_code == 200
@@ -197,7 +195,7 @@ def test_an_operator_signs_out_here_and_everywhere(
     eventually(lambda: operator.http.get("/admin/flags").status_code == 401, what="that the older token is over")
 
 
-def test_the_service_goes_away_and_comes_back(windows: Windows, service: Service, operator: Player) -> None:
+def test_service_goes_away_and_comes_back(windows: Windows, service: Service, operator: Player) -> None:
     web = service.web()
     windows.provoke("/admin/")
     page = windows.open(f"{web.url}/operator")
@@ -210,7 +208,7 @@ def test_the_service_goes_away_and_comes_back(windows: Windows, service: Service
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_it_looks_right(
+def test_operator_page_looks_right(
     windows: Windows, web: Process, worker: Process, operator: Player, player: Player, width: int, tmp_path: Path
 ) -> None:
     player.score(times=4)

@@ -19,7 +19,7 @@ def page(windows: Windows, web: Process, alice: Player) -> Page:
     return page
 
 
-def test_an_action_says_what_it_is_worth_and_counts(page: Page) -> None:
+def test_action_says_what_it_is_worth_and_counts(page: Page) -> None:
     page.get_by_role("button", name="Start").click()
     expect(page.locator("#running-hint")).to_have_text("Worth 10 points.")
     page.get_by_role("button", name="Complete").click()
@@ -27,14 +27,14 @@ def test_an_action_says_what_it_is_worth_and_counts(page: Page) -> None:
     expect(page.locator("#own-total")).to_have_text("10")
 
 
-def test_an_action_can_be_cancelled(page: Page) -> None:
+def test_action_can_be_cancelled(page: Page) -> None:
     page.get_by_role("button", name="Start").click()
     page.get_by_role("button", name="Cancel").click()
     expect(message(page)).to_have_text("Cancelled.")
     expect(page.get_by_role("button", name="Start")).to_be_focused()
 
 
-def test_an_action_outlives_a_reload(page: Page) -> None:
+def test_action_outlives_a_reload(page: Page) -> None:
     page.get_by_role("radio", name="quest").check()
     page.get_by_role("button", name="Start").click()
     expect(page.locator("#running-type")).to_have_text("quest")
@@ -42,9 +42,7 @@ def test_an_action_outlives_a_reload(page: Page) -> None:
     expect(page.locator("#running-type")).to_have_text("quest")
 
 
-def test_an_action_that_was_completed_elsewhere_says_what_it_earned(
-    windows: Windows, page: Page, alice: Player
-) -> None:
+def test_action_that_was_completed_elsewhere_says_what_it_earned(windows: Windows, page: Page, alice: Player) -> None:
     windows.provoke("/actions/")
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("button", name="Complete")).to_be_focused()
@@ -65,7 +63,7 @@ def test_too_soon_is_known_before_the_server_is_asked(page: Page) -> None:
     expect(message(page)).to_have_text("+50 for quest")
 
 
-def test_a_fraud_rule_that_refuses_is_explained(windows: Windows, web: Process, alice: Player) -> None:
+def test_fraud_rule_that_refuses_is_explained(windows: Windows, web: Process, alice: Player) -> None:
     windows.provoke("/actions/")
     page = windows.open(web.url)
 
@@ -83,7 +81,7 @@ def test_a_fraud_rule_that_refuses_is_explained(windows: Windows, web: Process, 
     expect(page.locator("#running")).to_be_visible()
 
 
-def test_the_own_actions_are_listed_with_what_became_of_them(
+def test_own_actions_are_listed_with_what_became_of_them(
     windows: Windows, web: Process, alice: Player, stores: Stores
 ) -> None:
     for _ in range(12):
@@ -112,7 +110,7 @@ def test_the_own_actions_are_listed_with_what_became_of_them(
     expect(rows).to_have_count(0)
 
 
-def test_the_list_of_own_actions_has_no_hole_after_a_pause(windows: Windows, web: Process, alice: Player) -> None:
+def test_list_of_own_actions_has_no_hole_after_a_pause(windows: Windows, web: Process, alice: Player) -> None:
     alice.score(times=21)
     page = windows.open(web.url)
     sign_in(page, alice.username)
@@ -137,7 +135,7 @@ def test_the_list_of_own_actions_has_no_hole_after_a_pause(windows: Windows, web
     assert times == sorted(set(times), reverse=True)
 
 
-def test_a_rate_limit_counts_down_until_one_may_try_again(windows: Windows, service: Service, alice: Player) -> None:
+def test_rate_limit_counts_down_until_one_may_try_again(windows: Windows, service: Service, alice: Player) -> None:
     windows.provoke("/actions")
     limited = service.web(RATE_LIMIT_CREATE="1/2 seconds")
     page = windows.open(limited.url)
@@ -154,7 +152,7 @@ def test_a_rate_limit_counts_down_until_one_may_try_again(windows: Windows, serv
     expect(page.locator("#running")).to_be_visible()
 
 
-def test_everything_can_be_done_with_the_keyboard_alone(windows: Windows, web: Process) -> None:
+def test_keyboard_alone_can_do_everything(windows: Windows, web: Process) -> None:
     page = windows.open(web.url)
     keyboard = page.keyboard
     expect(page.locator("#guest")).to_be_visible()

@@ -45,7 +45,7 @@ def short_lived(service: Service) -> Process:
     return service.web(ACCESS_TOKEN_TTL=str(LIFE))
 
 
-def test_a_newcomer_signs_up_and_is_still_there_after_a_reload(windows: Windows, web: Process) -> None:
+def test_newcomer_signs_up_and_is_still_there_after_a_reload(windows: Windows, web: Process) -> None:
     page = windows.open(web.url)
     username = unique("Zoe")
     sign_up(page, username)
@@ -55,7 +55,7 @@ def test_a_newcomer_signs_up_and_is_still_there_after_a_reload(windows: Windows,
     expect(connection(page)).to_have_text("Live")
 
 
-def test_a_name_that_is_taken_is_said_and_another_one_works(windows: Windows, web: Process, alice: Player) -> None:
+def test_name_that_is_taken_is_said_and_another_one_works(windows: Windows, web: Process, alice: Player) -> None:
     windows.provoke("/auth/register")
     page = windows.open(web.url)
     page.get_by_role("button", name="New here?").click()
@@ -70,7 +70,7 @@ def test_a_name_that_is_taken_is_said_and_another_one_works(windows: Windows, we
     expect(heading(page)).to_have_text(username)
 
 
-def test_a_wrong_password_is_said_and_the_right_one_signs_in(windows: Windows, web: Process, alice: Player) -> None:
+def test_wrong_password_is_said_and_the_right_one_signs_in(windows: Windows, web: Process, alice: Player) -> None:
     windows.provoke("/auth/login")
     page = windows.open(web.url)
     sign_in(page, alice.username, "not the password")
@@ -119,7 +119,7 @@ def test_signing_out_ends_every_tab_of_this_browser_and_no_other(windows: Window
     expect(connection(here)).to_have_text("Live")
 
 
-def test_a_token_is_renewed_silently_before_it_ends(windows: Windows, short_lived: Process, alice: Player) -> None:
+def test_token_is_renewed_silently_before_it_ends(windows: Windows, short_lived: Process, alice: Player) -> None:
     page = windows.open(short_lived.url)
     with page.expect_websocket() as opened, page.expect_response("**/auth/refresh", timeout=2_000 * LIFE):
         sign_in(page, alice.username)
@@ -138,7 +138,7 @@ def test_a_token_is_renewed_silently_before_it_ends(windows: Windows, short_live
     expect(heading(page)).to_have_text(alice.username)
 
 
-def test_a_socket_whose_token_is_over_is_followed_by_one_with_a_younger_token(
+def test_socket_of_an_expired_token_is_replaced_with_a_newer_one(
     windows: Windows, short_lived: Process, alice: Player
 ) -> None:
     windows.provoke("/ws")
@@ -159,7 +159,7 @@ def test_a_socket_whose_token_is_over_is_followed_by_one_with_a_younger_token(
     assert len(given) == 2
 
 
-def test_a_clock_that_is_put_back_does_not_lose_the_renewal(windows: Windows, web: Process, alice: Player) -> None:
+def test_clock_that_is_put_back_does_not_lose_the_renewal(windows: Windows, web: Process, alice: Player) -> None:
     page = windows.open(web.url, fake_clock=True)
     sign_in(page, alice.username)
     expect(connection(page)).to_have_text("Live")
@@ -171,9 +171,7 @@ def test_a_clock_that_is_put_back_does_not_lose_the_renewal(windows: Windows, we
         page.clock.fast_forward(10_000)
 
 
-def test_a_token_that_can_not_be_renewed_ends_the_session_with_a_reason(
-    windows: Windows, short_lived: Process, alice: Player
-) -> None:
+def test_session_ends_with_a_reason_when_not_renewed(windows: Windows, short_lived: Process, alice: Player) -> None:
     windows.provoke("/auth/refresh", "/ws", "/top-scores", "/users/")
     page = windows.open(short_lived.url)
     sign_in(page, alice.username)
@@ -185,7 +183,7 @@ def test_a_token_that_can_not_be_renewed_ends_the_session_with_a_reason(
     expect(connection(page)).to_have_text("Live")
 
 
-def test_a_suspended_player_is_told_so(windows: Windows, web: Process, service: Service, alice: Player) -> None:
+def test_suspended_player_is_told_so(windows: Windows, web: Process, service: Service, alice: Player) -> None:
     windows.provoke("/auth/login")
     page = windows.open(web.url)
     with service.stores.engine.begin() as conn:

@@ -87,7 +87,7 @@ def test_signed_boards_are_taken_and_a_rotated_key_is_asked_for(windows: Windows
     player.close()
 
 
-def test_what_is_forged_is_dropped_and_said(windows: Windows, web: Process) -> None:
+def test_forged_message_is_dropped_with_a_notice(windows: Windows, web: Process) -> None:
     strange = 'é\u2028 "\\/<\u0001𝄞'
     forged = {**signed(OLD, 3), "version": 9}
     hmac = {**signed(OLD, 4), "signature": {**signed(OLD, 4)["signature"], "alg": "HMAC-SHA256"}}
@@ -106,7 +106,7 @@ def test_what_is_forged_is_dropped_and_said(windows: Windows, web: Process) -> N
         page.evaluate("() => live.close()")
 
 
-def test_without_keys_nothing_is_verified(windows: Windows, web: Process) -> None:
+def test_messages_without_keys_are_not_verified(windows: Windows, web: Process) -> None:
     page = windows.open(web.url, bypass_csp=True)
     with sending(json.dumps(signed(FOREIGN, 7))) as url:
         page.evaluate(FOLLOW, {"url": url, "token": "any", "keys": None})
