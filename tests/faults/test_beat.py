@@ -37,7 +37,7 @@ def waiting(stores: Stores) -> int:
     return int(stores.value("SELECT count(*) FROM actions WHERE status = 'completed' AND settled_at IS NULL"))
 
 
-def test_without_beat_the_queue_goes_on_and_what_waits_for_the_sweep_is_settled_when_it_is_back(
+def test_beat_away_queue_works_and_the_sweep_follows_its_return(
     service: Service,
     web: Process,
     cut_off: Process,
@@ -87,7 +87,7 @@ def settlements(stores: Stores, load: Load) -> list[str]:
     return [row[0] for row in stores.rows(query, ids=[it.action_id for it in load.history])]
 
 
-def test_two_beats_at_once_settle_nothing_twice(
+def test_beat_twice_settles_nothing_twice(
     service: Service,
     web: Process,
     cut_off: Process,

@@ -77,7 +77,7 @@ def _shut(it: socket.socket) -> None:
     it.close()
 
 
-def test_what_a_web_process_committed_before_it_died_is_settled_though_it_was_never_enqueued(
+def test_completion_never_enqueued_before_a_crash_is_settled(
     service: Service, web: Process, alice: Player, aftermath: Aftermath, healed: Callable[[str, float], None]
 ) -> None:
     """Its broker takes the connection and says nothing, so that it dies with the message in its hands."""
@@ -98,7 +98,7 @@ def test_what_a_web_process_committed_before_it_died_is_settled_though_it_was_ne
 
 
 @pytest.mark.parametrize("how", ["refused", "hung"])
-def test_completions_stay_fast_while_no_broker_answers_and_the_sweep_settles_them(
+def test_completions_stay_fast_without_a_broker_and_are_swept(
     how: str,
     service: Service,
     web: Process,
@@ -121,7 +121,7 @@ def test_completions_stay_fast_while_no_broker_answers_and_the_sweep_settles_the
 
 
 @pytest.mark.parametrize("how", ["killed", "stopped"])
-def test_everything_goes_on_when_the_broker_goes_away_and_comes_back(
+def test_service_survives_a_broker_that_goes_and_returns(
     how: str,
     service: Service,
     web: Process,
@@ -153,7 +153,7 @@ def test_everything_goes_on_when_the_broker_goes_away_and_comes_back(
         aftermath.holds(load.history, audience)
 
 
-def test_the_queue_is_used_again_after_its_broker_came_back(
+def test_queue_is_used_again_after_its_broker_came_back(
     service: Service, web: Process, broker: embedded.Redis, alice: Player, aftermath: Aftermath
 ) -> None:
     """The sweep alone settles nothing younger than two seconds."""

@@ -7,7 +7,7 @@ from tests.integration.test_traces import traced
 from tests.support.service import Player, Service, unique
 
 
-def test_a_collector_that_is_away_or_hangs_holds_up_nobody(service: Service) -> None:
+def test_collector_that_is_away_or_hangs_holds_up_nobody(service: Service) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as never_answers:  # it listens, nobody serves
         for url in (f"http://127.0.0.1:{never_answers.server_port}", "http://127.0.0.1:9"):
             web = service.web(**traced(url))

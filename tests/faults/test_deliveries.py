@@ -61,7 +61,7 @@ def all_cleared_once(service: Service, workers: list[Process]) -> None:
     assert cleared(workers) == completed
 
 
-def test_a_message_that_is_delivered_ten_times_has_one_effect(
+def test_message_that_is_delivered_ten_times_has_one_effect(
     service: Service, web: Process, workers: list[Process], queue: Celery, load: Load, aftermath: Aftermath
 ) -> None:
     with Audience(load.players[0], [web]) as audience:
@@ -70,7 +70,7 @@ def test_a_message_that_is_delivered_ten_times_has_one_effect(
     all_cleared_once(service, workers)
 
 
-def test_a_message_that_comes_late_changes_nothing(
+def test_message_that_comes_late_changes_nothing(
     service: Service, web: Process, workers: list[Process], queue: Celery, load: Load, aftermath: Aftermath
 ) -> None:
     ids = [it.action_id for it in load.history]
@@ -87,7 +87,7 @@ def test_a_message_that_comes_late_changes_nothing(
     all_cleared_once(service, workers)
 
 
-def test_messages_in_reverse_order_lead_to_the_same_standings_and_versions_only_rise(
+def test_messages_reversed_give_same_standings_rising_versions(
     service: Service, web: Process, workers: list[Process], queue: Celery, load: Load, aftermath: Aftermath
 ) -> None:
     with Audience(load.players[0], [web]) as audience:
@@ -106,7 +106,7 @@ def test_messages_in_reverse_order_lead_to_the_same_standings_and_versions_only_
     all_cleared_once(service, workers)
 
 
-def test_two_workers_with_the_same_ids_in_different_orders_share_them_without_a_deadlock(
+def test_workers_with_reordered_ids_share_without_deadlock(
     service: Service, web: Process, workers: list[Process], queue: Celery, load: Load, aftermath: Aftermath
 ) -> None:
     ids = [it.action_id for it in load.history]

@@ -10,7 +10,7 @@ ROUNDS = 100
 
 
 @pytest.mark.timeout(300)
-def test_rises_beside_reversals_suspensions_and_rebuilds_hundreds_of_times_in_random_order(
+def test_rises_beside_reversals_suspensions_rebuilds_end_right(
     stores: Stores, caplog: pytest.LogCaptureFixture
 ) -> None:
     deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"

@@ -66,7 +66,7 @@ def servers(tmp_path: Path) -> Iterator[tuple[embedded.Postgres, embedded.Postgr
         yield servers
 
 
-def test_a_commit_that_the_new_primary_missed_is_not_taken_for_another(
+def test_commit_missed_by_the_new_primary_is_not_mistaken(
     servers: tuple[embedded.Postgres, embedded.Postgres],
 ) -> None:
     """The standby gives the id of the transaction that it never heard of to the next one."""
@@ -131,7 +131,7 @@ def test_web_and_worker_follow_the_balancer_to_the_new_primary(
             service.stop()
 
 
-def test_everybody_follows_the_balancer_to_the_new_redis(service: Service, stores: Stores, tmp_path: Path) -> None:
+def test_processes_follow_the_balancer_to_the_new_redis(service: Service, stores: Stores, tmp_path: Path) -> None:
     with embedded.Redis(tmp_path / "old") as old, embedded.Redis(tmp_path / "new") as new:
         secret = old.url.partition("@")[0].rpartition(":")[2]
         operator, heir = redis.Redis.from_url(old.url), redis.Redis.from_url(new.url)

@@ -27,7 +27,7 @@ def found_wrong(stores: Stores, history: list[Operation]) -> str:
     return str(error.value)
 
 
-def test_a_history_that_the_database_agrees_with_is_right(stores: Stores, history: list[Operation]) -> None:
+def test_history_that_the_database_agrees_with_is_right(stores: Stores, history: list[Operation]) -> None:
     check(stores, history)
     for status in (None, 503):
         check(stores, [*history[:2], replace(history[2], outcome="unknown", status=status, score=None)])
@@ -36,7 +36,7 @@ def test_a_history_that_the_database_agrees_with_is_right(stores: Stores, histor
         check(stores, [*history, replace(history[0], action_id=ActionId(new_id()), outcome=never_done, score=None)])
 
 
-def test_an_acknowledged_completion_that_is_not_there_is_lost(stores: Stores, history: list[Operation]) -> None:
+def test_acknowledged_completion_that_is_not_there_is_lost(stores: Stores, history: list[Operation]) -> None:
     lost = replace(history[0], action_id=ActionId(new_id()))
     assert "1 acknowledged completions are not in the database" in found_wrong(stores, [*history, lost])
 
@@ -50,24 +50,24 @@ def test_an_acknowledged_completion_that_is_not_there_is_lost(stores: Stores, hi
     ],
     ids=["undone", "cancelled", "another-score"],
 )
-def test_an_acknowledged_completion_that_is_otherwise_in_the_database_is_lost(
+def test_acknowledged_completion_recorded_otherwise_is_lost(
     damage: str, stores: Stores, history: list[Operation]
 ) -> None:
     stores.execute(damage, id=history[1].action_id)
     assert history[1].action_id in found_wrong(stores, history)
 
 
-def test_a_refused_completion_that_was_done_is_noticed(stores: Stores, history: list[Operation]) -> None:
+def test_refused_completion_that_was_done_is_noticed(stores: Stores, history: list[Operation]) -> None:
     refused = replace(history[0], outcome="failed", status=409, score=None)
     assert "refused, and yet completed" in found_wrong(stores, [refused, *history[1:]])
 
 
-def test_a_completion_that_nobody_asked_for_is_noticed(stores: Stores, history: list[Operation]) -> None:
+def test_completion_that_nobody_asked_for_is_noticed(stores: Stores, history: list[Operation]) -> None:
     assert "1 completed, though nobody asked" in found_wrong(stores, history[1:])
 
 
 @pytest.mark.parametrize("total", [20, 40], ids=["too-little", "twice"])
-def test_a_total_that_is_not_what_the_actions_scored_is_noticed(
+def test_total_that_is_not_what_the_actions_scored_is_noticed(
     total: int, stores: Stores, history: list[Operation]
 ) -> None:
     stores.execute("UPDATE users SET total_score = :total", total=total)

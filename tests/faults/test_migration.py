@@ -45,7 +45,7 @@ def next_release(service: Service, tmp_path: Path) -> Path:
     return migrations
 
 
-def test_releases_that_find_nothing_to_do_can_run_beside_the_load_and_each_other(
+def test_releases_without_changes_run_beside_load_and_each_other(
     service: Service, web: Process, players: list[Player], aftermath: Aftermath, healed: Callable[[str, float], None]
 ) -> None:
     load = Load([web.url], players)
@@ -70,7 +70,7 @@ def release(service: Service) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_migration_that_has_to_wait_for_a_lock_holds_up_no_request(
+def test_migration_waiting_for_a_lock_delays_no_request(
     service: Service,
     web: Process,
     players: list[Player],

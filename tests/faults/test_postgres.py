@@ -184,7 +184,7 @@ def used_up(server: embedded.Postgres) -> Iterator[None]:
     ],
     ids=["killed-5", "restarted", "hung-10", "connections-used-up-5"],
 )
-def test_while_postgresql_is_away_everybody_is_told_so_and_when_it_is_back_all_goes_on(
+def test_postgresql_away_is_answered_and_recovered_from(
     fault: Fault,
     seconds: float,
     what: str,
@@ -219,7 +219,7 @@ def test_while_postgresql_is_away_everybody_is_told_so_and_when_it_is_back_all_g
     nothing_leaked(service.stores, web)
 
 
-def test_all_its_connections_are_terminated_again_and_again(
+def test_postgresql_connections_terminated_repeatedly(
     service: Service,
     web: Process,
     regulars: list[Player],
@@ -247,7 +247,7 @@ def test_all_its_connections_are_terminated_again_and_again(
     nothing_leaked(service.stores, web)
 
 
-def test_the_table_of_users_is_locked_for_10_s(
+def test_table_of_users_is_locked_for_10_s(
     service: Service,
     web: Process,
     regulars: list[Player],
@@ -274,7 +274,7 @@ def test_the_table_of_users_is_locked_for_10_s(
     nothing_leaked(service.stores, web)
 
 
-def test_a_completion_that_is_the_victim_of_a_deadlock_is_done_all_the_same(
+def test_completion_that_loses_a_deadlock_is_done_all_the_same(
     service: Service, web: Process, regulars: list[Player], aftermath: Aftermath
 ) -> None:
     aftermath.deliberate("deadlock detected")
@@ -311,7 +311,7 @@ def complete_for(player: Player, action_id: str) -> Operation:
 
 
 @pytest.mark.parametrize("where", ["before", "after"])
-def test_a_connection_that_is_lost_within_its_commit_leaves_one_result(
+def test_connection_lost_within_its_commit_leaves_one_result(
     where: Cut,
     service: Service,
     web: Process,

@@ -128,7 +128,7 @@ def nobody_noticed(load: Load, probe: Probe, since: float) -> None:
     ],
     ids=["killed-0.3", "killed-5", "killed-20", "hung-10", "full-5"],
 )
-def test_completions_and_reads_go_on_while_redis_is_away_and_it_is_live_again_soon_after(
+def test_redis_away_completions_go_on_and_live_returns_soon(
     fault: Fault,
     seconds: float,
     what: str,
@@ -162,7 +162,7 @@ def web_is_ready(web: Process) -> bool:
 
 
 @pytest.mark.parametrize("fault", ["FLUSHALL", "CLIENT KILL TYPE pubsub"])
-def test_everything_goes_on_when_redis_forgets_everything_or_drops_its_subscribers_again_and_again(
+def test_redis_flushed_or_dropping_subscribers_stops_nothing(
     fault: str,
     service: Service,
     web: Process,
@@ -188,7 +188,7 @@ def refused(player: Player, http_status: int, code: str) -> None:
     problem(player.start(), http_status, code)
 
 
-def test_who_is_logged_out_or_suspended_stays_out_while_redis_is_away_and_when_it_is_back_empty(
+def test_redis_away_or_back_empty_keeps_logged_out_users_out(
     service: Service, web: Process, own_redis: embedded.Redis, alice: Player, bob: Player, aftermath: Aftermath
 ) -> None:
     other = service.web(**WIDE)

@@ -172,7 +172,7 @@ def test_redis_is_killed_and_comes_back_empty(
     watch.all_have(award(stores, dora.user_id).text, within=1)
 
 
-def test_the_pubsub_connections_are_killed(webs: list[Process], stores: Stores, dora: Listener, watch: Watch) -> None:
+def test_pubsub_connections_are_killed(webs: list[Process], stores: Stores, dora: Listener, watch: Watch) -> None:
     for _ in range(3):
         assert stores.redis.client_kill_filter(_type="pubsub") == len(webs)
         missed = award(stores, dora.user_id)
@@ -185,9 +185,7 @@ def test_the_pubsub_connections_are_killed(webs: list[Process], stores: Stores, 
     watch.all_have(award(stores, dora.user_id).text, within=1)
 
 
-def test_after_flushall_the_key_is_written_again_without_any_worker(
-    webs: list[Process], stores: Stores, watch: Watch
-) -> None:
+def test_key_is_rewritten_after_flushall_without_a_worker(webs: list[Process], stores: Stores, watch: Watch) -> None:
     before = held(stores)
     stores.redis.flushall()
     eventually(lambda: stores.redis.get(KEY) == before.encode(), within=HEALED, what="the key")
@@ -195,7 +193,7 @@ def test_after_flushall_the_key_is_written_again_without_any_worker(
     watch.all_have(before)
 
 
-def test_a_message_that_redis_lost_is_found_by_the_version_check(
+def test_message_that_redis_lost_is_found_by_the_version_check(
     webs: list[Process], stores: Stores, dora: Listener, watch: Watch
 ) -> None:
     epoch, version = watch.look()[0].stamp
@@ -209,7 +207,7 @@ def test_a_message_that_redis_lost_is_found_by_the_version_check(
 
 
 @pytest.mark.parametrize(("epoch", "key"), [("same", True), ("same", False), (FAR_FUTURE, True)])
-def test_a_forged_version_is_replaced_by_the_board_of_the_database(
+def test_forged_version_is_replaced_by_the_board_of_the_database(
     webs: list[Process], stores: Stores, dora: Listener, watch: Watch, epoch: str, key: bool
 ) -> None:
     before = watch.look()[0].stamp[0]
@@ -244,7 +242,7 @@ def test_garbage_on_the_channel_is_ignored(webs: list[Process], stores: Stores, 
     assert [[it.text for it in updates] for updates in watch.updates] == [[before, update.text]] * len(webs)
 
 
-def test_a_get_that_had_to_ask_postgresql_writes_the_missing_key(stores: Stores, dora: Listener) -> None:
+def test_get_that_had_to_ask_postgresql_writes_the_missing_key(stores: Stores, dora: Listener) -> None:
     async def get() -> Update:
         threads = Threads("test", 2, depth=10)
         relay = SupervisedRedis(stores.redis_url)
@@ -264,7 +262,7 @@ def test_a_get_that_had_to_ask_postgresql_writes_the_missing_key(stores: Stores,
     assert held(stores) == before
 
 
-def test_a_get_on_redis_alone_does_not_ask_postgresql(stores: Stores, dora: Listener) -> None:
+def test_get_on_redis_alone_does_not_ask_postgresql(stores: Stores, dora: Listener) -> None:
     forged = forge(stores, epoch=FAR_FUTURE, version=1, channel=False)
 
     async def get() -> Update:
@@ -280,7 +278,7 @@ def test_a_get_on_redis_alone_does_not_ask_postgresql(stores: Stores, dora: List
         assert runner.run(get()).text == forged
 
 
-def test_with_neither_store_to_ask_one_get_waits_for_them_and_the_others_have_what_is_in_memory(
+def test_both_stores_away_one_get_waits_and_others_use_memory(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     board_now = award(stores, dora.user_id)
@@ -335,7 +333,7 @@ def test_redis_that_hangs_holds_nobody_up(
     watch.all_have(award(stores, dora.user_id).text)
 
 
-def test_a_listener_that_dies_is_started_again(
+def test_listener_that_dies_is_started_again(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with in_process(stores, caplog) as server, listening(server, dora.token) as websocket:
@@ -386,7 +384,7 @@ def test_check_that_fails_unforeseen_is_followed_by_the_next(
         caplog.clear()
 
 
-def test_listener_of_a_socket_that_raises_keeps_the_board_from_no_other(
+def test_listener_that_raises_keeps_the_board_from_no_other(
     stores: Stores, dora: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken() -> None:
@@ -422,7 +420,7 @@ def test_relay_that_hears_nothing_pings_and_stays(
     assert not [it.getMessage() for it in caplog.records if it.name == "scoreboard.relay"]
 
 
-def test_relay_is_not_connected_as_soon_as_its_connection_is_lost(
+def test_relay_is_not_connected_once_its_connection_is_lost(
     stores: Stores, own_redis: embedded.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:

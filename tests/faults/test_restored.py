@@ -89,7 +89,7 @@ def what_is_left(history: list[Operation], began: float, ended: float) -> list[O
 
 
 @pytest.mark.parametrize("restore", [in_place, beside])
-def test_a_backup_is_restored_under_running_processes(
+def test_backup_is_restored_under_running_processes(
     restore: Callable[[sa.Engine, Stores, Path], None],
     template: sa.Engine,
     service: Service,
@@ -127,7 +127,7 @@ def test_a_backup_is_restored_under_running_processes(
 
 
 @pytest.mark.parametrize("key", [True, False], ids=["key-and-channel", "channel-alone"])
-def test_a_forged_version_is_overruled_under_load(
+def test_forged_version_is_overruled_under_load(
     key: bool,
     service: Service,
     web: Process,

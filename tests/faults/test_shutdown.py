@@ -50,7 +50,7 @@ def in_flight(service: Service, web: Process, player: Player, history: list[Oper
 
 
 @pytest.mark.parametrize("concurrency", ["1", "2"])
-def test_a_web_process_answers_what_it_has_begun_and_tells_its_sockets_to_come_again(
+def test_web_shutdown_answers_requests_and_redirects_sockets(
     concurrency: str,
     service: Service,
     web: Process,
@@ -76,7 +76,7 @@ def test_a_web_process_answers_what_it_has_begun_and_tells_its_sockets_to_come_a
         aftermath.stop(process)
 
 
-def test_a_worker_finishes_its_task_before_it_ends(
+def test_worker_finishes_its_task_before_it_ends(
     service: Service, web: Process, alice: Player, aftermath: Aftermath, healed: Callable[[str, float], None]
 ) -> None:
     worker = service.worker()
@@ -89,7 +89,7 @@ def test_a_worker_finishes_its_task_before_it_ends(
     aftermath.holds(history)
 
 
-def test_a_worker_whose_child_hangs_for_good_ends_all_the_same(
+def test_worker_whose_child_hangs_for_good_ends_all_the_same(
     service: Service, web: Process, alice: Player, aftermath: Aftermath, healed: Callable[[str, float], None]
 ) -> None:
     aftermath.deliberate("did not end within")
@@ -111,7 +111,7 @@ def test_a_worker_whose_child_hangs_for_good_ends_all_the_same(
         aftermath.stop(process)
 
 
-def test_a_worker_that_ends_before_its_child_has_begun_a_task_reads_the_report_of_it(
+def test_worker_ending_before_its_child_began_reads_the_report(
     service: Service, web: Process, alice: Player, aftermath: Aftermath, healed: Callable[[str, float], None]
 ) -> None:
     worker = service.worker()
@@ -132,7 +132,7 @@ def test_a_worker_that_ends_before_its_child_has_begun_a_task_reads_the_report_o
         aftermath.stop(process)
 
 
-def test_each_process_can_be_replaced_under_load_one_after_the_other(
+def test_processes_are_replaced_under_load_one_by_one(
     service: Service, web: Process, players: list[Player], aftermath: Aftermath, healed: Callable[[str, float], None]
 ) -> None:
     webs = [service.web(), service.web()]

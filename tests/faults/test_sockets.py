@@ -71,7 +71,7 @@ async def latencies(stores: Stores, members: list[Member], user_id: UserId, seco
 
 
 @pytest.mark.parametrize("seconds", [DROPPED_WITHIN])
-def test_sockets_that_never_read_slow_nobody_down_cost_no_memory_and_are_dropped(
+def test_sockets_that_never_read_are_dropped_and_cost_nothing(
     seconds: float, service: Service, stores: Stores, aftermath: Aftermath, healed: Healed
 ) -> None:
     web = service.web(**ROOM)
@@ -125,7 +125,7 @@ def tokens(stores: Stores, number: int) -> list[str]:
     return [issuer.issue(user_id, 0) for user_id in user_ids]
 
 
-def test_two_thousand_sockets_come_back_at_once_without_a_thundering_on_the_database(
+def test_two_thousand_sockets_return_without_a_database_stampede(
     service: Service, stores: Stores, aftermath: Aftermath, healed: Healed
 ) -> None:
     dora = listener(stores, "dora")

@@ -31,7 +31,7 @@ def doomed(service: Service) -> Process:
     return service.web()
 
 
-def test_a_client_that_repeats_its_put_after_the_process_was_killed_learns_what_was_recorded(
+def test_put_repeated_after_a_kill_learns_what_was_recorded(
     service: Service,
     web: Process,
     doomed: Process,
@@ -56,7 +56,7 @@ def test_a_client_that_repeats_its_put_after_the_process_was_killed_learns_what_
         aftermath.holds(load.history, audience)
 
 
-def test_a_completion_whose_process_is_killed_before_its_commit_is_not_scored_and_can_be_repeated(
+def test_completion_killed_before_commit_is_unscored_repeatable(
     service: Service, web: Process, doomed: Process, alice: Player, aftermath: Aftermath
 ) -> None:
     action_id = alice.started()
@@ -77,7 +77,7 @@ def test_a_completion_whose_process_is_killed_before_its_commit_is_not_scored_an
     aftermath.holds(history[1:])
 
 
-def test_a_completion_that_was_committed_but_not_answered_is_told_by_a_409(
+def test_completion_committed_but_unanswered_is_then_a_409(
     service: Service, web: Process, doomed: Process, alice: Player, aftermath: Aftermath
 ) -> None:
     """The answer is lost on the way: the client reads nothing after it has sent its request."""

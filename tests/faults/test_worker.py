@@ -70,7 +70,7 @@ def children(process: Process) -> list[int]:
 
 
 @pytest.mark.parametrize("whom", ["worker", "child"])
-def test_what_a_killed_worker_was_settling_is_settled_soon(
+def test_killed_worker_leaves_actions_that_are_settled_soon(
     whom: str,
     service: Service,
     web: Process,
@@ -101,7 +101,7 @@ def test_what_a_killed_worker_was_settling_is_settled_soon(
         aftermath.stop(replacement)
 
 
-def test_one_of_two_workers_can_be_killed_at_any_time(
+def test_worker_of_two_can_be_killed_at_any_time(
     service: Service,
     web: Process,
     worker: Process,
@@ -131,7 +131,7 @@ def settled_so_far(stores: Stores) -> float:
 
 
 @pytest.mark.timeout(180)
-def test_actions_that_fail_every_time_are_set_aside_and_hold_up_nobody(
+def test_actions_that_always_fail_are_set_aside_and_delay_nobody(
     service: Service,
     web: Process,
     deadly_worker: Process,
@@ -167,7 +167,7 @@ def test_actions_that_fail_every_time_are_set_aside_and_hold_up_nobody(
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("kind", [poison.SLEEP, poison.HANG])
-def test_an_action_that_hangs_holds_up_nobody_and_is_settled_when_it_no_longer_does(
+def test_action_that_hangs_delays_nobody_and_is_settled_later(
     kind: str,
     service: Service,
     web: Process,
@@ -204,7 +204,7 @@ def others(service: Service, load: Load) -> float:
     return waited
 
 
-def test_a_lock_that_is_held_for_long_sets_nothing_aside(
+def test_lock_that_is_held_for_long_sets_nothing_aside(
     service: Service,
     web: Process,
     worker: Process,
