@@ -76,7 +76,7 @@ def fuzz(directory: Path, url: str, player: Player, ids: dict[str, list[str]], *
 
 
 @pytest.mark.parametrize("who", ["player", "operator"])
-def test_no_answer_is_a_failure_or_otherwise_than_described(
+def test_answers_never_fail_nor_differ_from_the_description(
     who: str, web: Process, worker: Process, stores: Stores, alice: Player, operator: Player, tmp_path: Path
 ) -> None:
     player = operator if who == "operator" else alice
