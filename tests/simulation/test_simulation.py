@@ -185,7 +185,7 @@ def test_cheats_are_held_and_honest_players_hardly_notice(stores: Stores) -> Non
         assert before == text, "UPDATE_TABLE=1 bin/test tests/simulation writes docs/fraud.md anew"
 
 
-def test_a_day_is_the_same_every_time() -> None:
+def test_day_is_the_same_every_time() -> None:
     first, second = crowd(SEED), crowd(SEED)
     assert [person.plays for person in first] == [person.plays for person in second]
     assert max(at for person in first for at, _, _ in person.plays) < DAY + 2 * 3600
