@@ -88,7 +88,7 @@ def scores(client: Process) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_client_plays_and_keeps_showing_the_board(
+def test_client_plays_and_keeps_showing_the_board(
     service: Service, stores: Stores, web: Process, network: Process, alice: Player, bob: Player, name: str
 ) -> None:
     environment = stores.environment(
@@ -114,7 +114,7 @@ def test_a_client_plays_and_keeps_showing_the_board(
     again.stop()
 
 
-def test_the_clients_are_all_tested_and_named() -> None:
+def test_clients_are_all_tested_and_named() -> None:
     """A client that is added belongs into the list above, and into the README beside it."""
     there = {path.name for path in CLIENTS.iterdir()} - {"README.md"}
     assert there == set(NAMES)
@@ -123,7 +123,7 @@ def test_the_clients_are_all_tested_and_named() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_wrong_password_is_told_in_one_line(stores: Stores, web: Process, name: str) -> None:
+def test_wrong_password_is_told_in_one_line(stores: Stores, web: Process, name: str) -> None:
     environment = {"SCOREBOARD_URL": web.url, "SCOREBOARD_USER": unique("nobody")}
     done = stores.run(*command(name), str(CLIENTS / name), **environment)
     assert done.returncode == 1

@@ -82,7 +82,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         yield running
 
 
-def test_a_killed_store_comes_back_with_its_data_on_the_same_port(store: Store) -> None:
+def test_killed_store_comes_back_with_its_data_on_the_same_port(store: Store) -> None:
     write(store)
     port, pids = store.port, store.pids()
     store.kill()
@@ -94,7 +94,7 @@ def test_a_killed_store_comes_back_with_its_data_on_the_same_port(store: Store) 
     assert read(store) == "value"
 
 
-def test_a_stopped_store_starts_again_with_its_data(store: Store) -> None:
+def test_stopped_store_starts_again_with_its_data(store: Store) -> None:
     write(store)
     store.stop()
     assert store.returncode == 0
@@ -102,7 +102,7 @@ def test_a_stopped_store_starts_again_with_its_data(store: Store) -> None:
     assert read(store) == "value"
 
 
-def test_a_paused_store_does_not_answer_until_it_is_resumed(store: Store) -> None:
+def test_paused_store_does_not_answer_until_it_is_resumed(store: Store) -> None:
     store.pause()
     assert store.pid is not None
     assert not store.answers()
@@ -110,14 +110,14 @@ def test_a_paused_store_does_not_answer_until_it_is_resumed(store: Store) -> Non
     wait_for(store.answers)
 
 
-def test_a_second_instance_on_the_same_data_is_refused(store: Store) -> None:
+def test_second_instance_on_the_same_data_is_refused(store: Store) -> None:
     second = type(store)(store.directory.path)
     with pytest.raises(StoreError, match=rf"is in use by process {os.getpid()}"):
         second.start()
     assert store.answers()
 
 
-def test_only_the_owner_can_read_the_password(store: Store) -> None:
+def test_password_can_be_read_by_the_owner_only(store: Store) -> None:
     assert store.directory.path.stat().st_mode & 0o777 == 0o700
     for name in ("password", "url"):
         assert (store.directory.path / name).stat().st_mode & 0o777 == 0o600
@@ -127,13 +127,13 @@ def test_only_the_owner_can_read_the_password(store: Store) -> None:
     assert url.password not in Path(f"/proc/{store.pid}/cmdline").read_text()
 
 
-def test_a_port_that_is_given_and_taken_is_said_in_one_line(store: Store, tmp_path: Path) -> None:
+def test_port_that_is_given_and_taken_is_said_in_one_line(store: Store, tmp_path: Path) -> None:
     other = type(store)(tmp_path / "other", port=store.port)
     with pytest.raises(StoreError, match=rf"port {store.port} is taken$"):
         other.start()
 
 
-def test_another_port_is_taken_when_somebody_was_faster(
+def test_port_taken_meanwhile_is_replaced_by_another(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "other").mkdir(mode=0o700)
@@ -144,7 +144,7 @@ def test_another_port_is_taken_when_somebody_was_faster(
         assert other.answers()
 
 
-def test_a_stale_pid_file_whose_number_is_used_anew_does_not_prevent_the_start(tmp_path: Path) -> None:
+def test_stale_pid_file_with_a_reused_number_prevents_no_start(tmp_path: Path) -> None:
     with Postgres(tmp_path / "store") as store:
         pid_file = store.working_directory / "postmaster.pid"
         lines = pid_file.read_text().splitlines(keepends=True)
@@ -179,7 +179,7 @@ def test_postgres_keeps_stock_durability(tmp_path: Path) -> None:
     }
 
 
-def test_the_exit_code_of_the_command_is_kept_and_nothing_else(tmp_path: Path) -> None:
+def test_exit_code_of_the_command_is_kept_and_nothing_else(tmp_path: Path) -> None:
     process = embedded("--ephemeral", *program(SAY_URLS + "; raise SystemExit(7)"), env={"TMPDIR": str(tmp_path)})
     out, err = process.communicate(timeout=60)
     assert process.returncode == 7
@@ -188,7 +188,7 @@ def test_the_exit_code_of_the_command_is_kept_and_nothing_else(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_command_that_does_not_exist_is_one_line(tmp_path: Path) -> None:
+def test_command_that_does_not_exist_is_one_line(tmp_path: Path) -> None:
     process = embedded("--data", tmp_path / "data", "no-such-program")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 127
@@ -204,7 +204,7 @@ def test_urls_that_are_given_are_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_goes_to_the_command_once_and_its_answer_counts(tmp_path: Path, number: signal.Signals) -> None:
+def test_signal_goes_to_the_command_once_and_its_answer_counts(tmp_path: Path, number: signal.Signals) -> None:
     text = (
         "import signal, time, sys\n"
         "seen = []\n"
@@ -223,7 +223,7 @@ def test_a_signal_goes_to_the_command_once_and_its_answer_counts(tmp_path: Path,
     assert not (tmp_path / "data" / "postgresql" / "data" / "postmaster.pid").exists()
 
 
-def test_a_signal_while_the_stores_start_stops_them(tmp_path: Path) -> None:
+def test_signal_while_the_stores_start_stops_them(tmp_path: Path) -> None:
     process = embedded("--data", tmp_path / "data", *program("raise SystemExit(0)" + WAIT))
     wait_for((tmp_path / "data" / "postgresql").exists)
     process.terminate()
@@ -233,7 +233,7 @@ def test_a_signal_while_the_stores_start_stops_them(tmp_path: Path) -> None:
         assert store.answers()
 
 
-def test_nothing_outlives_a_killed_launcher_and_the_next_one_starts(tmp_path: Path) -> None:
+def test_killed_launcher_leaves_nothing_and_the_next_one_starts(tmp_path: Path) -> None:
     process = embedded("--data", tmp_path / "data", *program("import os; print(os.getpid(), flush=True)" + WAIT))
     assert process.stdout is not None
     command = int(process.stdout.readline())
@@ -250,7 +250,7 @@ def test_nothing_outlives_a_killed_launcher_and_the_next_one_starts(tmp_path: Pa
     assert not cache.pids()
 
 
-def test_a_store_that_dies_is_started_again_on_its_port(tmp_path: Path) -> None:
+def test_store_that_dies_is_started_again_on_its_port(tmp_path: Path) -> None:
     process = embedded("--data", tmp_path / "data", *program(SAY_URLS + WAIT))
     assert process.stdout is not None
     _, redis_url = process.stdout.readline().split()
@@ -264,7 +264,7 @@ def test_a_store_that_dies_is_started_again_on_its_port(tmp_path: Path) -> None:
     assert "Redis ended (-9), starting it again in 0.5 s" in err
 
 
-def test_a_second_launcher_attaches_or_is_refused_or_may_not_reset(tmp_path: Path) -> None:
+def test_second_launcher_attaches_or_is_refused_or_may_not_reset(tmp_path: Path) -> None:
     first = embedded("--data", tmp_path / "data", *program(SAY_URLS + WAIT))
     assert first.stdout is not None
     urls = first.stdout.readline()

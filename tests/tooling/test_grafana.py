@@ -146,7 +146,7 @@ def _rules(prometheus: httpx2.Client) -> list[Any]:
 
 
 @needs_prometheus
-def test_each_alert_fires_when_it_should(tmp_path: Path) -> None:
+def test_alert_fires_when_it_should(tmp_path: Path) -> None:
     for name in alerts():
         text = (Path(__file__).parent / "alerts_test.yml").read_text()
         assert len(re.findall(rf"alertname: {name}\b", text)) >= 2 - (name == "ScoreboardDatabaseAway"), name

@@ -85,9 +85,7 @@ def test_main_reports_each_by_name_and_leaves_the_tree_alone(tree: Path, capsys:
     assert (tree / "sums.py").read_text() == FILES["sums.py"]
 
 
-def test_main_fails_for_a_stale_mutant_and_for_tests_that_fail_without_any(
-    tree: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_main_fails_for_a_stale_mutant_and_for_failing_tests(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tree / "sums.py").write_text("def add(a, b):\n    return a\n\n\nwait = print\n")
     assert mutation.main(["--check"], tree) == 1
     assert "M1: its text occurs 0 times in sums.py" in capsys.readouterr().out

@@ -107,7 +107,7 @@ def test_every_bound_is_in_force(pooler: Pooler) -> None:
         assert list(exports.rows(engine, exports.USERS, DEFAULT_BOARD)) is not None
 
 
-def test_others_do_not_get_our_bounds(pooler: Pooler) -> None:
+def test_bounds_are_not_those_of_others(pooler: Pooler) -> None:
     with pooler.engine() as engine:
         in_transaction(engine, lambda conn: conn.exec_driver_sql("SELECT 1"))
         in_statement(engine, lambda conn: conn.exec_driver_sql("SELECT 1"))
@@ -118,7 +118,7 @@ def test_others_do_not_get_our_bounds(pooler: Pooler) -> None:
     other.close()
 
 
-def test_the_service_works(pooler: Pooler, service: Service, stores: Stores) -> None:
+def test_service_works_through_pgbouncer(pooler: Pooler, service: Service, stores: Stores) -> None:
     behind = Service(replace(stores, database_url=pooler.url), service.logs)
     behind.processes += [*service.processes]  # the logs' numbers go on
     ours = [behind.web(), behind.worker(), behind.beat()]
@@ -134,7 +134,7 @@ def test_the_service_works(pooler: Pooler, service: Service, stores: Stores) -> 
     assert stores.run(sys.executable, "-m", "app.cli", "audit", DATABASE_URL=pooler.url).returncode == 0
 
 
-def test_release_migrates_by_session_and_says_what_to_set_by_transaction(pooler: Pooler, stores: Stores) -> None:
+def test_release_migrates_by_session_and_names_what_to_set(pooler: Pooler, stores: Stores) -> None:
     name = unique("fresh").replace("-", "_")
     with stores.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.exec_driver_sql(f"CREATE DATABASE {name}")

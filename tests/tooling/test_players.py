@@ -44,7 +44,7 @@ def test_players_play_and_the_board_moves(stores: Stores, web: Process) -> None:
     eventually(lambda: stores.run("bin/manage", "audit").returncode == 0, what="that all is right")
 
 
-def test_what_cannot_work_is_said(stores: Stores, web: Process) -> None:
+def test_options_that_cannot_work_are_reported(stores: Stores, web: Process) -> None:
     done = simulate(stores, "--players=0")
     assert (done.returncode, "--players must be 1 to" in done.stderr) == (2, True)
     done = simulate(stores, APP_ENV="production")

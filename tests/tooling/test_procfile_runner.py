@@ -87,7 +87,7 @@ def pids(line: str) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_asks_the_parents_only_and_waits_for_them(start: Callable[..., Run], number: signal.Signals) -> None:
+def test_stop_asks_the_parents_only_and_waits_for_them(start: Callable[..., Run], number: signal.Signals) -> None:
     run = start({"one": CALM, "two": CALM})
     run.wait_for_line("pids", times=2)
     assert run.stop(number) == 0
@@ -97,7 +97,7 @@ def test_a_stop_asks_the_parents_only_and_waits_for_them(start: Callable[..., Ru
     assert lines[-1] == "dev | stopped"
 
 
-def test_a_process_that_will_not_end_is_killed_with_its_children(start: Callable[..., Run]) -> None:
+def test_process_that_will_not_end_is_killed_with_its_children(start: Callable[..., Run]) -> None:
     run = start({"stubborn": STUBBORN}, "--grace", "0.5")
     numbers = pids(run.wait_for_line("pids")[0])
     assert run.stop() == 0
@@ -105,7 +105,7 @@ def test_a_process_that_will_not_end_is_killed_with_its_children(start: Callable
     wait_for(lambda: not any(map(alive, numbers)))
 
 
-def test_a_process_that_dies_is_started_again_and_its_children_do_not_stay(start: Callable[..., Run]) -> None:
+def test_process_that_dies_is_restarted_without_its_children(start: Callable[..., Run]) -> None:
     run = start({"one": CALM, "two": CALM})
     run.wait_for_line("pids", times=2)
     parent, child = pids(run.wait_for_line("one | pids")[0])
@@ -117,7 +117,7 @@ def test_a_process_that_dies_is_started_again_and_its_children_do_not_stay(start
     assert run.stop() == 0
 
 
-def test_the_wait_before_a_restart_doubles(start: Callable[..., Run]) -> None:
+def test_wait_before_a_restart_doubles(start: Callable[..., Run]) -> None:
     run = start({"short": "raise SystemExit(3)"})
     run.wait_for_line("short ended (3), starting it again in 0.5 s")
     run.wait_for_line("short ended (3), starting it again in 1 s")
@@ -133,7 +133,7 @@ def test_processes_are_told_to_end_when_the_runner_is_killed(start: Callable[...
     wait_for(lambda: not any(map(alive, numbers)))
 
 
-def test_nothing_is_started_after_a_release_that_fails(start: Callable[..., Run]) -> None:
+def test_release_that_fails_starts_nothing(start: Callable[..., Run]) -> None:
     run = start({"release": "print('migrating'); raise SystemExit(2)", "web": CALM})
     assert run.process.wait(30) == 1
     assert run.lines() == ["release | migrating", "dev     | release failed (2): nothing else is started"]
@@ -159,7 +159,7 @@ def check(**env: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("variable", ["PORT", "FLOWER_PORT", "WORKER_METRICS_PORT"])
-def test_a_taken_port_is_one_line(variable: str) -> None:
+def test_taken_port_is_one_line(variable: str) -> None:
     free = {"PORT": "0", "FLOWER_PORT": "0", "WORKER_METRICS_PORT": "0"}
     assert check(**free).returncode == 0
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -170,6 +170,6 @@ def test_a_taken_port_is_one_line(variable: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["http", "-1", "65536"])
-def test_a_port_that_is_none_is_one_line(text: str) -> None:
+def test_port_that_is_none_is_one_line(text: str) -> None:
     done = check(PORT=text, FLOWER_PORT="0", WORKER_METRICS_PORT="0")
     assert (done.returncode, done.stderr) == (1, f"bin/dev: PORT={text} is not a port\n")

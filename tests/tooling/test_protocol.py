@@ -95,9 +95,7 @@ def test_every_answer_is_the_one_that_is_shown(answers: list[str], name: str) ->
             assert without_counts(answer) == without_counts(example.answer), example.commands
 
 
-def test_the_first_message_is_the_one_that_is_shown(
-    answers: list[str], name: str, web: Process, directory: Path
-) -> None:
+def test_first_message_is_the_one_that_is_shown(answers: list[str], name: str, web: Process, directory: Path) -> None:
     (shown,) = (text for kind, text in BLOCK.findall(PAGE) if kind == "json message")
     token = json.loads((directory / "login.json").read_text())["accessToken"]
     url = f"ws://127.0.0.1:{web.port}/ws"
@@ -125,7 +123,7 @@ def test_the_first_message_is_the_one_that_is_shown(
         ({"accessToken": "eyJhbGci.…"}, {"accessToken": "secret"}),
     ],
 )
-def test_a_page_that_is_out_of_date_is_noticed(shown: Any, got: Any) -> None:
+def test_page_that_is_out_of_date_is_noticed(shown: Any, got: Any) -> None:
     assert differences(shown, got)
     assert differences(shown, shown) == []
 
@@ -181,14 +179,14 @@ def named(heading: str) -> set[tuple[int, str]]:
     return {(int(status), code) for status, codes, _ in rows(heading) for code in re.findall(r"`([a-z-]+)`", codes)}
 
 
-def test_the_tables_of_errors_name_all_that_there_are() -> None:
+def test_tables_of_errors_name_all_that_there_are() -> None:
     assert main.ROUTES  # each of which has imported its errors
     raised = {(error.status, error.code) for error in subclasses(ScoreboardError) - {Conflict}}
     router = {(405, "method-not-allowed")}
     assert named("status") | named("refused with") == raised | router
 
 
-def test_what_the_router_refuses_has_the_code_of_the_table(web: Process) -> None:
+def test_router_refusals_have_the_codes_of_the_table(web: Process) -> None:
     answer = httpx2.put(f"{web.url}/top-scores")
     assert (answer.status_code, answer.json()["code"]) == (405, "method-not-allowed")
     assert answer.headers["allow"]
@@ -196,7 +194,7 @@ def test_what_the_router_refuses_has_the_code_of_the_table(web: Process) -> None
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
 
 
-def test_the_table_of_close_codes_names_all_that_there_are() -> None:
+def test_table_of_close_codes_names_all_that_there_are() -> None:
     listed = {code for codes, *_ in rows("closed with") for code in codes.split(", ")}
     ours = {str(code) for code in (connections.TOKEN_OVER, connections.SUSPENDED, connections.SLOW)}
     assert {code for code in listed if code.startswith("4")} == ours

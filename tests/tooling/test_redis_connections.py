@@ -21,7 +21,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_one_of_each_process_fits_into_the_smallest_plan(service: Service, stores: Stores, tmp_path: Path) -> None:
+def test_connections_of_one_each_fit_the_smallest_plan(service: Service, stores: Stores, tmp_path: Path) -> None:
     assert sum(BY_PROCESS.values()) < PLAN
     with embedded.Redis(tmp_path / "redis") as server, redis.Redis.from_url(server.url) as operator:
 

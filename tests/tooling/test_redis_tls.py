@@ -44,7 +44,7 @@ def checks(web: Process) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("how", ["?ssl_cert_reqs=none", "?ssl_ca_certs={certificate}"])
-def test_everything_goes_over_tls(service: Service, stores: Stores, secured: Secured, how: str) -> None:
+def test_tls_carries_everything(service: Service, stores: Stores, secured: Secured, how: str) -> None:
     stores.redis.flushall()
     url = secured.url + how.format(certificate=secured.certificate)
     web = service.web(REDIS_URL=url, RATE_LIMIT_COMPLETE="30/minute")
@@ -82,7 +82,7 @@ def broker_page(flower: Process) -> str:
     return page.text.partition("<tbody>")[2]
 
 
-def test_a_certificate_that_nobody_knows_is_refused_by_default(service: Service, secured: Secured) -> None:
+def test_certificate_that_nobody_knows_is_refused_by_default(service: Service, secured: Secured) -> None:
     web = service.web(REDIS_URL=secured.url)
     assert {name: checks(web)[name] for name in ("redis", "relay")} == {"redis": "down", "relay": "down"}
     port = free_port()

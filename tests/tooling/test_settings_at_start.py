@@ -95,7 +95,7 @@ def test_every_variable_of_the_readme_has_its_mistakes_here() -> None:
 
 
 @pytest.mark.parametrize("environment", ROUNDS, ids=range(len(ROUNDS)))
-def test_each_malformed_variable_gets_one_line_of_its_own(stores: Stores, environment: dict[str, str]) -> None:
+def test_malformed_variables_get_one_line_each(stores: Stores, environment: dict[str, str]) -> None:
     lines = complaints(stores, "web", **environment)
     assert sorted(re.sub(r"^scoreboard: ([A-Z_]+): .+", r"\1", line) for line in lines) == sorted(environment)
 
@@ -121,7 +121,7 @@ def test_parameters_of_other_clients_are_understood(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
-def test_a_missing_store_is_named(stores: Stores, name: str) -> None:
+def test_missing_store_is_named(stores: Stores, name: str) -> None:
     (line,) = complaints(stores, "web", **{name: ""})
     assert name in line
 
@@ -132,7 +132,7 @@ def test_production_does_not_start_on_a_default_or_short_secret(stores: Stores, 
     assert "SECRET_KEY" in line
 
 
-def test_production_does_not_take_the_development_key_by_name_either(stores: Stores) -> None:
+def test_production_refuses_the_development_key_by_name_too(stores: Stores) -> None:
     (line,) = complaints(stores, "web", APP_ENV="production", SECRET_KEY=DEVELOPMENT_SECRET)
     assert "SECRET_KEY" in line
     (line,) = complaints(
@@ -157,7 +157,7 @@ RULES: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize(("text", "key"), RULES.values(), ids=RULES)
-def test_malformed_rules_of_scoring_are_one_line_that_names_the_key(
+def test_malformed_scoring_rules_are_one_line_naming_the_key(
     stores: Stores, tmp_path: Path, text: str, key: str
 ) -> None:
     path = tmp_path / "rules.toml"
@@ -176,7 +176,7 @@ BAD_FRAUD = ("FRAUD_FILE", "[velocity]\ncompletions_per_minute = -1", "velocity.
     [(process, *bad) for process in ("worker", "beat") for bad in (BAD_SCORING, BAD_FRAUD)],
     ids=["worker-scoring", "worker-fraud", "beat-scoring", "beat-fraud"],
 )
-def test_malformed_rules_stop_the_worker_and_the_scheduler_as_well(
+def test_malformed_rules_stop_the_worker_and_the_scheduler_too(
     stores: Stores, tmp_path: Path, process: str, variable: str, text: str, key: str
 ) -> None:
     path = tmp_path / "rules.toml"
@@ -186,7 +186,7 @@ def test_malformed_rules_stop_the_worker_and_the_scheduler_as_well(
     assert key in line
 
 
-def test_a_port_that_is_taken_is_one_line(stores: Stores) -> None:
+def test_port_that_is_taken_is_one_line(stores: Stores) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -196,7 +196,7 @@ def test_a_port_that_is_taken_is_one_line(stores: Stores) -> None:
     assert port in line
 
 
-def test_both_spellings_of_the_database_are_taken(service: Service, stores: Stores) -> None:
+def test_database_url_is_taken_in_both_spellings(service: Service, stores: Stores) -> None:
     for scheme in ("postgres", "postgresql"):
         process = service.web(DATABASE_URL=stores.database_url.replace("postgresql", scheme, 1))
         assert process.stop() in (0, -15)
