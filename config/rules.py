@@ -9,8 +9,6 @@ from config import settings
 
 T = TypeVar("T")
 
-BOARDS_FILE = Path(__file__).with_name("boards.toml")
-
 
 class RulesError(Exception):
     """A rule file is malformed; the message is one line that names the file and the key."""
@@ -26,11 +24,6 @@ def read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RulesError(f"{path.name}: {error}") from None
-
-
-def boards() -> tuple[str, ...]:
-    """Return the ids of the boards that exist."""
-    return tuple(read(BOARDS_FILE)["boards"])
 
 
 def load_or_exit(variable: str, path: Path, parse: Callable[[Mapping[str, Any]], T]) -> T:

@@ -51,6 +51,7 @@ class Settings:
     trusted_networks: tuple[Network, ...]
     client_ip_days: int
     rates: Rates
+    boards_file: Path
     scoring_file: Path
     fraud_file: Path
     ws_max_per_user: int
@@ -132,6 +133,7 @@ def load(environ: Mapping[str, str]) -> Settings:
             login_ip=env.get("RATE_LIMIT_LOGIN_IP", values.rate, values.rate("10/minute")),
             login_account=env.get("RATE_LIMIT_LOGIN_ACCOUNT", values.rate, values.rate("5/minute")),
         ),
+        boards_file=env.get("BOARDS_FILE", values.file, HERE / "boards.toml"),
         scoring_file=env.get("SCORING_FILE", values.file, HERE / "scoring.toml"),
         fraud_file=env.get("FRAUD_FILE", values.file, HERE / "fraud.toml"),
         ws_max_per_user=env.get("WS_MAX_PER_USER", values.integer(1, 1_000_000), 20),

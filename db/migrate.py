@@ -2,12 +2,14 @@
 
 import logging
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from app.domain import board_rules
 from app.domain.ids import BoardId, new_id
 from config import rules, settings
 from db import boards, engine
@@ -32,8 +34,8 @@ class SchemaError(Exception):
     """The database can't be brought to this release's schema; the message is one line."""
 
 
-def migrate(database: sa.Engine, migrations: Path = MIGRATIONS) -> None:
-    """Run every migration that is missing, and make a row for each board of `boards.toml`.
+def migrate(database: sa.Engine, board_ids: Iterable[BoardId], migrations: Path = MIGRATIONS) -> None:
+    """Run every migration that is missing, and make a row for each board.
 
     Raises:
         SchemaError: when the schema is another than `db.tables` afterwards.
@@ -43,8 +45,8 @@ def migrate(database: sa.Engine, migrations: Path = MIGRATIONS) -> None:
         _take_turns(conn)
         try:
             _upgrade(conn, migrations)
-            for board_id in rules.boards():
-                boards.ensure(conn, BoardId(board_id), new_id())
+            for board_id in board_ids:
+                boards.ensure(conn, board_id, new_id())
             conn.commit()
             if found := differences(conn):
                 raise SchemaError(f"the schema is not this release's: {'; '.join(found)} (docs/operations.md, Release)")
@@ -104,10 +106,11 @@ def _upgrade(conn: sa.Connection, migrations: Path) -> None:
 def main() -> None:
     """Migrate the database that the environment names."""
     config = settings.load_or_exit()
+    board_ids = rules.load_or_exit("BOARDS_FILE", config.boards_file, board_rules.parse)
     logs.set_up(config.log_level, json=config.production)
     database = engine.connect(config.database_url, engine.RELEASE, pool_size=2, name="release")
     try:
-        migrate(database)
+        migrate(database, board_ids)
     except SchemaError as error:
         settings.exit_with([f"DATABASE_URL: {error}"])
     except sa.exc.DBAPIError as error:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from db import engine as engines
 from db.migrate import migrate
 from dev import embedded
+from tests.support.board import BOARDS
 from tests.support.service import Player, Process, Service, Stores, account, unique
 
 # The same examples in every run: what fails in CI fails here.
@@ -57,7 +58,7 @@ def template() -> Iterator[sa.Engine]:
         conn.execute(sa.text("DROP DATABASE IF EXISTS scoreboard_template WITH (FORCE)"))
         conn.execute(sa.text("CREATE DATABASE scoreboard_template"))
     migrated = _connect("scoreboard_template")
-    migrate(migrated)
+    migrate(migrated, BOARDS)
     migrated.dispose()
     yield server
     server.dispose()

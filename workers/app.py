@@ -22,7 +22,7 @@ from celery.signals import (
 )
 from kombu import Exchange, Queue
 
-from app.domain import fraud, scoring
+from app.domain import board_rules, fraud, scoring
 from config import queues, rules, settings
 from tasks import resources
 from telemetry import logs, tracing
@@ -38,6 +38,7 @@ SHUTDOWN_WITHIN = 20
 log = logging.getLogger("scoreboard.worker")
 
 config = settings.load_or_exit()
+board_ids = rules.load_or_exit("BOARDS_FILE", config.boards_file, board_rules.parse)
 scoring_rules = rules.load_or_exit("SCORING_FILE", config.scoring_file, scoring.parse)
 fraud_rules = rules.load_or_exit("FRAUD_FILE", config.fraud_file, fraud.parse)
 resources.configure(config, scoring_rules, fraud_rules)

@@ -17,6 +17,7 @@ from db.outcome import OutcomeUnknown
 from db.transaction import in_transaction
 from dev import embedded
 from tests.faults.balancer import Balancer
+from tests.support.board import BOARDS
 from tests.support.service import Player, Process, Service, Stores, eventually, unique
 
 CALM = replace(engines.WEB, statement=10, answer=10, lock=5)
@@ -44,7 +45,7 @@ def pair(directory: Path) -> Iterator[tuple[embedded.Postgres, embedded.Postgres
     """A migrated server and its standby, which gets nothing any more of what is committed from now on."""
     with embedded.Postgres(directory / "primary") as primary:
         with connected(primary.url, engines.RELEASE) as engine:
-            migrate(engine)
+            migrate(engine, BOARDS)
         primary.stop()
         shutil.copytree(directory / "primary", directory / "standby")
         standby = embedded.Postgres(directory / "standby")

@@ -20,6 +20,7 @@ from tests.faults.audience import Audience
 from tests.faults.history import Load, Operation, complete
 from tests.faults.probe import Probe
 from tests.faults.proxy import Cut, Proxy
+from tests.support.board import BOARDS
 from tests.support.service import Player, Process, Service, Stores, eventually, problem
 
 TOLD_WITHIN = 3.0
@@ -59,7 +60,7 @@ def stores(stores: Stores, own_postgres: embedded.Postgres) -> Iterator[Stores]:
     """This module's stores, with a PostgreSQL that can be killed."""
     url = own_postgres.url.replace("postgresql://", "postgresql+psycopg2://")
     engine = engines.connect(url, engines.OPERATOR, pool_size=5, name="test")
-    migrate(engine)
+    migrate(engine, BOARDS)
     yield replace(stores, database_url=own_postgres.url, engine=engine)
     engine.dispose()
 

@@ -17,11 +17,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from config import rules
 from db import engine as engines
 from db.migrate import MIGRATIONS, SchemaError, migrate
 from db.tables import HIDE_STANDINGS, metadata
 from tests.conftest import _connect
+from tests.support.board import BOARDS
 
 TABLES = {
     "users": "id username username_key email password_hash role status token_version total_score created_at updated_at",
@@ -100,7 +100,7 @@ def tables_of(engine: sa.Engine) -> set[str]:
 def migrated(empty: Make) -> sa.Engine:
     """A database that was empty and is up to date."""
     engine = empty()
-    migrate(engine)
+    migrate(engine, BOARDS)
     return engine
 
 
@@ -146,7 +146,7 @@ def test_table_has_the_columns_that_the_design_names(table: str, migrated: sa.En
 def test_every_board_has_its_row_with_an_epoch_of_its_own(migrated: sa.Engine) -> None:
     with migrated.connect() as conn:
         rows = conn.execute(sa.text("SELECT id, epoch::text, version FROM boards")).all()
-    assert [row.id for row in rows] == list(rules.boards())
+    assert [row.id for row in rows] == list(BOARDS)
     assert len({row.epoch for row in rows}) == len(rows)
     assert {uuid.UUID(row.epoch).version for row in rows} == {7}
     assert {row.version for row in rows} == {0}
@@ -157,7 +157,7 @@ def test_down_to_nothing_and_up_again(migrated: sa.Engine) -> None:
     with alembic(migrated) as config:
         command.downgrade(config, "base")
     assert tables_of(migrated) == set()
-    migrate(migrated)
+    migrate(migrated, BOARDS)
     assert facts(migrated) == before
 
 
@@ -180,7 +180,7 @@ def test_second_time_changes_nothing(migrated: sa.Engine) -> None:
         return [tuple(row) for row in (*boards, *versions)]
 
     before, rows = facts(migrated), look()
-    migrate(migrated)
+    migrate(migrated, BOARDS)
     assert facts(migrated) == before
     assert look() == rows
 
@@ -192,7 +192,7 @@ def test_several_at_once_take_turns(empty: Make, migrated: sa.Engine) -> None:
     def release() -> None:
         start.wait(10)
         try:
-            migrate(engine)
+            migrate(engine, BOARDS)
         except BaseException as error:
             errors.append(error)
 
@@ -218,8 +218,8 @@ def test_migration_that_fails_leaves_the_lock_to_the_next(empty: Make, monkeypat
     with monkeypatch.context() as broken:
         broken.setattr("db.boards._ENSURE", sa.text("INSERT INTO nowhere VALUES (1)"))
         with pytest.raises(sa.exc.ProgrammingError):
-            migrate(engine)
-    migrate(engine)
+            migrate(engine, BOARDS)
+    migrate(engine, BOARDS)
     assert tables_of(engine) >= set(TABLES)
 
 
@@ -249,7 +249,7 @@ def test_migrate_brings_an_older_0001_to_the_schema_of_today(old: Path, empty: M
             "INSERT INTO users (id, username, username_key, email, password_hash) "
             "VALUES ('019a8f1e-0c5a-7c3e-9a57-5ad8a3f4c1b2', 'Old', 'old', 'old@example.org', '-')"
         )
-    migrate(engine)
+    migrate(engine, BOARDS)
     assert facts(engine) == facts(migrated)
     with engine.connect() as conn, pytest.raises(sa.exc.IntegrityError, match="users_username_key_idx"):
         conn.exec_driver_sql(
@@ -270,7 +270,7 @@ def test_migrate_rebuilds_an_index_left_invalid(empty: Make, migrated: sa.Engine
             "UPDATE pg_index SET indisvalid = false FROM pg_class "
             "WHERE pg_class.oid = indexrelid AND relname IN ('users_admins_idx', 'users_admins_idx_new')"
         )
-    migrate(engine)
+    migrate(engine, BOARDS)
     assert facts(engine) == facts(migrated)
 
 
@@ -293,7 +293,7 @@ def test_migration_0006_hides_who_is_not_active(empty: Make) -> None:
         conn.exec_driver_sql(f"INSERT INTO boards (id, epoch) VALUES ('all-time', '{uuid.uuid4()}')")
         player(conn, PEOPLE[0], "active")
         player(conn, PEOPLE[1], "suspended")
-    migrate(engine)
+    migrate(engine, BOARDS)
     with engine.connect() as conn:
         hidden = conn.execute(sa.text("SELECT user_id::text FROM standings WHERE hidden")).scalars().all()
     assert hidden == [PEOPLE[1]]
@@ -351,7 +351,7 @@ def test_migrate_stops_where_the_schema_is_another(migrated: sa.Engine, damage: 
     with migrated.begin() as conn:
         conn.exec_driver_sql(damage)
     with pytest.raises(SchemaError, match="not this release's") as error:
-        migrate(migrated)
+        migrate(migrated, BOARDS)
     assert told in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -360,4 +360,4 @@ def test_migrate_allows_an_operators_own_indexes_and_columns(migrated: sa.Engine
     with migrated.begin() as conn:
         conn.exec_driver_sql("CREATE INDEX mine ON actions (score)")
         conn.exec_driver_sql("ALTER TABLE users ADD COLUMN team text")
-    migrate(migrated)
+    migrate(migrated, BOARDS)

@@ -18,6 +18,7 @@ from app.live.connections import SUSPENDED, TOKEN_OVER
 from db import engine as engines
 from db.migrate import migrate
 from dev import embedded
+from tests.support.board import BOARDS
 from tests.support.live import Listener, award, code_of, complaints, end_tokens, listener, listening, refusal, suspend
 from tests.support.service import Process, Service, Stores, eventually, message
 
@@ -33,7 +34,7 @@ def stores(stores: Stores, own_postgres: embedded.Postgres) -> Iterator[Stores]:
     """This module's stores, with a PostgreSQL that can be killed."""
     url = own_postgres.url.replace("postgresql://", "postgresql+psycopg2://")
     engine = engines.connect(url, engines.OPERATOR, pool_size=5, name="test")
-    migrate(engine)
+    migrate(engine, BOARDS)
     yield replace(stores, database_url=own_postgres.url, engine=engine)
     engine.dispose()
 

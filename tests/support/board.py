@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from app import actions
 from app.board.vetting import Vetting
-from app.domain import scoring
+from app.domain import board_rules, scoring
 from app.domain.actions import CompletedAction, End, Start
 from app.domain.fraud import FraudRules
 from app.domain.ids import ActionId, UserId, new_id
@@ -15,6 +15,7 @@ from db.transaction import in_transaction
 from tests.support.service import unique
 
 VETTING = Vetting(FraudRules(), default_award=10)
+BOARDS = board_rules.parse(rules.read(HERE / "boards.toml"))
 RULES = scoring.parse(rules.read(HERE / "scoring.toml"))
 
 

@@ -55,6 +55,7 @@ MALFORMED: dict[str, list[str]] = {
         f"RATE_LIMIT_{name}": RATE
         for name in ("CREATE", "COMPLETE", "ACTIONS", "USER", "IP", "WS", "LOGIN_IP", "LOGIN_ACCOUNT")
     },
+    "BOARDS_FILE": ["/nowhere/boards.toml", "/"],
     "SCORING_FILE": ["/nowhere/scoring.toml", "/"],
     "FRAUD_FILE": ["/nowhere/fraud.toml", "/"],
     "WS_MAX_PER_USER": COUNT,
@@ -168,13 +169,16 @@ def test_malformed_scoring_rules_are_one_line_naming_the_key(
 
 
 BAD_SCORING = ("SCORING_FILE", "[types.default]\npoints = -1", "types.default.points")
+BAD_BOARDS = ("BOARDS_FILE", "[boards.all-time]\nreset = 7", "boards.all-time.reset")
 BAD_FRAUD = ("FRAUD_FILE", "[velocity]\ncompletions_per_minute = -1", "velocity.completions_per_minute")
 
 
 @pytest.mark.parametrize(
     ("process", "variable", "text", "key"),
-    [(process, *bad) for process in ("worker", "beat") for bad in (BAD_SCORING, BAD_FRAUD)],
-    ids=["worker-scoring", "worker-fraud", "beat-scoring", "beat-fraud"],
+    [
+        *((process, *bad) for process in ("worker", "beat") for bad in (BAD_SCORING, BAD_FRAUD)),
+        *((process, *BAD_BOARDS) for process in ("web", "worker", "beat", "release")),
+    ],
 )
 def test_malformed_rules_stop_the_worker_and_the_scheduler_too(
     stores: Stores, tmp_path: Path, process: str, variable: str, text: str, key: str
