@@ -56,6 +56,7 @@ def test_defaults_are_those_of_the_contract() -> None:
             "login_ip": limits.parse("10/minute"),
             "login_account": limits.parse("5/minute"),
         },
+        "boards_file": HERE / "boards.toml",
         "scoring_file": HERE / "scoring.toml",
         "fraud_file": HERE / "fraud.toml",
         "ws_max_per_user": 20,
