@@ -15,7 +15,7 @@ from config import rules, settings
 from db import boards, engine
 from db.schema import differences
 from db.session import SharedSession, keep_bounds
-from db.transaction import is_away, pgcode
+from db.transaction import LOCK_NOT_AVAILABLE, is_away, pgcode
 from telemetry import logs
 
 log = logging.getLogger("scoreboard.release")
@@ -25,7 +25,6 @@ LOCK_WITHIN = "500ms"
 """How long a migration waits for a lock: behind it everybody else waits, and the web's patience is 800 ms."""
 PATIENCE = 600.0
 """Seconds in which it tries again."""
-_LOCK_NOT_AVAILABLE = "55P03"
 # One at a time, however many releases run at once. The number is arbitrary, and this project's own.
 _MIGRATION_LOCK = 7_201_811_964_225
 
@@ -95,7 +94,7 @@ def _upgrade(conn: sa.Connection, migrations: Path) -> None:
             break
         except sa.exc.OperationalError as error:
             conn.rollback()
-            if pgcode(error) != _LOCK_NOT_AVAILABLE or time.monotonic() > give_up:
+            if pgcode(error) != LOCK_NOT_AVAILABLE or time.monotonic() > give_up:
                 raise
             log.warning("a migration waits for a lock: %s", str(error.orig).strip().partition("\n")[0])
         time.sleep(1)

@@ -100,12 +100,12 @@ def count_attempt(conn: sa.Connection, action_ids: Iterable[ActionId]) -> int:
     return conn.execute(_COUNT_ATTEMPT, {"ids": list(action_ids)}).rowcount
 
 
-_FORGIVE_ATTEMPT = sa.text("""
+_RESTORE_LAST_ATTEMPT = sa.text("""
     UPDATE actions SET attempts = attempts - 1
     WHERE id = ANY(CAST(:ids AS uuid[])) AND settled_at IS NULL AND attempts >= :most
 """)
 
 
-def forgive_attempt(conn: sa.Connection, action_ids: Iterable[ActionId], *, most: int) -> None:
+def restore_last_attempt(conn: sa.Connection, action_ids: Iterable[ActionId], *, most: int) -> None:
     """Take the last attempt back from unsettled actions that have had `most`."""
-    conn.execute(_FORGIVE_ATTEMPT, {"ids": list(action_ids), "most": most})
+    conn.execute(_RESTORE_LAST_ATTEMPT, {"ids": list(action_ids), "most": most})

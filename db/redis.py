@@ -19,8 +19,9 @@ RELAY_CHANNEL = "scoreboard:relay"
 AUDIT_CURSOR_KEY = "scoreboard:audit-cursor"
 AUDIT_RESULT_KEY = "scoreboard:audit"
 AUDIT_RESULT_TTL = 7 * 24 * 3600
-FORGIVEN_KEY = "scoreboard:forgiven"
-FORGIVEN_TTL = 24 * 3600
+TO_RESTORE_KEY = "scoreboard:forgiven"
+"""Actions whose last attempt at settling is to be taken back as soon as the database answers."""
+TO_RESTORE_TTL = 24 * 3600
 WORKER_SEEN_KEY = "scoreboard:worker-seen"
 _WRITABLE_KEY = "scoreboard:writable"
 WORKER_SEEN_TTL = 15

@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _REPEATABLE = {"40P01", "40001"}  # deadlock detected, serialization failure
-_TIMED_OUT = {"55P03", "57014"}  # lock not available, query canceled by statement_timeout
+LOCK_NOT_AVAILABLE = "55P03"
+_QUERY_CANCELED = "57014"  # by statement_timeout
 _AWAY = re.compile(rf"08|53|57P|58|{READ_ONLY}")
 """The SQLSTATEs that are no fault of the statement: connections, resources, operator intervention, I/O; and a server
 that takes no writes, since another has taken its place."""
@@ -30,6 +31,10 @@ that takes no writes, since another has taken its place."""
 
 class TimedOut(DatabaseUnavailable):
     """A lock or a statement took too long, but the database answers."""
+
+
+class LockTimedOut(TimedOut):
+    """Another transaction held a lock for too long; the statement itself was not slow."""
 
 
 class ReadOnly(DatabaseUnavailable):
@@ -91,7 +96,9 @@ def _repeating(once: Callable[[], T], patience: float) -> T:
             raise DatabaseUnavailable("All database connections are in use.") from None
         except exc.DBAPIError as error:
             code = pgcode(error)
-            if code in _TIMED_OUT:
+            if code == LOCK_NOT_AVAILABLE:
+                raise LockTimedOut("The database is busy.") from error
+            if code == _QUERY_CANCELED:
                 raise TimedOut("The database is busy.") from error
             if not (code in _REPEATABLE or is_away(error)):
                 raise

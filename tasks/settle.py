@@ -17,4 +17,4 @@ def settle(self: Any, action_ids: list[ActionId]) -> None:
     requests = self.request.get(queues.REQUESTS) or ()
     spans = self.request.get(queues.SPANS) or ()
     with logs.on_behalf_of(dict(zip(action_ids, requests, strict=False))), tracing.task("settle", spans):
-        settling.settle_now(desk(), action_ids)
+        settling.settle_and_publish(desk(), action_ids)

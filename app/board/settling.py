@@ -8,7 +8,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import redis
@@ -22,8 +22,8 @@ from app.domain.ids import DEFAULT_BOARD, ActionId
 from app.domain.scoring import ScoringRules
 from config import queues
 from db import actions, outbox
-from db.redis import FORGIVEN_KEY, FORGIVEN_TTL, WORKER_SEEN_KEY, WORKER_SEEN_TTL, Publisher
-from db.transaction import TimedOut, in_statement, in_transaction, pgcode
+from db.redis import TO_RESTORE_KEY, TO_RESTORE_TTL, WORKER_SEEN_KEY, WORKER_SEEN_TTL, Publisher
+from db.transaction import LockTimedOut, TimedOut, in_statement, in_transaction
 from telemetry import logs, metrics, tracing
 
 log = logging.getLogger("scoreboard.settle")
@@ -35,17 +35,14 @@ SWEEP_FOR = 1.5
 """Seconds that one sweep goes on beginning new batches."""
 
 SLOW = 0.25
-"""Seconds over which the database counts as slow at a question that should take a millisecond."""
-
-LOCK_NOT_AVAILABLE = "55P03"
-"""The SQLSTATE of a lock that was not given in time."""
+"""Seconds over which the database counts as slow at a query that should take a millisecond."""
 
 BEGIN_WITHIN = 2.5
-"""Seconds in which a sweep begins its duties. One more may take the worker's statement timeout, and a task that takes
-longer than its limit is killed."""
+"""Seconds in which a sweep begins its duties. The last one may take as long as the worker's statement timeout, and a
+task is killed at its time limit."""
 
 FEW = 20
-"""Forgotten actions that are settled one at a time from the start: one that hangs then holds up no others."""
+"""Up to so many untried actions are settled one by one: an action that hangs then holds up no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +56,12 @@ class Desk:
     client_ip_days: int = 30
 
 
-def settle_now(desk: Desk, action_ids: Sequence[ActionId]) -> None:
+def settle_and_publish(desk: Desk, action_ids: Sequence[ActionId]) -> None:
     """Settle actions that were just completed, then publish the board, also when there was nothing to settle."""
     for first in range(0, len(action_ids), queues.BATCH):
         batch = action_ids[first : first + queues.BATCH]
         try:
-            _settle(desk, batch)
+            _settle_batch(desk, batch)
         except DatabaseUnavailable as error:
             log.warning("%d actions are left to the sweep: %s", len(batch), error)
             return
@@ -110,31 +107,32 @@ def _cancel_expired(desk: Desk) -> None:
 
 
 def _settle_overdue(desk: Desk) -> None:
+    """Settle what the queue forgot: many untried actions as one batch, the others one by one."""
     deadline = time.monotonic() + SWEEP_FOR
-    while time.monotonic() < deadline:
+    more = True
+    while more and time.monotonic() < deadline:
         overdue = in_statement(desk.engine, lambda conn: outbox.overdue(conn, age=OVERDUE, most=queues.BATCH))
-        if not overdue:
+        untried = [action_id for action_id, attempts in overdue if attempts == 0]
+        if len(untried) > FEW:
+            more = _attempt(desk, untried)  # False: another worker has them
+        else:
+            _settle_one_by_one(desk, overdue, deadline)
+            more = len(overdue) == queues.BATCH
+
+
+def _settle_one_by_one(desk: Desk, overdue: Sequence[tuple[ActionId, int]], deadline: float) -> None:
+    """Settle actions each by itself, the least tried first: one that fails, or kills its process, fails alone."""
+    for action_id, attempts in overdue:
+        if time.monotonic() > deadline:
             return
-        fresh = [action_id for action_id, attempts in overdue if attempts == 0]
-        if len(fresh) > FEW:
-            if not _attempt(desk, fresh):
-                return  # another worker has them
-            continue
-        # An attempt at the others has failed before, and may have killed its process: each goes alone, least tried
-        # first.
-        for action_id, attempts in overdue:
-            if time.monotonic() > deadline:
-                return
-            if attempts < settle.MAX_ATTEMPTS:
-                _attempt(desk, [action_id])
-            else:
-                _set_aside(desk, action_id)
-        if len(overdue) < queues.BATCH:
-            return
+        if attempts < settle.MAX_ATTEMPTS:
+            _attempt(desk, [action_id])
+        else:
+            _set_aside(desk, action_id)
 
 
 def _attempt(desk: Desk, action_ids: Sequence[ActionId]) -> bool:
-    """Settle actions after an attempt at each is on record, so that one that kills its worker is found out.
+    """Settle actions after the attempt was committed, so that an action that kills its worker runs out of attempts.
 
     Returns:
         Whether there was anything to try.
@@ -142,31 +140,25 @@ def _attempt(desk: Desk, action_ids: Sequence[ActionId]) -> bool:
     if not in_transaction(desk.engine, lambda conn: outbox.count_attempt(conn, action_ids)):
         return False
     try:
-        _settle(desk, action_ids)
+        _settle_batch(desk, action_ids)
     except TimedOut as error:
         log.warning("settling %d actions took too long, the next sweep tries again", len(action_ids))
-        # An action that takes too long by itself is set aside in the end. A lock that somebody holds, a whole batch, or
-        # a database that is slow at everything says nothing about it.
-        if len(action_ids) > 1 or _somebody_is_in_the_way(error) or _database_is_slow(desk):
-            _forgive(desk, action_ids)
+        # Only an action that takes too long alone, in a healthy database and without waiting for a lock, is at fault.
+        if len(action_ids) > 1 or isinstance(error, LockTimedOut) or _database_is_slow(desk):
+            _restore_last_attempt(desk, action_ids)
     except DatabaseUnavailable:
-        # An action that hangs where no timeout of the server's reaches it looks like a database that is away.
+        # The action may be at fault: one that hangs beyond the server's timeouts looks like a database that is away.
         if _database_is_slow(desk):
-            _forgive(desk, action_ids)
+            _restore_last_attempt(desk, action_ids)
         raise
     except Exception:
-        # Whatever it is, it is tried again alone, five times at most, and must not hold up the others.
+        # Each of them is tried again alone, until it runs out of attempts; the others must not wait for that.
         log.exception("settling %d actions failed", len(action_ids))
     return True
 
 
-def _somebody_is_in_the_way(error: TimedOut) -> bool:
-    """Return whether another transaction, such as a rebuild, held a lock for too long; the work itself was not slow."""
-    return isinstance(error.__cause__, sa.exc.DBAPIError) and pgcode(error.__cause__) == LOCK_NOT_AVAILABLE
-
-
 def _database_is_slow(desk: Desk) -> bool:
-    """Return whether a question that should take a millisecond takes long as well."""
+    """Return whether a query that should take a millisecond is slow as well, or fails."""
     began = time.monotonic()
     try:
         in_statement(desk.engine, outbox.settle_lag)
@@ -175,33 +167,37 @@ def _database_is_slow(desk: Desk) -> bool:
     return time.monotonic() - began > SLOW
 
 
-def _forgive(desk: Desk, action_ids: Sequence[ActionId]) -> None:
-    """Take the last attempt back: nothing that the action did used it up. It keeps its place behind the others."""
+def _restore_last_attempt(desk: Desk, action_ids: Sequence[ActionId]) -> None:
+    """Take back the attempt, which the database has spoiled, of those actions for which it was the last one.
+
+    Other attempts stay counted: they put an action behind those that were tried less often, and no more.
+    """
     most = settle.MAX_ATTEMPTS
     try:
-        in_transaction(desk.engine, lambda conn: outbox.forgive_attempt(conn, action_ids, most=most))
+        in_transaction(desk.engine, lambda conn: outbox.restore_last_attempt(conn, action_ids, most=most))
     except DatabaseUnavailable:
-        # Redis remembers it, for whichever worker would set one of them aside. With both away, that happens.
+        # Redis remembers it for whichever worker would set one of them aside. With both away it is forgotten.
         with contextlib.suppress(redis.RedisError), desk.publisher.client.pipeline() as both:
-            both.sadd(FORGIVEN_KEY, *action_ids)
-            both.expire(FORGIVEN_KEY, FORGIVEN_TTL)
+            both.sadd(TO_RESTORE_KEY, *action_ids)
+            both.expire(TO_RESTORE_KEY, TO_RESTORE_TTL)
             both.execute()
         raise
 
 
-def _was_forgiven(desk: Desk, action_id: ActionId) -> bool:
-    """Take back the last attempt at an action if that could not be written when the database had spoiled it."""
+def _restore_if_due(desk: Desk, action_id: ActionId) -> bool:
+    """Take back an action's last attempt if the database was away when that was due; return whether it was."""
     with contextlib.suppress(redis.RedisError):
-        if desk.publisher.client.sismember(FORGIVEN_KEY, action_id):
-            _forgive(desk, [action_id])
-            desk.publisher.client.srem(FORGIVEN_KEY, action_id)
+        if desk.publisher.client.sismember(TO_RESTORE_KEY, action_id):
+            _restore_last_attempt(desk, [action_id])
+            desk.publisher.client.srem(TO_RESTORE_KEY, action_id)
             return True
     return False
 
 
 def _set_aside(desk: Desk, action_id: ActionId) -> None:
+    """Hold an action that has run out of attempts, unless its last one is still to be taken back."""
     try:
-        if _was_forgiven(desk, action_id):
+        if _restore_if_due(desk, action_id):
             return
         settled = in_transaction(desk.engine, lambda conn: settle.set_aside(conn, action_id))
         _count(settled)
@@ -212,9 +208,9 @@ def _set_aside(desk: Desk, action_id: ActionId) -> None:
         log.exception("setting action %s aside failed", action_id)
 
 
-def _settle(desk: Desk, action_ids: Iterable[ActionId]) -> None:
-    ids = list(action_ids)
-    settled = in_transaction(desk.engine, lambda conn: settle.settle(conn, ids, desk.vetting))
+def _settle_batch(desk: Desk, action_ids: Sequence[ActionId]) -> None:
+    """Settle actions in one transaction, and suspend whoever is due after it."""
+    settled = in_transaction(desk.engine, lambda conn: settle.settle(conn, action_ids, desk.vetting))
     _count(settled)
     if settled.cleared:
         logs.event(log, logs.SCORE_UPDATED, cleared=settled.cleared, held=settled.held)

@@ -26,7 +26,7 @@ from app.web import run_ends
 from db import actions as rows
 from db import boards, marks, outbox
 from db import engine as engines
-from db.redis import FORGIVEN_KEY, WORKER_SEEN_KEY, Publisher
+from db.redis import TO_RESTORE_KEY, WORKER_SEEN_KEY, Publisher
 from db.transaction import TimedOut, in_transaction
 from tests.support.board import RULES, VETTING, add_user, completed, first_ten, top
 from tests.support.service import Stores
@@ -244,7 +244,7 @@ def test_sweep_gives_attempts_back_if_the_database_was_at_fault(
         raise error
 
     with monkeypatch.context() as broken:
-        broken.setattr(settling, "_settle", fail)
+        broken.setattr(settling, "_settle_batch", fail)
         broken.setattr(settling, "SLOW", 0.0)
         for _ in range(3):
             with contextlib.suppress(DatabaseUnavailable):
@@ -266,16 +266,16 @@ def test_sweep_sets_nothing_aside_if_attempts_cannot_be_returned(
         raise DatabaseUnavailable("away")
 
     with monkeypatch.context() as broken:
-        broken.setattr(settling, "_settle", away)
+        broken.setattr(settling, "_settle_batch", away)
         broken.setattr(settling, "SLOW", 0.0)
-        broken.setattr(outbox, "forgive_attempt", away)
+        broken.setattr(outbox, "restore_last_attempt", away)
         with pytest.raises(DatabaseUnavailable):
             settling._attempt(Desk(engine, publisher, RULES, VETTING), ids)
     assert stores.rows("SELECT attempts FROM actions") == [(settle.MAX_ATTEMPTS,)]
     for _ in range(2):
         settling.sweep(Desk(engine, publisher, RULES, VETTING))
     assert stores.rows("SELECT settlement FROM actions") == [("cleared",)]
-    assert not stores.redis.exists(FORGIVEN_KEY)
+    assert not stores.redis.exists(TO_RESTORE_KEY)
 
 
 def test_sweep_moves_the_mark_up_to_the_oldest_that_is_left(
@@ -296,7 +296,9 @@ def test_sweep_moves_the_mark_up_to_the_oldest_that_is_left(
         for _ in range(2):
             settling.sweep(desk)
             assert stores.value(mark) == stores.value(oldest)
-            settling.settle_now(desk, [it.id for it in stores.rows("SELECT id::text FROM actions ORDER BY id LIMIT 2")])
+            settling.settle_and_publish(
+                desk, [it.id for it in stores.rows("SELECT id::text FROM actions ORDER BY id LIMIT 2")]
+            )
     assert stores.rows("SELECT settlement FROM actions ORDER BY id") == [("cleared",), ("cleared",), ("pending",)]
     settling.sweep(desk)
     assert stores.rows("SELECT DISTINCT settlement FROM actions") == [("cleared",)]
@@ -315,7 +317,7 @@ def test_settle_publishes_though_suspending_takes_too_long(
     monkeypatch.setattr(settling, "suspend_whom_due", slow)
     verdicts = {alice: fraud.CLEARED, bob: fraud.UNSETTLEABLE}
     monkeypatch.setattr(settle, "judge", lambda _, claimed, __: [(it, verdicts[it.user_id]) for it in claimed])
-    settling.settle_now(Desk(engine, publisher, RULES, VETTING), completed(engine, alice, bob))
+    settling.settle_and_publish(Desk(engine, publisher, RULES, VETTING), completed(engine, alice, bob))
     assert stores.rows("SELECT settlement FROM actions ORDER BY settlement") == [("cleared",), ("held",)]
     published = json.loads(stores.redis.get("top_scores:10") or "{}")
     assert [it["userId"] for it in published["payload"]] == [alice]

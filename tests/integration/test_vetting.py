@@ -237,7 +237,7 @@ def test_worker_suspends_whom_it_held_too_often(engine: sa.Engine, stores: Store
         settling.sweep(desk)
         settling.sweep(desk)  # a board that changed behind the publishing is published by the next one
     else:
-        settling.settle_now(desk, ids)
+        settling.settle_and_publish(desk, ids)
     assert stores.rows("SELECT id::text FROM users WHERE status = 'suspended'") == [(alice,)]
     assert top(engine) == [(bob, 10)]
     assert stores.redis.get("top_scores:10") == read(engine, DEFAULT_BOARD).text.encode()
@@ -280,5 +280,5 @@ def test_settle_suspends_whom_it_has_just_held(
         return {}, None
 
     monkeypatch.setattr(fraud_facts, "due_for_suspension", nobody)
-    settling.settle_now(Desk(engine, Publisher.on(stores.redis), RULES, rules), ids)
+    settling.settle_and_publish(Desk(engine, Publisher.on(stores.redis), RULES, rules), ids)
     assert stores.rows("SELECT id::text FROM users WHERE status = 'suspended'") == [(alice,)]

@@ -88,7 +88,7 @@ def settle_all(stores: Stores) -> None:
             conn.execute(sa.text("SELECT id::text FROM actions WHERE settled_at IS NULL ORDER BY end_at")).scalars()
         )
     for first in range(0, len(ids), queues.BATCH):
-        settling.settle_now(desk, [ActionId(it) for it in ids[first : first + queues.BATCH]])
+        settling.settle_and_publish(desk, [ActionId(it) for it in ids[first : first + queues.BATCH]])
 
 
 def replay(stores: Stores) -> int:
