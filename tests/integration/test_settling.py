@@ -314,7 +314,7 @@ def test_settle_publishes_though_suspending_takes_too_long(
     def slow(*_: object) -> list[UserId]:
         raise TimedOut("The database is busy.")
 
-    monkeypatch.setattr(settling, "suspend_whom_due", slow)
+    monkeypatch.setattr(settling, "suspend_of_these", slow)
     verdicts = {alice: fraud.CLEARED, bob: fraud.UNSETTLEABLE}
     monkeypatch.setattr(settle, "judge", lambda _, claimed, __: [(it, verdicts[it.user_id]) for it in claimed])
     settling.settle_and_publish(Desk(engine, publisher, RULES, VETTING), completed(engine, alice, bob))
