@@ -31,8 +31,9 @@ log = logging.getLogger("scoreboard.settle")
 OVERDUE = 2.0
 """Seconds after its completion at which an action counts as forgotten by the queue."""
 
-SWEEP_FOR = 1.5
-"""Seconds that one sweep goes on beginning new batches."""
+SWEEP_FOR = 1.7
+"""Seconds that one sweep goes on beginning new batches: most of the two until the next one, so that what an outage left
+is settled at half the rate of messages at least."""
 
 SLOW = 0.25
 """Seconds over which the database counts as slow at a query that should take a millisecond."""
