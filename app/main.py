@@ -2,15 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Route
+from starlette.types import ASGIApp, Scope
 
 from app import clock
 from app.access.admission import Admission
@@ -22,7 +20,6 @@ from app.concurrency.batching import Batcher
 from app.concurrency.reads import Reads
 from app.concurrency.single_flight import SingleFlight
 from app.concurrency.threads import Threads
-from app.description import endpoints
 from app.domain import scoring
 from app.domain.ids import DEFAULT_BOARD
 from app.edge import Edge, Plain
@@ -32,7 +29,8 @@ from app.live.board import LiveBoard
 from app.live.connections import Connections
 from app.live.own_scores import OwnScores
 from app.live.relay import SupervisedRedis
-from app.routes import actions, admin, auth, control, live, metrics, ops, person, scores, users
+from app.router import ACTION, ACTIONS, ROUTES, Endpoint
+from app.routes import actions, scores
 from app.serving.draining import Draining
 from app.web import Web, run_ends, run_starts
 from config import rules
@@ -159,68 +157,6 @@ async def close(web: Web) -> None:
     web.redis.close()
     await web.buckets.aclose()
 
-
-Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-class _Methods:
-    """One path's endpoints by method, so that a 405 names them all."""
-
-    def __init__(self, endpoints: dict[str, Endpoint]) -> None:
-        self.endpoints = {**endpoints, "HEAD": endpoints["GET"]} if "GET" in endpoints else endpoints
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
-        response = await self.endpoints[scope["method"]](request)
-        await response(scope, receive, send)
-
-
-def route(path: str, **endpoints: Endpoint) -> Route:
-    """Make a path's route, its endpoints named by their methods."""
-    return Route(path, _Methods(endpoints), methods=list(endpoints))
-
-
-ACTIONS = route("/users/{user_id}/actions", GET=actions.list_own, POST=actions.create)
-ACTION = route("/users/{user_id}/actions/{action_id}", GET=actions.show, PUT=actions.end)
-
-ROUTES: list[BaseRoute] = [
-    ACTIONS,
-    ACTION,
-    route("/top-scores", GET=scores.top_scores),
-    route("/users/{user_id}", GET=users.show, DELETE=person.erase),
-    route("/users/{user_id}/password", POST=person.change_password),
-    route("/action-types", GET=scores.action_types),
-    route("/auth/register", POST=auth.register),
-    route("/auth/login", POST=auth.login),
-    route("/auth/refresh", POST=auth.refresh),
-    route("/auth/logout", POST=auth.logout),
-    route("/.well-known/jwks.json", GET=scores.jwks),
-    route("/admin/actions", GET=admin.list_actions),
-    route("/admin/actions/{id}/release", POST=admin.release),
-    route("/admin/actions/{id}/reverse", POST=admin.reverse),
-    route("/admin/users", GET=admin.list_users),
-    route("/admin/users/{id}/suspend", POST=admin.suspend),
-    route("/admin/users/{id}/reinstate", POST=admin.reinstate),
-    route("/admin/users/{id}/adjust", POST=admin.adjust),
-    route("/admin/users/{id}/erase", POST=admin.erase),
-    route("/admin/flags", GET=control.list_flags),
-    route("/admin/flags/{name}", PUT=control.set_flag),
-    route("/admin/audit", GET=control.show_audit),
-    route("/admin/stats", GET=control.show_stats),
-    route("/healthz", GET=ops.healthz),
-    route("/readyz", GET=ops.readyz),
-    route("/metrics", GET=metrics.show),
-    route("/openapi.json", GET=endpoints.openapi),
-    route("/asyncapi.json", GET=endpoints.asyncapi),
-    route("/docs", GET=endpoints.page),
-    route("/", GET=ops.page),
-    route("/operator", GET=ops.operator_page),
-    route("/scoreboard.js", GET=ops.client),
-    route("/scoreboard.d.ts", GET=ops.client_types),
-    WebSocketRoute("/ws", live.live),
-    WebSocketRoute("/{path:path}", live.nowhere),
-    Mount("/static", ops.files),
-]
 
 HOT: dict[str, tuple[Route, Endpoint]] = {"POST": (ACTIONS, actions.create), "PUT": (ACTION, actions.end)}
 

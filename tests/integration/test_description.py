@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.description import asyncapi
 from app.description.openapi import public
-from app.main import ROUTES
+from app.router import ROUTES
 from tests.support.service import PASSWORD, Player, Process, Service, Stores, eventually, message, socket_of, unique
 
 

@@ -12,10 +12,10 @@ import httpx2
 import pytest
 from websockets.sync.client import connect
 
-from app import main
 from app.description.asyncapi import CLOSE_CODES
 from app.domain.errors import Conflict, ScoreboardError
 from app.live import connections
+from app.router import ROUTES
 from tests.support.service import NO_LIMITS, ROOT, Process, Service, message
 
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
@@ -180,7 +180,7 @@ def named(heading: str) -> set[tuple[int, str]]:
 
 
 def test_tables_of_errors_name_all_that_there_are() -> None:
-    assert main.ROUTES  # each of which has imported its errors
+    assert ROUTES  # each of which has imported its errors
     raised = {(error.status, error.code) for error in subclasses(ScoreboardError) - {Conflict}}
     router = {(405, "method-not-allowed")}
     assert named("status") | named("refused with") == raised | router

@@ -105,7 +105,7 @@ def test_domain_does_no_input_or_output() -> None:
             assert not {it.partition(".")[0] for it in imports(path)} & forbidden, path
 
 
-WEB = ("starlette", "uvicorn", "broadcaster", "app.main", "app.web", "app.http", "app.routes")
+WEB = ("starlette", "uvicorn", "broadcaster", "app.main", "app.web", "app.router", "app.http", "app.routes")
 """What a web process imports, and no other."""
 
 

@@ -1,0 +1,73 @@
+"""The table of routes: which function answers which path and method."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from app.description import endpoints
+from app.routes import actions, admin, auth, control, live, metrics, ops, person, scores, users
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class _Methods:
+    """One path's endpoints by method, so that a 405 names them all."""
+
+    def __init__(self, endpoints: dict[str, Endpoint]) -> None:
+        self.endpoints = {**endpoints, "HEAD": endpoints["GET"]} if "GET" in endpoints else endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        response = await self.endpoints[scope["method"]](request)
+        await response(scope, receive, send)
+
+
+def route(path: str, **endpoints: Endpoint) -> Route:
+    """Make a path's route, its endpoints named by their methods."""
+    return Route(path, _Methods(endpoints), methods=list(endpoints))
+
+
+ACTIONS = route("/users/{user_id}/actions", GET=actions.list_own, POST=actions.create)
+ACTION = route("/users/{user_id}/actions/{action_id}", GET=actions.show, PUT=actions.end)
+
+ROUTES: list[BaseRoute] = [
+    ACTIONS,
+    ACTION,
+    route("/top-scores", GET=scores.top_scores),
+    route("/users/{user_id}", GET=users.show, DELETE=person.erase),
+    route("/users/{user_id}/password", POST=person.change_password),
+    route("/action-types", GET=scores.action_types),
+    route("/auth/register", POST=auth.register),
+    route("/auth/login", POST=auth.login),
+    route("/auth/refresh", POST=auth.refresh),
+    route("/auth/logout", POST=auth.logout),
+    route("/.well-known/jwks.json", GET=scores.jwks),
+    route("/admin/actions", GET=admin.list_actions),
+    route("/admin/actions/{id}/release", POST=admin.release),
+    route("/admin/actions/{id}/reverse", POST=admin.reverse),
+    route("/admin/users", GET=admin.list_users),
+    route("/admin/users/{id}/suspend", POST=admin.suspend),
+    route("/admin/users/{id}/reinstate", POST=admin.reinstate),
+    route("/admin/users/{id}/adjust", POST=admin.adjust),
+    route("/admin/users/{id}/erase", POST=admin.erase),
+    route("/admin/flags", GET=control.list_flags),
+    route("/admin/flags/{name}", PUT=control.set_flag),
+    route("/admin/audit", GET=control.show_audit),
+    route("/admin/stats", GET=control.show_stats),
+    route("/healthz", GET=ops.healthz),
+    route("/readyz", GET=ops.readyz),
+    route("/metrics", GET=metrics.show),
+    route("/openapi.json", GET=endpoints.openapi),
+    route("/asyncapi.json", GET=endpoints.asyncapi),
+    route("/docs", GET=endpoints.page),
+    route("/", GET=ops.page),
+    route("/operator", GET=ops.operator_page),
+    route("/scoreboard.js", GET=ops.client),
+    route("/scoreboard.d.ts", GET=ops.client_types),
+    WebSocketRoute("/ws", live.live),
+    WebSocketRoute("/{path:path}", live.nowhere),
+    Mount("/static", ops.files),
+]
