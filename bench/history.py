@@ -8,8 +8,9 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from app.board.audit import watch
-from app.board.settling import Desk, sweep
+from app.board.sweep import run_duties
 from app.board.vetting import Vetting
+from app.board.worker import Desk
 from app.domain import fraud, scoring
 from bench.population import players_id
 from bench.row import Row, number, say, under
@@ -74,7 +75,7 @@ def history(db: sa.Engine, turns: int) -> list[Row]:
         for place, engine in ((14, empty), (15, full))
     ]
     found = [
-        _row("a sweep", desks, sweep, turns, 100),
+        _row("a sweep", desks, run_duties, turns, 100),
         _row("a minute's audit", desks, watch, turns, 2000),
     ]
     for engine in (empty, full):

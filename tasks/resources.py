@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from app.board import audit
 from app.board.publish import signer_of
-from app.board.settling import Desk
 from app.board.vetting import Vetting
+from app.board.worker import Desk
 from app.domain import fraud
 from app.domain.fraud import FraudRules
 from app.domain.scoring import DEFAULT_TYPE, ScoringRules

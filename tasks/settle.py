@@ -4,7 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
-from app.board import settling
+from app.board.worker import settle_and_publish
 from app.domain.ids import ActionId
 from config import queues
 from tasks.resources import desk
@@ -17,4 +17,4 @@ def settle(self: Any, action_ids: list[ActionId]) -> None:
     requests = self.request.get(queues.REQUESTS) or ()
     spans = self.request.get(queues.SPANS) or ()
     with logs.on_behalf_of(dict(zip(action_ids, requests, strict=False))), tracing.task("settle", spans):
-        settling.settle_and_publish(desk(), action_ids)
+        settle_and_publish(desk(), action_ids)

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from app.board import settling
+from app.board.sweep import run_duties
 from config import queues
 from tasks.resources import desk
 
@@ -10,4 +10,4 @@ from tasks.resources import desk
 @shared_task(name=queues.SWEEP)
 def sweep() -> None:
     """Cancel what expired, settle what is overdue, publish what is behind."""
-    settling.sweep(desk())
+    run_duties(desk())

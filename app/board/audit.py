@@ -13,7 +13,7 @@ import redis
 import sqlalchemy as sa
 
 from app.board.publish import read
-from app.board.settling import Desk
+from app.board.worker import Desk
 from app.domain import messages
 from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import DEFAULT_BOARD, UserId, is_id

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.board.settling import OVERDUE
+from app.board.overdue import OVERDUE
 from tests.support.service import Player, Process, Service, eventually, message, socket_of
 
 

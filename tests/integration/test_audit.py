@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.board import audit, settle
 from app.board.publish import publish
-from app.board.settling import Desk
+from app.board.worker import Desk
 from app.domain.ids import DEFAULT_BOARD, UserId, new_id
 from db import boards, invariants, marks, outbox
 from db.redis import AUDIT_CURSOR_KEY, Publisher, connect

@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from app import actions
-from app.board import erase, settling
-from app.board.settling import Desk
+from app.board import erase, sweep
+from app.board.worker import Desk
 from app.domain.actions import End, Start
 from app.domain.ids import ActionId, UserId, new_id
 from config import queues
@@ -58,7 +58,7 @@ def test_address_alone_goes_thirty_days_after_the_action_ended(engine: sa.Engine
     aged(stores, user, start="31 days", end="29 days 23 hours 59 minutes")
     aged(stores, user, start="31 days", end=None)
     aged(stores, user, start="29 days", end=None)
-    settling.sweep(desk)
+    sweep.run_duties(desk)
     rows = stores.rows(
         "SELECT client_ip IS NULL, end_at IS NULL, now() - start_at > interval '30 days' FROM actions ORDER BY start_at"
     )
@@ -88,7 +88,7 @@ def test_points_and_places_stay(engine: sa.Engine, desk: Desk, stores: Stores) -
     user = add_user(engine)
     completed(engine, user)
     stores.execute("UPDATE actions SET start_at = start_at - interval '40 days', end_at = end_at - interval '40 days'")
-    settling.sweep(desk)
+    sweep.run_duties(desk)
     assert kept(stores) == 0
     assert stores.rows("SELECT user_id::text, score FROM top_scores") == [(user, 10)]
 

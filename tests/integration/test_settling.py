@@ -14,10 +14,10 @@ import pytest
 import sqlalchemy as sa
 
 from app import actions
-from app.board import settle, settling
+from app.board import overdue, settle, sweep, worker
 from app.board.publish import publish
-from app.board.settling import Desk
 from app.board.top import refresh
+from app.board.worker import Desk
 from app.domain import fraud, messages
 from app.domain.actions import CompletedAction, End, Start
 from app.domain.errors import DatabaseUnavailable
@@ -134,7 +134,7 @@ def test_sweep_settles_what_no_message_reached(engine: sa.Engine, stores: Stores
             sa.text("UPDATE actions SET end_at = end_at - interval '3 s', start_at = start_at - interval '3 s'")
         )
 
-    settling.sweep(Desk(engine, publisher, RULES, VETTING))
+    sweep.run_duties(Desk(engine, publisher, RULES, VETTING))
 
     assert top(engine) == [(alice, 10)]
     update = messages.read_update(stores.redis.get("top_scores:10") or b"")
@@ -153,7 +153,7 @@ def test_sweep_cancels_expired_actions(
         aged = "UPDATE actions SET start_at = start_at - interval '2 hours' WHERE id = ANY(CAST(:ids AS uuid[]))"
         conn.execute(sa.text(aged), {"ids": [starts[0].action_id, starts[2].action_id]})
 
-    settling.sweep(Desk(engine, publisher, RULES, VETTING))
+    sweep.run_duties(Desk(engine, publisher, RULES, VETTING))
 
     statuses = dict(stores.rows("SELECT id::text, status FROM actions"))
     assert [statuses[start.action_id] for start in starts] == ["cancelled", "started", "started"]
@@ -207,11 +207,11 @@ def test_sweep_duty_that_fails_keeps_no_other_from_running(
 
         return run
 
-    for duties in (settling._FIRST_DUTIES, settling._OTHER_DUTIES):
+    for duties in (sweep._FIRST_DUTIES, sweep._OTHER_DUTIES):
         for name, duty in duties.items():
             monkeypatch.setitem(duties, name, watched(name, duty))
 
-    settling.sweep(Desk(engine, publisher, RULES, VETTING))
+    sweep.run_duties(Desk(engine, publisher, RULES, VETTING))
 
     assert ran[:2] == DUTIES[:2]
     assert sorted(ran) == sorted([*DUTIES, "forgetting what is too old", "marking what is settled"])
@@ -223,7 +223,7 @@ def test_sweep_duty_that_fails_keeps_no_other_from_running(
 def test_sweep_says_that_a_worker_lives_for_a_few_seconds_only(
     engine: sa.Engine, stores: Stores, publisher: Publisher
 ) -> None:
-    settling.sweep(Desk(engine, publisher, RULES, VETTING))
+    sweep.run_duties(Desk(engine, publisher, RULES, VETTING))
     assert 0 < stores.redis.ttl(WORKER_SEEN_KEY) <= 15
 
 
@@ -244,13 +244,13 @@ def test_sweep_gives_attempts_back_if_the_database_was_at_fault(
         raise error
 
     with monkeypatch.context() as broken:
-        broken.setattr(settling, "_settle_batch", fail)
-        broken.setattr(settling, "SLOW", 0.0)
+        broken.setattr(overdue, "settle_batch", fail)
+        broken.setattr(overdue, "SLOW", 0.0)
         for _ in range(3):
             with contextlib.suppress(DatabaseUnavailable):
-                settling._attempt(Desk(engine, publisher, RULES, VETTING), ids)
+                overdue._attempt(Desk(engine, publisher, RULES, VETTING), ids)
             assert stores.rows("SELECT DISTINCT attempts FROM actions") == [(settle.MAX_ATTEMPTS - 1,)]
-    settling.sweep(Desk(engine, publisher, RULES, VETTING))
+    sweep.run_duties(Desk(engine, publisher, RULES, VETTING))
     assert stores.rows("SELECT DISTINCT settlement FROM actions") == [("cleared",)]
 
 
@@ -266,14 +266,14 @@ def test_sweep_sets_nothing_aside_if_attempts_cannot_be_returned(
         raise DatabaseUnavailable("away")
 
     with monkeypatch.context() as broken:
-        broken.setattr(settling, "_settle_batch", away)
-        broken.setattr(settling, "SLOW", 0.0)
+        broken.setattr(overdue, "settle_batch", away)
+        broken.setattr(overdue, "SLOW", 0.0)
         broken.setattr(outbox, "restore_last_attempt", away)
         with pytest.raises(DatabaseUnavailable):
-            settling._attempt(Desk(engine, publisher, RULES, VETTING), ids)
+            overdue._attempt(Desk(engine, publisher, RULES, VETTING), ids)
     assert stores.rows("SELECT attempts FROM actions") == [(settle.MAX_ATTEMPTS,)]
     for _ in range(2):
-        settling.sweep(Desk(engine, publisher, RULES, VETTING))
+        sweep.run_duties(Desk(engine, publisher, RULES, VETTING))
     assert stores.rows("SELECT settlement FROM actions") == [("cleared",)]
     assert not stores.redis.exists(TO_RESTORE_KEY)
 
@@ -292,17 +292,17 @@ def test_sweep_moves_the_mark_up_to_the_oldest_that_is_left(
     mark = "SELECT at FROM marks WHERE name = 'outbox'"
     oldest = "SELECT min(end_at) FROM actions WHERE settled_at IS NULL"
     with monkeypatch.context() as slow:
-        slow.setattr(settling, "SWEEP_FOR", 0.0)  # nothing is settled by the sweep
+        slow.setattr(overdue, "SWEEP_FOR", 0.0)  # nothing is settled by the sweep
         for _ in range(2):
-            settling.sweep(desk)
+            sweep.run_duties(desk)
             assert stores.value(mark) == stores.value(oldest)
-            settling.settle_and_publish(
+            worker.settle_and_publish(
                 desk, [it.id for it in stores.rows("SELECT id::text FROM actions ORDER BY id LIMIT 2")]
             )
     assert stores.rows("SELECT settlement FROM actions ORDER BY id") == [("cleared",), ("cleared",), ("pending",)]
-    settling.sweep(desk)
+    sweep.run_duties(desk)
     assert stores.rows("SELECT DISTINCT settlement FROM actions") == [("cleared",)]
-    settling.sweep(desk)
+    sweep.run_duties(desk)
     assert stores.value(f"SELECT now() - ({mark})") < timedelta(seconds=marks.MARGIN + 30)
 
 
@@ -314,10 +314,10 @@ def test_settle_publishes_though_suspending_takes_too_long(
     def slow(*_: object) -> list[UserId]:
         raise TimedOut("The database is busy.")
 
-    monkeypatch.setattr(settling, "suspend_of_these", slow)
+    monkeypatch.setattr(worker, "suspend_of_these", slow)
     verdicts = {alice: fraud.CLEARED, bob: fraud.UNSETTLEABLE}
     monkeypatch.setattr(settle, "judge", lambda _, claimed, __: [(it, verdicts[it.user_id]) for it in claimed])
-    settling.settle_and_publish(Desk(engine, publisher, RULES, VETTING), completed(engine, alice, bob))
+    worker.settle_and_publish(Desk(engine, publisher, RULES, VETTING), completed(engine, alice, bob))
     assert stores.rows("SELECT settlement FROM actions ORDER BY settlement") == [("cleared",), ("held",)]
     published = json.loads(stores.redis.get("top_scores:10") or "{}")
     assert [it["userId"] for it in published["payload"]] == [alice]
@@ -337,7 +337,7 @@ def test_action_never_settleable_is_set_aside_and_delays_nobody(
         conn.execute(sa.text(f"ALTER TABLE standings ADD CONSTRAINT poison CHECK (user_id <> '{bad}')"))
     try:
         for _ in range(6):
-            settling.sweep(Desk(engine, publisher, RULES, VETTING))
+            sweep.run_duties(Desk(engine, publisher, RULES, VETTING))
     finally:
         with engine.begin() as conn:
             conn.execute(sa.text("ALTER TABLE standings DROP CONSTRAINT poison"))

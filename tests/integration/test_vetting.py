@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.board import correct, settle, settling, vetting
+from app.board import correct, settle, sweep, vetting, worker
 from app.board.publish import read
-from app.board.settling import Desk
 from app.board.vetting import Vetting
+from app.board.worker import Desk
 from app.domain import fraud
 from app.domain.fraud import FraudRules
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
@@ -234,10 +234,10 @@ def test_worker_suspends_whom_it_held_too_often(engine: sa.Engine, stores: Store
     ids = [done(engine, alice, 200), done(engine, alice, 100)]
     if died:
         settled(engine, ids, rules)
-        settling.sweep(desk)
-        settling.sweep(desk)  # a board that changed behind the publishing is published by the next one
+        sweep.run_duties(desk)
+        sweep.run_duties(desk)  # a board that changed behind the publishing is published by the next one
     else:
-        settling.settle_and_publish(desk, ids)
+        worker.settle_and_publish(desk, ids)
     assert stores.rows("SELECT id::text FROM users WHERE status = 'suspended'") == [(alice,)]
     assert top(engine) == [(bob, 10)]
     assert stores.redis.get("top_scores:10") == read(engine, DEFAULT_BOARD).text.encode()
@@ -280,5 +280,5 @@ def test_settle_suspends_whom_it_has_just_held(
         return {}, None
 
     monkeypatch.setattr(fraud_facts, "due_for_suspension", nobody)
-    settling.settle_and_publish(Desk(engine, Publisher.on(stores.redis), RULES, rules), ids)
+    worker.settle_and_publish(Desk(engine, Publisher.on(stores.redis), RULES, rules), ids)
     assert stores.rows("SELECT id::text FROM users WHERE status = 'suspended'") == [(alice,)]

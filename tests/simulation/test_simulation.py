@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from app import actions as ending
-from app.board import audit, settling
-from app.board.settling import Desk
+from app.board import audit, worker
 from app.board.vetting import Vetting
+from app.board.worker import Desk
 from app.domain import fraud, scoring
 from app.domain.actions import CompletedAction, End, Start
 from app.domain.errors import ActionCompleted
@@ -88,7 +88,7 @@ def settle_all(stores: Stores) -> None:
             conn.execute(sa.text("SELECT id::text FROM actions WHERE settled_at IS NULL ORDER BY end_at")).scalars()
         )
     for first in range(0, len(ids), queues.BATCH):
-        settling.settle_and_publish(desk, [ActionId(it) for it in ids[first : first + queues.BATCH]])
+        worker.settle_and_publish(desk, [ActionId(it) for it in ids[first : first + queues.BATCH]])
 
 
 def replay(stores: Stores) -> int:

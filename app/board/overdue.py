@@ -1,30 +1,25 @@
-"""What a worker does: settle what a message names, and sweep up what no message reached.
+"""Settling what no message has settled: it was lost, or an attempt at it failed.
 
-Every transaction that the worker makes is opened here. Messages may be lost, late or doubled; the database knows what
-is left to do.
+An action has five attempts and is set aside after them, so that one that fails each time, or kills its worker, can't
+hold up the others. Source: docs/decisions/0001-do-not-count-the-first-attempt-at-settling.md.
 """
 
 import contextlib
 import logging
-import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import redis
-import sqlalchemy as sa
 
-from app.board import erase, settle
-from app.board.publish import publish
-from app.board.vetting import Vetting, suspend_of_these, suspend_whom_due
+from app.board import settle
+from app.board.worker import Desk, count, settle_batch
 from app.domain.errors import DatabaseUnavailable
-from app.domain.ids import DEFAULT_BOARD, ActionId
-from app.domain.scoring import ScoringRules
+from app.domain.ids import ActionId
 from config import queues
-from db import actions, outbox
-from db.redis import TO_RESTORE_KEY, TO_RESTORE_TTL, WORKER_SEEN_KEY, WORKER_SEEN_TTL, Publisher
+from db import outbox
+from db.redis import TO_RESTORE_KEY, TO_RESTORE_TTL
 from db.transaction import LockTimedOut, TimedOut, in_statement, in_transaction
-from telemetry import logs, metrics, tracing
+from telemetry import metrics
 
 log = logging.getLogger("scoreboard.settle")
 
@@ -38,76 +33,11 @@ is settled at half the rate of messages at least."""
 SLOW = 0.25
 """Seconds over which the database counts as slow at a query that should take a millisecond."""
 
-BEGIN_WITHIN = 2.5
-"""Seconds in which a sweep begins its duties. The last one may take as long as the worker's statement timeout, and a
-task is killed at its time limit."""
-
 FEW = 20
 """Up to so many untried actions are settled one by one: an action that hangs then holds up no others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What a worker process works with: the stores, the rules, and for how many days it keeps addresses."""
-
-    engine: sa.Engine
-    publisher: Publisher
-    rules: ScoringRules
-    vetting: Vetting
-    client_ip_days: int = 30
-
-
-def settle_and_publish(desk: Desk, action_ids: Sequence[ActionId]) -> None:
-    """Settle actions that were just completed, then publish the board, also when there was nothing to settle."""
-    for first in range(0, len(action_ids), queues.BATCH):
-        batch = action_ids[first : first + queues.BATCH]
-        try:
-            _settle_batch(desk, batch)
-        except DatabaseUnavailable as error:
-            log.warning("%d actions are left to the sweep: %s", len(batch), error)
-            return
-        except Exception:
-            log.exception("settling %d actions failed, they are left to the sweep", len(batch))
-    try:
-        with tracing.step("publish"):
-            publish(desk.engine, desk.publisher, DEFAULT_BOARD)
-    except DatabaseUnavailable as error:
-        log.warning("publishing is left to the sweep: %s", error)
-
-
-def sweep(desk: Desk) -> None:
-    """Settle what is overdue, publish the board, suspend who is due, cancel what expired and forget what is too old.
-
-    Each duty fails by itself. After the first two they come in random order: one that takes all the time, each time,
-    must not keep the same others from ever running.
-    """
-    try:
-        desk.publisher.client.set(WORKER_SEEN_KEY, b"1", ex=WORKER_SEEN_TTL)
-    except redis.RedisError as error:
-        log.warning("Redis is away: %s", error)
-    deadline = time.monotonic() + BEGIN_WITHIN
-    for name, duty in [*_FIRST_DUTIES.items(), *random.sample(list(_OTHER_DUTIES.items()), len(_OTHER_DUTIES))]:
-        if time.monotonic() > deadline:
-            log.warning("sweep: no time was left for: %s", name)
-            continue
-        try:
-            duty(desk)
-        except TimedOut as error:
-            log.warning("sweep: %s took too long, the next sweep tries again: %s", name, error)
-        except DatabaseUnavailable as error:
-            log.warning("PostgreSQL is away, the next sweep tries again: %s", error)
-            return
-        except Exception:
-            log.exception("sweep: %s failed", name)
-
-
-def _cancel_expired(desk: Desk) -> None:
-    limits = {name: rule.max_seconds for name, rule in desk.rules.items() if rule.max_seconds is not None}
-    for action_id in in_transaction(desk.engine, lambda conn: actions.cancel_expired(conn, limits, limit=queues.BATCH)):
-        logs.event(log, logs.ACTION_EXPIRED, actionId=action_id)
-
-
-def _settle_overdue(desk: Desk) -> None:
+def settle_overdue(desk: Desk) -> None:
     """Settle what the queue forgot: many untried actions as one batch, the others one by one."""
     deadline = time.monotonic() + SWEEP_FOR
     more = True
@@ -141,7 +71,7 @@ def _attempt(desk: Desk, action_ids: Sequence[ActionId]) -> bool:
     if not in_transaction(desk.engine, lambda conn: outbox.count_attempt(conn, action_ids)):
         return False
     try:
-        _settle_batch(desk, action_ids)
+        settle_batch(desk, action_ids)
     except TimedOut as error:
         log.warning("settling %d actions took too long, the next sweep tries again", len(action_ids))
         # Only an action that takes too long alone, in a healthy database and without waiting for a lock, is at fault.
@@ -201,41 +131,9 @@ def _set_aside(desk: Desk, action_id: ActionId) -> None:
         if _restore_if_due(desk, action_id):
             return
         settled = in_transaction(desk.engine, lambda conn: settle.set_aside(conn, action_id))
-        _count(settled)
+        count(settled)
         metrics.actions_set_aside.inc(settled.held)
     except DatabaseUnavailable:
         raise
     except Exception:
         log.exception("setting action %s aside failed", action_id)
-
-
-def _settle_batch(desk: Desk, action_ids: Sequence[ActionId]) -> None:
-    """Settle actions in one transaction, and suspend whoever is due after it."""
-    settled = in_transaction(desk.engine, lambda conn: settle.settle(conn, action_ids, desk.vetting))
-    _count(settled)
-    if settled.cleared:
-        logs.event(log, logs.SCORE_UPDATED, cleared=settled.cleared, held=settled.held)
-    if settled.held:
-        try:
-            suspend_of_these(desk.engine, desk.vetting, settled.held_of)
-        except DatabaseUnavailable as error:
-            log.warning("suspending is left to the sweep: %s", error)
-
-
-def _count(settled: settle.Settled) -> None:
-    metrics.score_updated.inc(settled.cleared)
-    metrics.fraud_verdicts.labels("cleared", "none").inc(settled.cleared)
-    for rule in settled.held_by:
-        metrics.fraud_verdicts.labels("held", rule).inc()
-
-
-_FIRST_DUTIES: dict[str, Callable[[Desk], object]] = {
-    "settling what is overdue": _settle_overdue,
-    "publishing the board": lambda desk: publish(desk.engine, desk.publisher, DEFAULT_BOARD),
-}
-_OTHER_DUTIES: dict[str, Callable[[Desk], object]] = {
-    "marking what is settled": lambda desk: in_transaction(desk.engine, outbox.advance_mark),
-    "suspending who is due": lambda desk: suspend_whom_due(desk.engine, desk.vetting),
-    "cancelling what expired": _cancel_expired,
-    "forgetting what is too old": lambda desk: erase.forget(desk.engine, client_ip_days=desk.client_ip_days),
-}

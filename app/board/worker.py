@@ -1,0 +1,73 @@
+"""What a worker process works with, and what it does with a message: settle the actions that it names, and publish.
+
+Messages may be lost, late or doubled; the database knows what is left to do, and the sweep does it.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from app.board import settle
+from app.board.publish import publish
+from app.board.vetting import Vetting, suspend_of_these
+from app.domain.errors import DatabaseUnavailable
+from app.domain.ids import DEFAULT_BOARD, ActionId
+from app.domain.scoring import ScoringRules
+from config import queues
+from db.redis import Publisher
+from db.transaction import in_transaction
+from telemetry import logs, metrics, tracing
+
+log = logging.getLogger("scoreboard.settle")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a worker process works with: the stores, the rules, and for how many days it keeps addresses."""
+
+    engine: sa.Engine
+    publisher: Publisher
+    rules: ScoringRules
+    vetting: Vetting
+    client_ip_days: int = 30
+
+
+def settle_and_publish(desk: Desk, action_ids: Sequence[ActionId]) -> None:
+    """Settle actions that were just completed, then publish the board, also when there was nothing to settle."""
+    for first in range(0, len(action_ids), queues.BATCH):
+        batch = action_ids[first : first + queues.BATCH]
+        try:
+            settle_batch(desk, batch)
+        except DatabaseUnavailable as error:
+            log.warning("%d actions are left to the sweep: %s", len(batch), error)
+            return
+        except Exception:
+            log.exception("settling %d actions failed, they are left to the sweep", len(batch))
+    try:
+        with tracing.step("publish"):
+            publish(desk.engine, desk.publisher, DEFAULT_BOARD)
+    except DatabaseUnavailable as error:
+        log.warning("publishing is left to the sweep: %s", error)
+
+
+def settle_batch(desk: Desk, action_ids: Sequence[ActionId]) -> None:
+    """Settle actions in one transaction, and suspend whoever is due after it."""
+    settled = in_transaction(desk.engine, lambda conn: settle.settle(conn, action_ids, desk.vetting))
+    count(settled)
+    if settled.cleared:
+        logs.event(log, logs.SCORE_UPDATED, cleared=settled.cleared, held=settled.held)
+    if settled.held:
+        try:
+            suspend_of_these(desk.engine, desk.vetting, settled.held_of)
+        except DatabaseUnavailable as error:
+            log.warning("suspending is left to the sweep: %s", error)
+
+
+def count(settled: settle.Settled) -> None:
+    """Count what a transaction has settled, after its commit."""
+    metrics.score_updated.inc(settled.cleared)
+    metrics.fraud_verdicts.labels("cleared", "none").inc(settled.cleared)
+    for rule in settled.held_by:
+        metrics.fraud_verdicts.labels("held", rule).inc()
