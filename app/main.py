@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Scope
 from app import clock
 from app.access.admission import Admission
 from app.access.revocation import Sessions
-from app.access.token_bucket import TokenBucketRateLimiter, storage_on
+from app.access.token_bucket import TokenBucketRateLimiter
 from app.access.tokens import Tokens
 from app.board.publish import signer_of
 from app.concurrency.batching import Batcher
@@ -122,7 +122,7 @@ def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
         relay=relay,
         tokens=Tokens(settings.secret_key, settings.secret_keys_retired, settings.access_token_ttl),
         sessions=Sessions(database, upkeep, connections.user_changed),
-        admission=Admission(settings, Batcher("limits", TokenBucketRateLimiter(storage_on(buckets)).hit_many, lanes=1)),
+        admission=Admission(settings, Batcher("limits", TokenBucketRateLimiter(buckets).hit_many, lanes=1)),
         starts=Batcher("starts", partial(on_loop, database, run_starts, scoring_rules), lanes=1),
         ends=Batcher("ends", partial(on_loop, database, run_ends, scoring_rules)),
         enqueuer=Enqueuer(settings.broker_url),

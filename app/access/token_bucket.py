@@ -130,24 +130,21 @@ Check = tuple[Bucket, ...]
 """All buckets of one request."""
 
 
-def storage_on(client: AsyncRedis) -> RedisStorage:
-    """Make the library's storage out of a client of ours."""
-    options: dict[str, Any] = {"connection_pool": client.connection_pool}
-    return RedisStorage("redis://", implementation="redispy", **options)
-
-
 class TokenBucketRateLimiter(RateLimiter):
     """A token bucket strategy for `limits`: capacity is the rate's number, a bucket starts full.
+
+    The service calls `hit_many` alone. `hit`, `test`, `get_window_stats` and `clear` are the interface of a strategy of
+    the library, which the contract asks for (docs/contract.md, section 5); so is the storage on the client's pool.
 
     Args:
         clock: seconds, monotonic, by which the buckets of this process fill.
     """
 
-    def __init__(self, storage: RedisStorage, *, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(storage)
+    def __init__(self, client: AsyncRedis, *, clock: Callable[[], float] = time.monotonic) -> None:
+        pool: Any = client.connection_pool
+        super().__init__(RedisStorage("redis://", implementation="redispy", connection_pool=pool))
         self._clock = clock
-        bridge: Any = storage.bridge
-        self._redis: AsyncRedis = bridge.storage
+        self._redis = client
         self._sha = "0" * 40
         self._local: LRUCache[str, tuple[float, float]] = LRUCache(LOCAL_BUCKETS)
         self._local_until = -math.inf

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from app.access.token_bucket import Bucket, Policy, TokenBucketRateLimiter, storage_on
+from app.access.token_bucket import Bucket, Policy, TokenBucketRateLimiter
 from app.domain.ids import ActionId, new_id
 from app.enqueue import Enqueuer
 from config import queues, values
@@ -62,7 +62,7 @@ def test_limiter_leaves_a_replica(server: embedded.Redis, operator: redis.Redis)
     async def scenario() -> None:
         client = connect_on_loop(server.url, timeout=1)
         now = 0.0
-        limiter = TokenBucketRateLimiter(storage_on(client), clock=lambda: now)
+        limiter = TokenBucketRateLimiter(client, clock=lambda: now)
         (first,) = await limiter.hit_many([check])
         before = await client.client_id()
         demote(operator)

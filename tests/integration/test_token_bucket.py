@@ -43,8 +43,7 @@ class Limiter:
 
     def __init__(self, url: str, clock: Clock | None = None) -> None:
         self.client = connections.connect_on_loop(url, timeout=0.5)
-        storage = module.storage_on(self.client)
-        self.limiter = TokenBucketRateLimiter(storage, clock=clock) if clock else TokenBucketRateLimiter(storage)
+        self.limiter = TokenBucketRateLimiter(self.client, clock=clock or time.monotonic)
         self.runner = asyncio.Runner()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
