@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Mapping
 from functools import partial
 
 from starlette.applications import Starlette
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Scope
 
@@ -25,6 +24,7 @@ from app.domain.ids import DEFAULT_BOARD
 from app.edge import Edge, Plain
 from app.enqueue import Enqueuer
 from app.http.answers import EXCEPTION_HANDLERS, problem
+from app.http.cors import with_cors
 from app.live.board import LiveBoard
 from app.live.connections import Connections
 from app.live.own_scores import OwnScores
@@ -72,31 +72,8 @@ def create_app(settings: Settings) -> ASGIApp:
 
     app = Starlette(routes=ROUTES, exception_handlers=EXCEPTION_HANDLERS, lifespan=lifespan)
     app.router.redirect_slashes = False  # it would redirect to a host that the client names, and drop the answer's form
-    edge = Edge(_with_cors(app, settings), production=settings.production)
+    edge = Edge(with_cors(app, settings), production=settings.production)
     return edge
-
-
-TRACING_HEADERS = (
-    *("traceparent", "tracestate", "baggage"),  # W3C
-    *("sentry-trace", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "newrelic"),
-    *("x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-origin", "x-datadog-sampling-priority"),
-    *("elastic-apm-traceparent", "x-amzn-trace-id", "x-cloud-trace-context", "request-id", "request-context"),
-)
-"""What libraries that watch a page add to its requests: a preflight that refuses one of them refuses the page."""
-
-
-def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
-    """Let pages of the allowed origins call the API."""
-    if not settings.allowed_origins:
-        return app
-    return CORSMiddleware(
-        app,
-        allow_origins=settings.allowed_origins,
-        allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "If-None-Match", "X-Request-ID", *TRACING_HEADERS],
-        expose_headers=["ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
-        max_age=600,
-    )
 
 
 def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
