@@ -1,17 +1,34 @@
-"""Outermost ASGI layer: request ids, metrics, and shortcuts for the hottest endpoints."""
+"""Outermost ASGI layer: request ids, metrics, and shortcuts for the hottest endpoints.
+
+Three kinds of requests are most of what a busy service is asked, and for them routing, middleware and response objects
+cost more than the work itself. Each has a shortcut, and all of them are in this module. Every other request, and every
+one with an `Origin`, since CORS is a middleware, goes to Starlette's router (`app.router`), which would answer these
+three alike. Source: decision 7.
+
+1. `Edge._top_scores` answers a GET /top-scores that has no query, no token and no condition. It skips the router, the
+   endpoint, tracing and the `Response`: the headers are made once for each board. The router would call
+   `app.routes.scores.top_scores`, which finds nothing to check in such a request and answers with the same board.
+2. `Edge._turned_away` refuses to start or end an action while too many requests are under way. It skips tracing, the
+   endpoint and the exception handler: the time that a refusal takes is taken from the requests that are served. The
+   router would call the endpoint, which asks the same (`app.routes.actions.too_many`) before anything else.
+3. `Edge._hot_endpoint` finds the endpoint that starts or ends an action. It skips the middleware and the matching of
+   all other routes, and `_answer` stands in for the exception handlers. The router would find the same function.
+"""
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple, cast
 
+from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from app.domain.errors import Malformed, ScoreboardError
 from app.domain.ids import new_id
+from app.domain.messages import Update
 from app.http.answers import (
     API_POLICY,
     Header,
@@ -21,14 +38,23 @@ from app.http.answers import (
     on_unexpected,
     problem,
 )
+from app.http.cors import with_cors
+from app.router import ACTION, ACTIONS, Endpoint
+from app.routes import actions, scores
+from app.web import Web
+from config.settings import Settings
 from telemetry import metrics, tracing
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_NOT_PLAIN = frozenset((b"authorization", b"if-none-match", b"origin"))
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"}
 
+HOT: dict[str, tuple[Route, Endpoint]] = {"POST": (ACTIONS, actions.create), "PUT": (ACTION, actions.end)}
+"""The routes that have a shortcut past the router, by their method."""
 
-class Plain(NamedTuple):
-    """An answer that is ready, and the route it is counted for."""
+
+class Ready(NamedTuple):
+    """An answer that is complete, and the route it is counted for."""
 
     route: str
     status: int
@@ -36,24 +62,25 @@ class Plain(NamedTuple):
     body: bytes
 
 
-Quick = Callable[[Scope, Mapping[bytes, bytes]], Plain | None]
-"""The answer to a request that needs no more than its head, None for one that does."""
-Direct = Callable[[Scope, Mapping[bytes, bytes]], Callable[[Request], Awaitable[Response]] | None]
-"""The endpoint of a request that is taken past the router, None for one that isn't."""
-
-
 class Edge:
-    """The outermost layer: gives each request an id and counts it, and knows the ways past the router.
+    """The outermost layer: gives each request an id, counts it, and sends it on: by a shortcut, or to the router.
 
     A route may add headers to its answer, whatever becomes of it, by appending to `scope["answer_headers"]`. What
     every answer of HTTP has in common is added in `app.serving.http_protocol`.
     """
 
-    def __init__(self, app: ASGIApp, *, production: bool) -> None:
+    def __init__(self, app: Starlette, settings: Settings) -> None:
         self.app = app
-        self.quick: Sequence[Quick] = ()
-        self.direct: Direct = lambda scope, known: None
-        self.denial_headers = [*common_headers(production=production), API_POLICY]
+        self._routed = with_cors(app, settings)
+        self._denial_headers = [*common_headers(production=settings.production), API_POLICY]
+        self._board_is_open = not settings.top_scores_need_token
+        self._update: Update | None = None
+        self._update_headers: list[Header] = []
+
+    @cached_property
+    def _web(self) -> Web:
+        # Made when the application starts, before the first request.
+        return cast(Web, self.app.state.web)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -78,13 +105,16 @@ class Edge:
             await answer(scope, receive, send)
             return
         request_header = (b"x-request-id", scope["request_id"].encode())
-        for quick in self.quick:
-            if plain := quick(scope, known):
-                route, status, headers, body = plain
-                await send({"type": "http.response.start", "status": status, "headers": [*headers, request_header]})
-                await send({"type": "http.response.body", "body": body})
-                _histogram(route, scope["method"], status).observe(time.perf_counter() - began)
-                return
+        endpoint = None
+        ready = self._top_scores(scope, known)
+        if ready is None and (endpoint := self._hot_endpoint(scope, known)):
+            ready = self._turned_away(scope)
+        if ready is not None:
+            route, status, headers, body = ready
+            await send({"type": "http.response.start", "status": status, "headers": [*headers, request_header]})
+            await send({"type": "http.response.body", "body": body})
+            _histogram(route, scope["method"], status).observe(time.perf_counter() - began)
+            return
         status = 0
         answer_headers: list[Header] = [request_header]
         scope["answer_headers"] = answer_headers
@@ -98,10 +128,10 @@ class Edge:
 
         with tracing.request(scope["headers"], scope["request_id"]):
             try:
-                if endpoint := self.direct(scope, known):
+                if endpoint is not None:
                     await _answer(endpoint, Request(scope, receive), send_with_headers)
                 else:
-                    await self.app(scope, receive, send_with_headers)
+                    await self._routed(scope, receive, send_with_headers)
             finally:
                 _observe(scope, status or 500, time.perf_counter() - began)
 
@@ -112,16 +142,48 @@ class Edge:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "websocket.http.response.start":
-                message["headers"] = [*message["headers"], *answer_headers, *self.denial_headers]
+                message["headers"] = [*message["headers"], *answer_headers, *self._denial_headers]
             elif message["type"] == "websocket.accept":
                 message["headers"] = [*message.get("headers", ()), request_header]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
 
+    def _top_scores(self, scope: Scope, known: Mapping[bytes, bytes]) -> Ready | None:
+        """Return the board, when it is asked for plainly and is at hand."""
+        if scope["path"] != "/top-scores" or scope["method"] != "GET" or scope["query_string"]:
+            return None
+        if not self._board_is_open or not _NOT_PLAIN.isdisjoint(known):
+            return None
+        update = self._web.board.at_hand()
+        if update is None:
+            return None
+        if update is not self._update:
+            self._update, self._update_headers = update, scores.answer(update).raw_headers
+        return Ready("/top-scores", 200, self._update_headers, update.payload)
 
-async def _answer(endpoint: Callable[[Request], Awaitable[Response]], request: Request, send: Send) -> None:
-    """Do what Starlette's router and its exception handlers do."""
+    def _hot_endpoint(self, scope: Scope, known: Mapping[bytes, bytes]) -> Endpoint | None:
+        """Find the endpoint of a start or an end, and set in the scope what the router would."""
+        route, endpoint = HOT.get(scope["method"], (None, None))
+        if route is None or b"origin" in known:
+            return None
+        match = route.path_regex.match(scope["path"])
+        if match is None:
+            return None
+        scope.update(app=self.app, route=route, path_params=match.groupdict())
+        return endpoint
+
+    def _turned_away(self, scope: Scope) -> Ready | None:
+        """Return the refusal of a start or an end, while too many requests are under way."""
+        refusal = actions.too_many(self._web, scope["method"])
+        if refusal is None:
+            return None
+        answer = problem(refusal, scope["request_id"])
+        return Ready(scope["route"].path, answer.status_code, answer.raw_headers, bytes(answer.body))
+
+
+async def _answer(endpoint: Endpoint, request: Request, send: Send) -> None:
+    """Call a hot endpoint, as Starlette's router and exception handlers would."""
     unexpected: Exception | None = None
     try:
         response = await endpoint(request)

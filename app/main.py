@@ -1,13 +1,12 @@
-"""The web application: its routes, its lifetime, and the wiring of what they need."""
+"""The web application: its lifetime, and the wiring of what its routes need."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from functools import partial
 
 from starlette.applications import Starlette
-from starlette.routing import Route
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp
 
 from app import clock
 from app.access.admission import Admission
@@ -21,16 +20,14 @@ from app.concurrency.single_flight import SingleFlight
 from app.concurrency.threads import Threads
 from app.domain import scoring
 from app.domain.ids import DEFAULT_BOARD
-from app.edge import Edge, Plain
+from app.edge import Edge
 from app.enqueue import Enqueuer
-from app.http.answers import EXCEPTION_HANDLERS, problem
-from app.http.cors import with_cors
+from app.http.answers import EXCEPTION_HANDLERS
 from app.live.board import LiveBoard
 from app.live.connections import Connections
 from app.live.own_scores import OwnScores
 from app.live.relay import SupervisedRedis
-from app.router import ACTION, ACTIONS, ROUTES, Endpoint
-from app.routes import actions, scores
+from app.router import ROUTES
 from app.serving.draining import Draining
 from app.web import Web, run_ends, run_starts
 from config import rules
@@ -52,8 +49,6 @@ def create_app(settings: Settings) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         web = app.state.web = wire(settings, scoring_rules)
-        edge.quick = (scores.QuickTopScores(web), partial(shed, web))
-        edge.direct = partial(past_router, app)
         web.draining.watch()
         tasks = [
             asyncio.create_task(web.board.run()),
@@ -72,8 +67,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
     app = Starlette(routes=ROUTES, exception_handlers=EXCEPTION_HANDLERS, lifespan=lifespan)
     app.router.redirect_slashes = False  # it would redirect to a host that the client names, and drop the answer's form
-    edge = Edge(with_cors(app, settings), production=settings.production)
-    return edge
+    return Edge(app, settings)
 
 
 def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
@@ -133,36 +127,3 @@ async def close(web: Web) -> None:
     web.engine.dispose()
     web.redis.close()
     await web.buckets.aclose()
-
-
-HOT: dict[str, tuple[Route, Endpoint]] = {"POST": (ACTIONS, actions.create), "PUT": (ACTION, actions.end)}
-
-
-def past_router(app: Starlette, scope: Scope, known: Mapping[bytes, bytes]) -> Endpoint | None:
-    """Find the endpoints that starting and ending an action are for without Starlette's router and middleware.
-
-    They are most of what a busy service is asked, and what they do in Python is what bounds it.
-    """
-    route, endpoint = HOT.get(scope["method"], (None, None))
-    if route is None or b"origin" in known:  # CORS is a middleware
-        return None
-    match = route.path_regex.match(scope["path"])
-    if match is None:
-        return None
-    scope.update(app=app, route=route, path_params=match.groupdict())
-    return endpoint
-
-
-def shed(web: Web, scope: Scope, known: Mapping[bytes, bytes]) -> Plain | None:
-    """Turn those endpoints' requests away while too many are under way, before anything else is done for them.
-
-    All who are turned away come again: what that costs is what the others wait for.
-    """
-    route, _ = HOT.get(scope["method"], (None, None))
-    if route is None or b"origin" in known:
-        return None
-    refusal = actions.too_many(web, scope["method"])
-    if refusal is None or not route.path_regex.match(scope["path"]):
-        return None
-    answer = problem(refusal, scope["request_id"])
-    return Plain(route.path, answer.status_code, answer.raw_headers, bytes(answer.body))

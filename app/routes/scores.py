@@ -1,17 +1,13 @@
 """The board over HTTP, and the rules of scoring."""
 
-from collections.abc import Mapping
-
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
 
 from app.domain.errors import NotFound, Unauthorized
 from app.domain.ids import DEFAULT_BOARD
 from app.domain.messages import Update
-from app.edge import Plain
 from app.http.answers import JSON
-from app.web import Web, bearer, web_of
+from app.web import bearer, web_of
 
 
 async def top_scores(request: Request) -> Response:
@@ -29,39 +25,11 @@ async def top_scores(request: Request) -> Response:
     update = await web.board.now()
     if _matches(request.headers.getlist("if-none-match"), update.etag):
         return Response(status_code=304, headers=_headers(update))
-    return _answer(update)
+    return answer(update)
 
 
-class QuickTopScores:
-    """Answers the plainest GET /top-scores, which is most of them, without a router, a request or a response object.
-
-    Whatever is special (a token, a board that is named, a condition, another origin) is for `top_scores`.
-    """
-
-    _SPECIAL = frozenset((b"authorization", b"if-none-match", b"origin"))
-
-    def __init__(self, web: Web) -> None:
-        self._board = web.board
-        self._open = not web.settings.top_scores_need_token
-        self._update: Update | None = None
-        self._headers: list[tuple[bytes, bytes]] = []
-
-    def __call__(self, scope: Scope, known: Mapping[bytes, bytes]) -> Plain | None:
-        """Return the board, or None when the request isn't that plain."""
-        if scope["path"] != "/top-scores" or scope["method"] != "GET" or scope["query_string"] or not self._open:
-            return None
-        if not self._SPECIAL.isdisjoint(known):
-            return None
-        update = self._board.at_hand()
-        if update is None:
-            return None
-        if update is not self._update:
-            answer = _answer(update)
-            self._update, self._headers = update, answer.raw_headers
-        return Plain("/top-scores", 200, self._headers, update.payload)
-
-
-def _answer(update: Update) -> Response:
+def answer(update: Update) -> Response:
+    """Return a board as the answer to who has none or an older one."""
     return Response(update.payload, media_type="application/json", headers=_headers(update))
 
 
