@@ -29,6 +29,7 @@ from app.domain.errors import (
 from app.domain.ids import UserId
 from app.domain.scoring import ActionType, ScoringRules
 from db import actions
+from db.transaction import TimedOut, in_statement, in_transaction
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -173,3 +174,20 @@ def _completed_today(
         return Counter()
     user_ids, types = {action.user_id for action in limited}, {action.type for action in limited}
     return Counter(actions.completed_today(conn, user_ids, types, now))
+
+
+def run_starts(engine: sa.Engine, rules: ScoringRules, starts: Sequence[Start]) -> Sequence[Action | BaseException]:
+    """Start many actions in one statement: what the batcher of starts runs."""
+    return in_statement(engine, lambda conn: start(conn, starts, max_open=rules.max_open_actions))
+
+
+def run_ends(engine: sa.Engine, rules: ScoringRules, ends: Sequence[End]) -> Sequence[Action | BaseException]:
+    """Complete and cancel many actions in one transaction: what the batcher of ends runs.
+
+    When another transaction holds a lock for too long, what is not locked is done, and the others are asked to come
+    again.
+    """
+    try:
+        return in_transaction(engine, lambda conn: end(conn, ends, rules))
+    except TimedOut:
+        return in_transaction(engine, lambda conn: end(conn, ends, rules, skip_locked=True))

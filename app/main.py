@@ -13,6 +13,7 @@ from app.access.admission import Admission
 from app.access.revocation import Sessions
 from app.access.token_bucket import TokenBucketRateLimiter
 from app.access.tokens import Tokens
+from app.actions import run_ends, run_starts
 from app.board.publish import signer_of
 from app.concurrency.batching import Batcher
 from app.concurrency.reads import Reads
@@ -29,7 +30,7 @@ from app.live.own_scores import OwnScores
 from app.live.relay import SupervisedRedis
 from app.router import ROUTES
 from app.serving.draining import Draining
-from app.web import Web, run_ends, run_starts
+from app.web import Web
 from config import rules
 from config.settings import Settings
 from db import engine, redis

@@ -7,14 +7,16 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.access.admission import Admission
 from app.domain.actions import STATUSES, Action, CompletedAction, End, Start, digits_written_out
 from app.domain.errors import Forbidden, FraudRule, Malformed, NotFound, Overloaded, UnknownType
 from app.domain.ids import ActionId, is_id, new_id
 from app.domain.scoring import DEFAULT_TYPE
 from app.http.answers import JSON, read_json
-from app.web import Web, path_user, reader, web_of, writer
+from app.routes.guards import own_path
+from app.routes.paging import cursor_of, limit_of, page
+from app.web import Web, web_of
 from db import actions
-from db.transaction import in_statement
 from telemetry import logs, metrics
 
 log = logging.getLogger("scoreboard.actions")
@@ -64,9 +66,7 @@ async def create(request: Request) -> Response:
     web = web_of(request)
     if refusal := too_many(web, request.method):
         raise refusal
-    claims = await writer(request)
-    user_id = path_user(request, claims)
-    await web.admission.create(request.scope, claims)
+    _, user_id, claims = await own_path(request, Admission.create)
     body = await read_json(request, StartBody)
     metadata = msgspec.json.encode(body.metadata)
     if len(metadata) + digits_written_out(body.metadata) > LARGEST_METADATA:
@@ -90,43 +90,23 @@ async def create(request: Request) -> Response:
 
 async def list_own(request: Request) -> Response:
     """GET /users/:userId/actions"""
-    web = web_of(request)
-    claims, _ = await reader(request)
-    user_id = path_user(request, claims)
-    await web.admission.read(request.scope, claims)
+    web, user_id, _ = await own_path(request, Admission.read)
     status = request.query_params.get("status")
     if status not in (None, *STATUSES):
         raise Malformed("status: must be started, completed or cancelled.")
     statuses = STATUSES if status is None else (status,)
-    limit, before = _limit(request.query_params.get("limit")), request.query_params.get("cursor")
-    if before is not None and not is_id(before):
-        raise Malformed("cursor: is none of ours.")
-    cursor = ActionId(before) if before else None
-    items, more = await web.reads.run(
-        user_id,
-        in_statement,
-        web.engine,
-        lambda conn: actions.of_user(conn, user_id, statuses=statuses, before=cursor, limit=limit),
+    limit, before = limit_of(request, default=PAGE, longest=LONGEST_PAGE), cursor_of(request)
+    items, more = await web.own_statement(
+        user_id, lambda conn: actions.of_user(conn, user_id, statuses=statuses, before=before, limit=limit)
     )
-    return JSON({"items": items, "nextCursor": items[-1].action_id if more else None})
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return PAGE
-    if not (text.isascii() and text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= LONGEST_PAGE):
-        raise Malformed(f"limit: must be a whole number from 1 to {LONGEST_PAGE}.")
-    return int(text)
+    return JSON(page(items, more))
 
 
 async def show(request: Request) -> Response:
     """GET /users/:userId/actions/:actionId"""
-    web = web_of(request)
-    claims, _ = await reader(request)
-    user_id = path_user(request, claims)
-    await web.admission.read(request.scope, claims)
+    web, user_id, _ = await own_path(request, Admission.read)
     action_id = _path_action(request)
-    action = await web.reads.run(user_id, in_statement, web.engine, lambda conn: actions.get(conn, action_id))
+    action = await web.own_statement(user_id, lambda conn: actions.get(conn, action_id))
     if action is None:
         raise NotFound("There is no such action.")
     if action.user_id != user_id:
@@ -139,9 +119,7 @@ async def end(request: Request) -> Response:
     web = web_of(request)
     if refusal := too_many(web, request.method):
         raise refusal
-    claims = await writer(request)
-    user_id = path_user(request, claims)
-    await web.admission.complete(request.scope, claims)
+    _, user_id, claims = await own_path(request, Admission.complete)
     wanted = (await read_json(request, EndBody)).wanted()
     action_id = _path_action(request)
     address = _address(web, request)

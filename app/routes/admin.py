@@ -1,6 +1,5 @@
 """What operators may do. Every change is recorded with actor and reason."""
 
-import contextlib
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -12,12 +11,12 @@ from starlette.responses import Response
 from app.access.tokens import Claims
 from app.board import correct
 from app.board import erase as erasing
-from app.board.publish import publish
 from app.domain.actions import Action, ActionVerdict, ModeratedAction
-from app.domain.errors import Malformed, NotFound, ScoreboardError
-from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, is_id
+from app.domain.errors import Malformed, NotFound
+from app.domain.ids import ActionId, UserId, is_id
 from app.http.answers import JSON, read_json
-from app.routes.operators import OptionalReason, Reason, change, operator, run
+from app.routes.operators import OptionalReason, Reason, change, operator
+from app.routes.paging import cursor_of, limit_of, page
 from app.web import Web
 from db import moderation
 from telemetry import logs
@@ -51,17 +50,11 @@ async def list_actions(request: Request) -> Response:
     settlement = request.query_params.get("settlement", "held")
     if settlement not in ("held", "reversed", "cleared", "pending"):
         raise Malformed("settlement: must be held, reversed, cleared or pending.")
-    limit, before = _limit(request), request.query_params.get("cursor")
-    if before is not None and not is_id(before):
-        raise Malformed("cursor: is none of ours.")
-    rows, more = await run(
-        web,
-        lambda conn: moderation.actions_by_settlement(
-            conn, settlement, before=ActionId(before) if before else None, limit=limit
-        ),
+    limit, before = limit_of(request, default=PAGE, longest=LONGEST_PAGE), cursor_of(request)
+    rows, more = await web.transaction(
+        lambda conn: moderation.actions_by_settlement(conn, settlement, before=before, limit=limit)
     )
-    items = [_moderated(row) for row in rows]
-    return JSON({"items": items, "nextCursor": items[-1].action_id if more else None})
+    return JSON(page([_moderated(row) for row in rows], more))
 
 
 async def release(request: Request) -> Response:
@@ -87,12 +80,12 @@ async def reverse(request: Request) -> Response:
 async def list_users(request: Request) -> Response:
     """GET /admin/users"""
     web, _ = await operator(request)
-    query, most = request.query_params.get("query", ""), _limit(request)
+    query, limit = request.query_params.get("query", ""), limit_of(request, default=PAGE, longest=LONGEST_PAGE)
     if len(query) > 256:
         raise Malformed("query: is too long.")
     if "\0" in query:
         raise Malformed("query: must not contain NUL.")
-    rows = await run(web, lambda conn: moderation.find_users(conn, query, most=most))
+    rows = await web.transaction(lambda conn: moderation.find_users(conn, query, most=limit))
     return JSON({"items": [_user(row) for row in rows]})
 
 
@@ -154,7 +147,7 @@ async def erase(request: Request) -> Response:
 
 async def _corrected(web: Web, claims: Claims, work: Callable[[sa.Connection], Action]) -> Response:
     action = await change(web, claims, work)
-    await _publish(web)
+    await web.publish_board()
     return JSON(action)
 
 
@@ -168,15 +161,9 @@ async def _user_changed(
         return moderation.user(conn, user_id)
 
     row = await change(web, claims, apply)
-    await _publish(web)
-    with contextlib.suppress(ScoreboardError):  # it is done; the next poll finds it as well
-        await web.sessions.refresh([user_id])
+    await web.publish_board()
+    await web.tokens_changed(user_id)
     return JSON(_user(row))
-
-
-async def _publish(web: Web) -> None:
-    with contextlib.suppress(ScoreboardError):  # it is done; the sweep publishes as well
-        await web.database.run(publish, web.engine, web.publisher, DEFAULT_BOARD)
 
 
 def _path_id(request: Request) -> str:
@@ -184,13 +171,6 @@ def _path_id(request: Request) -> str:
     if not is_id(found):
         raise NotFound("There is nothing of that id.")
     return found
-
-
-def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", str(PAGE))
-    if not (text.isascii() and text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= LONGEST_PAGE):
-        raise Malformed(f"limit: must be a whole number from 1 to {LONGEST_PAGE}.")
-    return int(text)
 
 
 def _moderated(row: sa.Row[Any]) -> ModeratedAction:

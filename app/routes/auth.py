@@ -1,6 +1,5 @@
 """Registering, logging in and out, and renewing a token."""
 
-import contextlib
 import time
 from typing import Annotated
 
@@ -23,9 +22,9 @@ from app.domain.errors import (
 from app.domain.ids import UserId, new_id
 from app.domain.users import EMAIL, LONGEST_PASSWORD, SHORTEST_PASSWORD, USERNAME, InvalidUser, check_user
 from app.http.answers import JSON, read_json
-from app.web import Web, web_of, writer
+from app.routes.guards import own_token
+from app.web import Web, web_of
 from db import audit_events, users
-from db.transaction import in_transaction
 from telemetry import logs
 
 Text = Annotated[str, msgspec.Meta(max_length=512)]
@@ -73,10 +72,8 @@ async def register(request: Request) -> Response:
         raise Malformed(str(error)) from None
     user_id = UserId(new_id())
     password_hash = await web.passwords.run(hash_password, body.password)
-    added = await web.database.run(
-        in_transaction,
-        web.engine,
-        lambda conn: users.insert(conn, user_id, username=body.username, email=body.email, password_hash=password_hash),
+    added = await web.transaction(
+        lambda conn: users.insert(conn, user_id, username=body.username, email=body.email, password_hash=password_hash)
     )
     if not added:
         raise NameTaken("This username or e-mail address is taken.")
@@ -92,7 +89,7 @@ async def login(request: Request) -> Response:
         await web.admission.credentials(request.scope)
         raise
     await web.admission.login(request.scope, body.username)
-    found = await web.database.run(in_transaction, web.engine, lambda conn: users.credentials(conn, body.username))
+    found = await web.transaction(lambda conn: users.credentials(conn, body.username))
     right = await web.passwords.run(verify_password, found.password_hash if found else None, body.password)
     if found is None or not right:
         await web.admission.login_failed(body.username)
@@ -110,10 +107,9 @@ async def login(request: Request) -> Response:
 
 async def refresh(request: Request) -> Response:
     """POST /auth/refresh"""
-    web, claims = web_of(request), await writer(request)
-    await web.admission.write(request.scope, claims)
+    web, claims = await own_token(request)
     user_ids = [claims.sub]
-    states = await web.database.run(in_transaction, web.engine, lambda conn: users.states(conn, user_ids))
+    states = await web.transaction(lambda conn: users.states(conn, user_ids))
     state = states.get(claims.sub)
     if state is None or state.token_version != claims.ver:
         raise Unauthorized("The token is no longer valid.")
@@ -126,8 +122,7 @@ async def refresh(request: Request) -> Response:
 
 async def logout(request: Request) -> Response:
     """POST /auth/logout"""
-    web, claims = web_of(request), await writer(request)
-    await web.admission.write(request.scope, claims)
+    web, claims = await own_token(request)
 
     def end_tokens(conn: sa.Connection) -> bool:
         ended = users.end_tokens(conn, claims.sub, claims.ver)
@@ -135,10 +130,9 @@ async def logout(request: Request) -> Response:
             audit_events.record(conn, "logged_out", actor=claims.sub, user_id=claims.sub)
         return ended
 
-    if not await web.database.run(in_transaction, web.engine, end_tokens):
+    if not await web.transaction(end_tokens):
         raise Unauthorized("The token is no longer valid.")
-    with contextlib.suppress(ScoreboardError):  # it is done; the next poll finds it as well
-        await web.sessions.refresh([claims.sub])
+    await web.tokens_changed(claims.sub)
     return Response(status_code=204)
 
 

@@ -11,7 +11,7 @@ from app.board import audit
 from app.domain.errors import NotFound
 from app.domain.ids import DEFAULT_BOARD
 from app.http.answers import JSON, read_json
-from app.routes.operators import OptionalReason, change, operator, run
+from app.routes.operators import OptionalReason, change, operator
 from config import queues
 from db import audit_events, feature_flags, moderation
 from db.feature_flags import Flag
@@ -28,7 +28,7 @@ class FlagBody(msgspec.Struct, forbid_unknown_fields=True):
 async def list_flags(request: Request) -> Response:
     """GET /admin/flags"""
     web, _ = await operator(request)
-    flags = await run(web, feature_flags.read)
+    flags = await web.transaction(feature_flags.read)
     return JSON({"items": [_flag(flag) for flag in flags]})
 
 
@@ -56,7 +56,7 @@ async def show_audit(request: Request) -> Response:
     age, complete = 0, True
     try:
         checks = [
-            *await run(web, audit.audit),
+            *await web.transaction(audit.audit),
             *await web.database.run(audit.published, web.engine, web.publisher),
         ]
     except TimedOut:
@@ -78,7 +78,7 @@ async def show_audit(request: Request) -> Response:
 async def show_stats(request: Request) -> Response:
     """GET /admin/stats"""
     web, _ = await operator(request)
-    counters = await run(web, lambda conn: moderation.stats(conn, DEFAULT_BOARD))
+    counters = await web.transaction(lambda conn: moderation.stats(conn, DEFAULT_BOARD))
     try:
         queued: int | None = await web.database.run(lambda: int(web.redis.llen(queues.SETTLE_QUEUE)))
     except Exception:  # Redis is away, or the broker is elsewhere: the other numbers are worth having

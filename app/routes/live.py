@@ -19,8 +19,9 @@ from app.domain.ids import DEFAULT_BOARD
 from app.http.answers import problem
 from app.live.board import LiveBoard
 from app.live.connections import SLOW, TOKEN_OVER, Connection
+from app.routes.guards import bearer
 from app.serving.websocket_protocol import READY, SILENT
-from app.web import Web, bearer, web_of
+from app.web import Web, web_of
 from telemetry import logs, metrics
 
 log = logging.getLogger("scoreboard.live")

@@ -9,9 +9,9 @@ from starlette.requests import Request
 
 from app.access.tokens import Claims
 from app.domain.errors import Forbidden, Unauthorized
-from app.web import Web, reader, web_of
+from app.routes.guards import known_user
+from app.web import Web
 from db import users
-from db.transaction import in_transaction
 
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 OptionalReason = Annotated[str, msgspec.Meta(max_length=500)] | None
@@ -19,16 +19,11 @@ OptionalReason = Annotated[str, msgspec.Meta(max_length=500)] | None
 
 async def operator(request: Request) -> tuple[Web, Claims]:
     """Let admins pass."""
-    web = web_of(request)
-    claims, state = await reader(request)
+    web, claims, state = await known_user(request)
     if state.role != "admin" or not state.active:
         raise Forbidden("This is for operators.")
     await (web.admission.read if request.method == "GET" else web.admission.write)(request.scope, claims)
     return web, claims
-
-
-async def run(web: Web, work: Callable[[sa.Connection], Any]) -> Any:
-    return await web.database.run(in_transaction, web.engine, work)
 
 
 async def change(web: Web, claims: Claims, work: Callable[[sa.Connection], Any]) -> Any:
@@ -42,4 +37,4 @@ async def change(web: Web, claims: Claims, work: Callable[[sa.Connection], Any])
             raise Forbidden("This is for operators.")
         return work(conn)
 
-    return await run(web, checked)
+    return await web.transaction(checked)

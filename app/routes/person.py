@@ -1,24 +1,21 @@
 """Change the password and erase the account; both require the current password."""
 
-import contextlib
-
 import msgspec
 import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.access.admission import Admission
 from app.access.passwords import hash_password, verify_password
 from app.access.tokens import Claims
 from app.board import erase as erasing
-from app.board.publish import publish
-from app.domain.errors import Malformed, ScoreboardError, Suspended, Unauthorized, WrongPassword
-from app.domain.ids import DEFAULT_BOARD
+from app.domain.errors import Malformed, Suspended, Unauthorized, WrongPassword
 from app.domain.users import InvalidUser, check_password
 from app.http.answers import read_json
 from app.routes.auth import NewPassword, Text, token_answer
-from app.web import Web, path_user, web_of, writer
+from app.routes.guards import own_path
+from app.web import Web
 from db import audit_events, persons
-from db.transaction import in_statement, in_transaction
 from telemetry import logs
 
 
@@ -37,9 +34,7 @@ class EraseBody(msgspec.Struct, forbid_unknown_fields=True):
 
 async def change_password(request: Request) -> Response:
     """POST /users/:userId/password"""
-    web, claims = web_of(request), await writer(request)
-    user_id = path_user(request, claims)
-    await web.admission.write(request.scope, claims)
+    web, user_id, claims = await own_path(request, Admission.write)
     body = await read_json(request, PasswordBody)
     try:
         check_password(body.new_password, "newPassword")
@@ -56,29 +51,24 @@ async def change_password(request: Request) -> Response:
             audit_events.record(conn, "logged_out", actor=user_id, user_id=user_id, reason="the password was changed")
         return version
 
-    version = await web.database.run(in_transaction, web.engine, change)
+    version = await web.transaction(change)
     if version is None:
         raise Unauthorized("The token is no longer valid.")
-    await _tokens_ended(web, claims)
+    await web.tokens_changed(user_id)
     return token_answer(web, user_id, version)
 
 
 async def erase(request: Request) -> Response:
     """DELETE /users/:userId"""
-    web, claims = web_of(request), await writer(request)
-    user_id = path_user(request, claims)
-    await web.admission.write(request.scope, claims)
+    web, user_id, claims = await own_path(request, Admission.write)
     body = await read_json(request, EraseBody)
     await _confirm(web, request, claims, body.password)
-    await web.database.run(
-        in_transaction,
-        web.engine,
-        lambda conn: erasing.erase(conn, user_id, actor=user_id, reason=None, token_version=claims.ver),
+    await web.transaction(
+        lambda conn: erasing.erase(conn, user_id, actor=user_id, reason=None, token_version=claims.ver)
     )
     logs.event(logs.security, logs.USER_ERASED, userId=user_id)
-    with contextlib.suppress(ScoreboardError):  # it is done; the sweep publishes as well
-        await web.database.run(publish, web.engine, web.publisher, DEFAULT_BOARD)
-    await _tokens_ended(web, claims)
+    await web.publish_board()
+    await web.tokens_changed(user_id)
     return Response(status_code=204)
 
 
@@ -89,7 +79,7 @@ async def _confirm(web: Web, request: Request, claims: Claims, password: str) ->
         Unauthorized: when the token was revoked.
         WrongPassword: 403 and not a login's 401, since the token is good.
     """
-    account = await web.database.run(in_statement, web.engine, lambda conn: persons.account(conn, claims.sub))
+    account = await web.statement(lambda conn: persons.account(conn, claims.sub))
     if account is None or account.token_version != claims.ver:
         raise Unauthorized("The token is no longer valid.")
     await web.admission.login(request.scope, account.username)
@@ -104,8 +94,3 @@ async def _confirm(web: Web, request: Request, claims: Claims, password: str) ->
         userId=claims.sub,
     )
     raise WrongPassword("The password is wrong.")
-
-
-async def _tokens_ended(web: Web, claims: Claims) -> None:
-    with contextlib.suppress(ScoreboardError):  # it is done; the next poll finds it as well
-        await web.sessions.refresh([claims.sub])

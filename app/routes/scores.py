@@ -7,7 +7,8 @@ from app.domain.errors import NotFound, Unauthorized
 from app.domain.ids import DEFAULT_BOARD
 from app.domain.messages import Update
 from app.http.answers import JSON
-from app.web import bearer, web_of
+from app.routes.guards import bearer
+from app.web import web_of
 
 
 async def top_scores(request: Request) -> Response:

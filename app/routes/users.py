@@ -3,23 +3,18 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.access.admission import Admission
 from app.domain.errors import Unauthorized
 from app.domain.ids import DEFAULT_BOARD
 from app.http.answers import JSON
-from app.web import path_user, reader, web_of
+from app.routes.guards import own_path
 from db import users
-from db.transaction import in_transaction
 
 
 async def show(request: Request) -> Response:
     """GET /users/:userId"""
-    web = web_of(request)
-    claims, _ = await reader(request)
-    user_id = path_user(request, claims)
-    await web.admission.read(request.scope, claims)
-    profile = await web.reads.run(
-        user_id, in_transaction, web.engine, lambda conn: users.profile(conn, user_id, DEFAULT_BOARD)
-    )
+    web, user_id, _ = await own_path(request, Admission.read)
+    profile = await web.own_statement(user_id, lambda conn: users.profile(conn, user_id, DEFAULT_BOARD))
     if profile is None:
         raise Unauthorized("The token is no longer valid.")
     return JSON(

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from app import actions
+from app.actions import run_ends
 from app.board import overdue, settle, sweep, worker
 from app.board.publish import publish
 from app.board.top import refresh
@@ -22,7 +23,6 @@ from app.domain import fraud, messages
 from app.domain.actions import CompletedAction, End, Start
 from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import DEFAULT_BOARD, ActionId, BoardId, UserId, new_id
-from app.web import run_ends
 from db import actions as rows
 from db import boards, marks, outbox
 from db import engine as engines
