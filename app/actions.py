@@ -168,12 +168,13 @@ def _conflict(action: Action, rule: ActionType) -> ScoreboardError:
 def _completed_today(
     conn: sa.Connection, locked: Iterable[Action], rules: ScoringRules, now: datetime
 ) -> Counter[tuple[UserId, str]]:
-    """Count the day's completions of those whose type has a daily limit."""
-    limited = [action for action in locked if action.status == "started" and _rule(rules, action).per_day is not None]
-    if not limited:
-        return Counter()
-    user_ids, types = {action.user_id for action in limited}, {action.type for action in limited}
-    return Counter(actions.completed_today(conn, user_ids, types, now))
+    """Count the day's completions of those whose type has a daily limit, up to that limit."""
+    limits = {
+        (action.user_id, action.type): per_day
+        for action in locked
+        if action.status == "started" and (per_day := _rule(rules, action).per_day) is not None
+    }
+    return Counter(actions.completed_today(conn, limits, now) if limits else {})
 
 
 def run_starts(engine: sa.Engine, rules: ScoringRules, starts: Sequence[Start]) -> Sequence[Action | BaseException]:

@@ -1,6 +1,6 @@
 """SQL on `actions`. Functions take lists, run in the caller's transaction and never commit."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -192,24 +192,33 @@ def lock_with_users(conn: sa.Connection, ends: Sequence[End], *, skip_locked: bo
     return locked
 
 
-# For each user alone, or else the planner may come to read what everybody has completed since.
+# For each user and type alone, or else the planner may come to read what everybody has completed since. Those that score
+# are the first of the day: it ends after them, however many were completed beyond the limit.
 _COMPLETED_TODAY = sa.text("""
-    SELECT own.user_id::text, own.type, own.completions FROM unnest(CAST(:users AS uuid[])) AS wanted(user_id)
+    SELECT asked.user_id::text, asked.type, own.completions
+    FROM unnest(CAST(:users AS uuid[]), CAST(:types AS text[]), CAST(:limits AS bigint[]))
+        AS asked(user_id, type, at_most)
     CROSS JOIN LATERAL (
-        SELECT user_id, type, count(*) AS completions FROM actions
-        WHERE user_id = wanted.user_id AND end_at >= date_trunc('day', CAST(:now AS timestamptz), 'UTC')
-            AND score > 0 AND type = ANY(:types) AND settlement <> 'reversed'
-        GROUP BY user_id, type
+        SELECT count(*) AS completions FROM (
+            SELECT 1 FROM actions
+            WHERE user_id = asked.user_id AND end_at >= date_trunc('day', CAST(:now AS timestamptz), 'UTC')
+                AND score > 0 AND type = asked.type AND settlement <> 'reversed'
+            ORDER BY end_at LIMIT asked.at_most
+        ) AS counted
     ) AS own
 """)
 
 
 def completed_today(
-    conn: sa.Connection, users: Collection[UserId], types: Collection[str], now: datetime
+    conn: sa.Connection, limits: Mapping[tuple[UserId, str], int], now: datetime
 ) -> dict[tuple[UserId, str], int]:
-    """Count completions by user and type on the UTC day of `now`, but for those reversed or for no points."""
-    rows = conn.execute(_COMPLETED_TODAY, {"users": list(users), "types": list(types), "now": now})
-    return {(user_id, type_): count for user_id, type_, count in rows}
+    """Count completions by user and type on the UTC day of `now`, each up to its limit.
+
+    Those that were reversed or that earned nothing are not counted.
+    """
+    users, types = zip(*limits, strict=True)
+    values = {"users": list(users), "types": list(types), "limits": list(limits.values()), "now": now}
+    return {(user_id, type_): count for user_id, type_, count in conn.execute(_COMPLETED_TODAY, values)}
 
 
 # The points are summed by user before they are added: UPDATE ... FROM takes one row for each user only.

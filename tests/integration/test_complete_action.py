@@ -309,7 +309,8 @@ def test_day_is_that_of_utc_whatever_the_session_says(stores: Stores, zone: str)
         )
     with stores.engine.begin() as conn:
         conn.exec_driver_sql(f"SET LOCAL timezone = '{zone}'")
-        assert actions.completed_today(conn, [alice], ["daily"], noon) == {(alice, "daily"): 2}
+        assert actions.completed_today(conn, {(alice, "daily"): 3}, noon) == {(alice, "daily"): 2}
+        assert actions.completed_today(conn, {(alice, "daily"): 1}, noon) == {(alice, "daily"): 1}
 
 
 def test_days_number_holds_for_completions_at_once(web: Process, alice: Player, stores: Stores) -> None:

@@ -121,9 +121,28 @@ def test_few_rows_are_read_for_an_action(engine: sa.Engine) -> None:
         "forget": read(engine, lambda conn: persons.forget_addresses(conn, days=30, most=500)),
     }
     assert all(isinstance(it, CompletedAction) for it in done), done
-    # The day's completions of each of them are counted, which reads them.
+    # The day's completions of each of them are counted, which reads them up to their limit.
     most = dict.fromkeys(count, 15 * len(players)) | {"end": (15 + 2 * EACH) * len(players)}
     assert {name: n for name, n in count.items() if n > most[name]} == {}
+
+
+@pytest.mark.parametrize("engine", ["an empty database", "all as it is"], indirect=True)
+def test_no_more_of_a_day_is_read_than_its_limit(engine: sa.Engine, stores: Stores) -> None:
+    """However much one player has completed today: what is beyond the limit has scored nothing."""
+    busy = UserId("00000001-0000-7000-8000-000000000000")
+    noon = datetime.now(UTC).replace(hour=12)
+    stores.execute(
+        "INSERT INTO actions (id, user_id, type, status, start_at, end_at, score, settlement, settled_at) "
+        "SELECT gen_random_uuid(), :user, 'daily', 'completed', at, at, CASE WHEN n <= 20 THEN 10 ELSE 0 END, "
+        "'cleared', at FROM (SELECT n, CAST(:now AS timestamptz) - make_interval(secs => 0.001 * (10000 - n)) AS at "
+        "FROM generate_series(1, 10000) AS n) AS made",
+        user=busy,
+        now=noon,
+    )
+    found: dict[tuple[UserId, str], int] = {}
+    asked = {(busy, "daily"): 20}
+    assert read(engine, lambda conn: found.update(rows.completed_today(conn, asked, noon))) < 200
+    assert found == asked
 
 
 as_it_is = pytest.mark.parametrize("engine", ["all as it is"], indirect=True)
