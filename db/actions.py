@@ -192,8 +192,8 @@ def lock_with_users(conn: sa.Connection, ends: Sequence[End], *, skip_locked: bo
     return locked
 
 
-# For each user and type alone, or else the planner may come to read what everybody has completed since. Those that score
-# are the first of the day: it ends after them, however many were completed beyond the limit.
+# For each user and type alone, or else the planner may come to read what everybody has completed since. Those that
+# score are the first of the day: the count ends after them, however many were completed beyond the limit.
 _COMPLETED_TODAY = sa.text("""
     SELECT asked.user_id::text, asked.type, own.completions
     FROM unnest(CAST(:users AS uuid[]), CAST(:types AS text[]), CAST(:limits AS bigint[]))
