@@ -6,6 +6,7 @@ import msgspec
 
 from app.domain import messages
 from app.domain.ids import DEFAULT_BOARD
+from app.live.close_codes import CloseCode
 
 _REF = "#/components/schemas/{name}"
 
@@ -52,15 +53,6 @@ _SIGNATURE = {
         "value": {"type": "string", "contentEncoding": "base64"},
     },
     "required": ["alg", "keyId", "value"],
-}
-CLOSE_CODES = {
-    "1003": "a binary frame was sent",
-    "1008": "over 60 frames in a minute were sent",
-    "1009": "a frame over 4 KiB was sent",
-    "1012": "the process is stopping: connect again, with jitter",
-    "4401": "the token has expired or was revoked",
-    "4403": "the user is suspended",
-    "4408": "the peer did not read for over 10 s",
 }
 REFUSALS = {
     "401": "no token, or one that is invalid or over",
@@ -125,7 +117,7 @@ def document(version: str) -> dict[str, Any]:
                     }
                 },
                 "x-refusals": REFUSALS,
-                "x-close-codes": CLOSE_CODES,
+                "x-close-codes": {str(code.value): code.reason for code in CloseCode},
             }
         },
         "operations": {

@@ -7,13 +7,10 @@ from dataclasses import dataclass, field
 
 from app.domain.errors import Overloaded, TooManyConnections
 from app.domain.ids import UserId
+from app.live.close_codes import CloseCode
 from config.settings import Settings
 from db.users import UserState
 from telemetry import metrics
-
-TOKEN_OVER = 4401
-SUSPENDED = 4403
-SLOW = 4408
 
 
 @dataclass(eq=False, slots=True)
@@ -23,9 +20,9 @@ class Connection:
     user_id: UserId
     token_version: int
     limited_as: str | None
-    closing: "asyncio.Future[int]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    closing: "asyncio.Future[CloseCode]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
-    def close(self, code: int) -> None:
+    def close(self, code: CloseCode) -> None:
         """Ask for the socket to be closed; the first code counts."""
         if not self.closing.done():
             self.closing.set_result(code)
@@ -84,6 +81,6 @@ class Connections:
         """Close the sockets that a user's new state forbids."""
         for connection in list(self._by_user.get(user_id, ())):
             if connection.token_version != state.token_version:
-                connection.close(TOKEN_OVER)
+                connection.close(CloseCode.TOKEN_OVER)
             elif not state.active:
-                connection.close(SUSPENDED)
+                connection.close(CloseCode.SUSPENDED)

@@ -18,9 +18,10 @@ from app.domain.errors import ForeignOrigin, NotFound, ScoreboardError, Suspende
 from app.domain.ids import DEFAULT_BOARD
 from app.http.answers import problem
 from app.live.board import LiveBoard
-from app.live.connections import SLOW, TOKEN_OVER, Connection
+from app.live.close_codes import GONE, SILENT, CloseCode
+from app.live.connections import Connection
 from app.routes.guards import bearer
-from app.serving.websocket_protocol import READY, SILENT
+from app.serving.websocket_protocol import READY
 from app.web import Web, web_of
 from telemetry import logs, metrics
 
@@ -31,7 +32,6 @@ HEARTBEAT_EVERY = 25.0
 SEND_WITHIN = 10.0
 """Seconds that a peer may take to read one message."""
 FRAMES_A_MINUTE = 60
-TOO_MANY_FRAMES, NOT_TEXT, GONE = 1008, 1003, 1005
 
 
 async def live(websocket: WebSocket) -> None:
@@ -59,7 +59,7 @@ async def live(websocket: WebSocket) -> None:
             code=code,
             seconds=round(time.monotonic() - opened),
             requestId=websocket.scope["request_id"],
-            reason="slow" if code in (SLOW, SILENT) else "closed",
+            reason="slow" if code in (CloseCode.SLOW, SILENT) else "closed",
         )
 
 
@@ -124,7 +124,7 @@ def _site(origin: str) -> tuple[str, str, int] | None:
 async def _serve(web: Web, websocket: WebSocket, connection: Connection, claims: Claims) -> int:
     """Push and listen until the socket is to end, and give its close code."""
     loop = asyncio.get_running_loop()
-    expiry = loop.call_later(max(0.0, claims.exp - time.time()), connection.close, TOKEN_OVER)
+    expiry = loop.call_later(max(0.0, claims.exp - time.time()), connection.close, CloseCode.TOKEN_OVER)
     board = _Pusher(websocket, web.board, web.settings.push_interval)
     wanted = websocket.query_params.get("me") == "1"
     own_scores = web.own_scores.listening(claims.sub, board.tell) if wanted else contextlib.nullcontext()
@@ -247,7 +247,7 @@ class _Pusher:
                 async with asyncio.timeout(SEND_WITHIN):
                     await self._websocket.send({"type": "websocket.send", "text": text})
             except TimeoutError:
-                return SLOW
+                return CloseCode.SLOW
             except (WebSocketDisconnect, RuntimeError):  # it is gone; the listener is told with which code
                 return GONE
         metrics.ws_messages.inc()
@@ -266,8 +266,8 @@ async def _listen(websocket: WebSocket) -> tuple[int, int]:
         if message["type"] == "websocket.disconnect":
             return 0, message.get("code") or GONE
         if message.get("text") is None:
-            return NOT_TEXT, 0
+            return CloseCode.NOT_TEXT, 0
         now = time.monotonic()
         if len(arrivals) == FRAMES_A_MINUTE and now - arrivals[0] < 60:
-            return TOO_MANY_FRAMES, 0
+            return CloseCode.TOO_MANY_FRAMES, 0
         arrivals.append(now)

@@ -10,15 +10,16 @@ from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets import frames
 from websockets.datastructures import Headers
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
 from app.domain.errors import Malformed, ScoreboardError, Unavailable
 from app.domain.ids import new_id
 from app.http.answers import API_POLICY, common_headers, problem
-from app.live.connections import SLOW
+from app.live.close_codes import SILENT, CloseCode
 
 CUT_AFTER = 2.0
 """Seconds that the closing handshake may take."""
@@ -28,9 +29,6 @@ MOST_PIECES = 60
 
 READY = "scoreboard.ready"
 """The extension of ASGI's scope by which a text that many sockets are sent is framed once: `send_ready`."""
-
-SILENT = 1006
-"""What the application is told when pings got no answer: a code that no peer can send."""
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -59,7 +57,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
             # uvicorn logs a traceback for what is the peer's mistake.
             self.frames = []
-            self.conn.fail(CloseCode.INVALID_DATA)
+            self.conn.fail(frames.CloseCode.INVALID_DATA)
             self.handle_parser_exception()
         else:
             super().send_receive_event_to_app()
@@ -68,7 +66,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().handle_cont(event)
         if len(self.frames) > MOST_PIECES and not self.close_sent:
             # Empty ones have no size that would be limited.
-            self.conn.fail(CloseCode.POLICY_VIOLATION)
+            self.conn.fail(frames.CloseCode.POLICY_VIOLATION)
             self.handle_parser_exception()
 
     def handle_parser_exception(self) -> None:
@@ -96,7 +94,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             return
         reason = "no answer to pings"
         self.queue.put_nowait({"type": "websocket.disconnect", "code": SILENT, "reason": reason})
-        self.conn.fail(SLOW, reason)
+        self.conn.fail(CloseCode.SLOW, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.transport.close()

@@ -14,7 +14,7 @@ from app.access.revocation import Sessions
 from app.access.tokens import Claims
 from app.concurrency.threads import Threads
 from app.domain.ids import UserId
-from app.live.connections import SUSPENDED, TOKEN_OVER
+from app.live.close_codes import CloseCode
 from db import engine as engines
 from db.migrate import migrate
 from dev import embedded
@@ -74,7 +74,7 @@ def test_suspended_player_reads_the_board_but_opens_no_socket(web: Process, stor
     with listening(web, dora.token) as websocket:
         message(websocket)
         suspend(stores, dora.user_id)
-        assert code_of(websocket, within=5) == SUSPENDED
+        assert code_of(websocket, within=5) == CloseCode.SUSPENDED
     assert get(web, dora).status_code == 200
     assert refusal(web, dora.token).status == 403
     with stores.engine.begin() as conn:
@@ -107,7 +107,7 @@ def test_event_that_commits_late_is_seen_all_the_same(web: Process, stores: Stor
                 ),
                 {"id": dora.user_id},
             )
-        assert code_of(websocket, within=5) == TOKEN_OVER
+        assert code_of(websocket, within=5) == CloseCode.TOKEN_OVER
 
 
 def test_signature_and_expiry_decide_while_the_database_is_away(
@@ -149,9 +149,9 @@ def test_signature_and_expiry_decide_while_the_database_is_away(
             own_postgres.start()
         back = time.monotonic()
         end_tokens(stores, leaver.user_id)
-        assert code_of(leaving, within=5) == TOKEN_OVER
-        assert code_of(after[stranger.username], within=back + 5 - time.monotonic()) == TOKEN_OVER
-        assert code_of(after[cheat.username], within=back + 5 - time.monotonic()) == SUSPENDED
+        assert code_of(leaving, within=5) == CloseCode.TOKEN_OVER
+        assert code_of(after[stranger.username], within=back + 5 - time.monotonic()) == CloseCode.TOKEN_OVER
+        assert code_of(after[cheat.username], within=back + 5 - time.monotonic()) == CloseCode.SUSPENDED
         update = award(stores, known.user_id)
         for websocket in (before, after[known.username]):
             while message(websocket, within=5).get("version") != update.stamp[1]:
@@ -175,7 +175,7 @@ def test_database_that_hangs_delays_a_handshake_by_3_s_at_most(
         finally:
             own_postgres.resume()
         suspend(stores, known.user_id)
-        assert code_of(before, within=5) == SUSPENDED
+        assert code_of(before, within=5) == CloseCode.SUSPENDED
 
 
 def claims_of(user_id: UserId) -> Claims:

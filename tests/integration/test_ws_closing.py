@@ -18,7 +18,7 @@ from app.access import revocation
 from app.access.tokens import Tokens
 from app.domain.ids import UserId
 from app.domain.messages import Row, update
-from app.live.connections import SUSPENDED, TOKEN_OVER
+from app.live.close_codes import CloseCode
 from app.routes import live
 from app.serving import websocket_protocol
 from app.web import Web
@@ -63,7 +63,7 @@ def test_socket_ends_with_its_token(service: Service) -> None:
     player.login()
     with listening(web, player.token) as websocket:
         message(websocket)
-        assert code_of(websocket, within=3) == TOKEN_OVER
+        assert code_of(websocket, within=3) == CloseCode.TOKEN_OVER
         assert time.time() >= player.claims["exp"]
     player.close()
 
@@ -82,7 +82,7 @@ def test_logout_ends_every_socket_of_the_user_in_every_process(
         assert alice.http.post("/auth/logout").status_code == 204
         deadline = time.monotonic() + 5
         for websocket in (here, there):
-            assert code_of(websocket, within=deadline - time.monotonic()) == TOKEN_OVER
+            assert code_of(websocket, within=deadline - time.monotonic()) == CloseCode.TOKEN_OVER
         assert stranger.ping().wait(1)
 
 
@@ -96,7 +96,7 @@ def test_socket_of_a_later_login_stays(
         end_tokens(stores, dora.user_id)
         with listening(server, later) as new:
             message(new)
-            assert code_of(old, within=2) == TOKEN_OVER
+            assert code_of(old, within=2) == CloseCode.TOKEN_OVER
             with pytest.raises(TimeoutError):
                 new.recv(timeout=0.5)
 
@@ -105,7 +105,7 @@ def test_suspension_ends_the_sockets_of_the_user(web: Process, stores: Stores, d
     with listening(web, dora.token) as websocket:
         message(websocket)
         suspend(stores, dora.user_id)
-        assert code_of(websocket, within=5) == SUSPENDED
+        assert code_of(websocket, within=5) == CloseCode.SUSPENDED
 
 
 @pytest.mark.parametrize("size", [4097, 8192, 200_000, 5_000_000])
@@ -392,7 +392,7 @@ def test_token_that_expires_ends_even_a_socket_that_never_reads(
         end_tokens(stores, dora.user_id)
         eventually(lambda: server.peers == 0, within=1 + 1 + websocket_protocol.CUT_AFTER, what="its end")
     (end,) = [it.fields for it in caplog.records if it.getMessage() == "ws.disconnected"]  # type: ignore[attr-defined]
-    assert end["code"] == TOKEN_OVER
+    assert end["code"] == CloseCode.TOKEN_OVER
 
 
 def test_peers_that_leave_at_once_leave_no_task_behind(

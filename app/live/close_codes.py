@@ -1,0 +1,30 @@
+"""The codes that a WebSocket is closed with. Source: contract, section 6; RFC 6455, section 7.4."""
+
+from enum import IntEnum
+
+
+class CloseCode(IntEnum):
+    """A code that the service closes a socket with, and the reason that its description gives."""
+
+    reason: str
+
+    def __new__(cls, code: int, reason: str) -> "CloseCode":
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.reason = reason
+        return member
+
+    NOT_TEXT = 1003, "a binary frame was sent"
+    TOO_MANY_FRAMES = 1008, "over 60 frames in a minute were sent"
+    TOO_LARGE = 1009, "a frame over 4 KiB was sent"  # sent by uvicorn, as is the next one
+    STOPPING = 1012, "the process is stopping: connect again, with jitter"
+    TOKEN_OVER = 4401, "the token has expired or was revoked"
+    SUSPENDED = 4403, "the user is suspended"
+    SLOW = 4408, "the peer did not read for over 10 s"
+
+
+GONE = 1005
+"""What the application is told of a connection that was lost without a code; no server sends it."""
+
+SILENT = 1006
+"""What the application is told when pings got no answer; no peer can send it."""
