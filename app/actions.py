@@ -38,9 +38,9 @@ def start(conn: sa.Connection, starts: Sequence[Start], *, max_open: int) -> lis
     """Insert started actions; each gets its action, or the reason why not."""
     inserted = actions.insert_started(conn, starts, max_open=max_open)
     results: list[Action | ScoreboardError] = []
-    for wish in starts:
-        made = inserted[wish.action_id]
-        if made.token_version != wish.token_version:
+    for item in starts:
+        made = inserted[item.action_id]
+        if made.token_version != item.token_version:
             results.append(Unauthorized("The token is no longer valid."))
         elif not made.active:
             results.append(Suspended("This account is suspended."))
@@ -51,11 +51,11 @@ def start(conn: sa.Connection, starts: Sequence[Start], *, max_open: int) -> lis
                 if made.full
                 else DatabaseUnavailable("The action was not added.")
             )
-            results.append(actions.get(conn, wish.action_id) or refusal)
+            results.append(actions.get(conn, item.action_id) or refusal)
         else:
             results.append(
                 Action.of(
-                    wish.action_id, wish.user_id, wish.type, "started", made.start_at, None, None, made.metadata, None
+                    item.action_id, item.user_id, item.type, "started", made.start_at, None, None, made.metadata, None
                 )
             )
     return results
@@ -77,20 +77,20 @@ def end(
     if locked.now is not None:
         batch.completed_today = _completed_today(conn, locked.actions.values(), rules, locked.now)
     results: list[Action | ScoreboardError] = []
-    for wish in ends:
-        user, action = locked.users.get(wish.user_id), locked.actions.get(wish.action_id)
+    for item in ends:
+        user, action = locked.users.get(item.user_id), locked.actions.get(item.action_id)
         if skip_locked and (user is None or action is None):
             results.append(DatabaseUnavailable("The action is in use elsewhere."))
-        elif user is None or user.token_version != wish.token_version:
+        elif user is None or user.token_version != item.token_version:
             results.append(Unauthorized("The token is no longer valid."))
         elif action is None:
             results.append(NotFound("There is no such action."))
-        elif action.user_id != wish.user_id:
+        elif action.user_id != item.user_id:
             results.append(Forbidden("This is another player's action."))
         elif not user.active:
             results.append(Suspended("This account is suspended."))
         else:
-            results.append(batch.end(wish, action))
+            results.append(batch.end(item, action))
     if batch.finished:
         actions.finish_with_next(conn, list(batch.finished.values()), batch.now)
     return results
@@ -107,15 +107,15 @@ class _Batch:
         self.finished: dict[str, actions.Finish] = {}
         self.ended: dict[str, Action] = {}
 
-    def end(self, wish: End, action: Action) -> Action | ScoreboardError:
+    def end(self, item: End, action: Action) -> Action | ScoreboardError:
         action = self.ended.get(action.action_id, action)
         rule = _rule(self.rules, action)
         if action.status != "started":
             return _conflict(action, rule)
         if scoring.expired(rule, start_at=action.start_at, now=self.now):
-            return _conflict(self._finish(wish, action, "cancelled"), rule)
-        if wish.status == "cancelled":
-            return self._finish(wish, action, "cancelled")
+            return _conflict(self._finish(item, action, "cancelled"), rule)
+        if item.status == "cancelled":
+            return self._finish(item, action, "cancelled")
         today = (action.user_id, action.type)
         decision = scoring.complete(
             rule, start_at=action.start_at, now=self.now, completed_today=self.completed_today[today]
@@ -129,7 +129,7 @@ class _Batch:
         assert isinstance(decision, scoring.Scored)
         self.completed_today[today] += 1
         self.totals[action.user_id] += decision.points
-        done = self._finish(wish, action, "completed", decision.points)
+        done = self._finish(item, action, "completed", decision.points)
         return CompletedAction(
             **msgspec.structs.asdict(done),
             awarded_points=decision.points,
@@ -137,9 +137,9 @@ class _Batch:
         )
 
     def _finish(
-        self, wish: End, action: Action, status: Literal["completed", "cancelled"], score: int | None = None
+        self, item: End, action: Action, status: Literal["completed", "cancelled"], score: int | None = None
     ) -> Action:
-        self.finished[action.action_id] = actions.Finish(action.action_id, status, score, wish.client_ip)
+        self.finished[action.action_id] = actions.Finish(action.action_id, status, score, item.client_ip)
         ended = msgspec.structs.replace(
             action,
             status=status,

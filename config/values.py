@@ -36,12 +36,12 @@ def text(text: str) -> str:
     return text
 
 
-def integer(least: int, most: int) -> Callable[[str], int]:
-    """Take whole numbers from `least` to `most`."""
+def integer(minimum: int, maximum: int) -> Callable[[str], int]:
+    """Take whole numbers from `minimum` to `maximum`."""
 
     def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) <= 20 and least <= int(text) <= most):
-            raise ValueError(f"must be a whole number from {least} to {most}, not {text!r}")
+        if not (text.isascii() and text.isdigit() and len(text) <= 20 and minimum <= int(text) <= maximum):
+            raise ValueError(f"must be a whole number from {minimum} to {maximum}, not {text!r}")
         return int(text)
 
     return parse

@@ -167,11 +167,11 @@ _LOCK_WITH_USERS = f"""
         WHERE id = ANY(CAST(:actions AS uuid[])) AND (SELECT count(*) FROM locked_users) >= 0
         ORDER BY actions.id FOR NO KEY UPDATE {{how}}
     )
-    SELECT pg_current_xact_id()::text, wish.user_id::text, token_version, active, total_score, now,
+    SELECT pg_current_xact_id()::text, asked.user_id::text, token_version, active, total_score, now,
         locked_actions.id, locked_actions.user_id, type, status, start_at, end_at, score, metadata, settlement
-    FROM unnest(CAST(:users AS uuid[]), CAST(:actions AS uuid[])) AS wish(user_id, action_id)
-    LEFT JOIN locked_users ON locked_users.id = wish.user_id
-    LEFT JOIN locked_actions ON locked_actions.action_id = wish.action_id
+    FROM unnest(CAST(:users AS uuid[]), CAST(:actions AS uuid[])) AS asked(user_id, action_id)
+    LEFT JOIN locked_users ON locked_users.id = asked.user_id
+    LEFT JOIN locked_actions ON locked_actions.action_id = asked.action_id
 """
 _LOCK_WAITING = sa.text(_LOCK_WITH_USERS.format(how=""))
 _LOCK_SKIPPING = sa.text(_LOCK_WITH_USERS.format(how="SKIP LOCKED"))

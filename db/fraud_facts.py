@@ -121,13 +121,13 @@ _SINCE_THE_MARK = f"""
     SELECT user_id, at FROM audit_events
     WHERE kind = 'held' AND at <= now()
         AND at >= greatest({marks.AT.format(name=marks.HELD)}, now() - interval '24 hours')
-    ORDER BY at LIMIT :most
+    ORDER BY at LIMIT :limit
 """
 _THESE = "SELECT user_id, now() AS at FROM unnest(CAST(:users AS uuid[])) AS these(user_id)"
 _DUE_FOR_SUSPENSION = """
     WITH looked_at AS MATERIALIZED ({looked_at})
     SELECT reached.at, due.user_id, due.held
-    FROM (SELECT CASE WHEN count(*) = :most THEN max(at) END AS at FROM looked_at) AS reached
+    FROM (SELECT CASE WHEN count(*) = :limit THEN max(at) END AS at FROM looked_at) AS reached
     LEFT JOIN (
         SELECT candidates.user_id::text, own.held FROM (SELECT DISTINCT user_id FROM looked_at) AS candidates
         JOIN users ON users.id = candidates.user_id AND users.status = 'active'
@@ -151,21 +151,21 @@ def due_of_these(
     conn: sa.Connection, user_ids: Collection[UserId], *, held: int, excused: Sequence[str]
 ) -> dict[UserId, int]:
     """Find who of these users is active and has at least `held` held actions in 24 hours, and how many."""
-    values = {"users": list(user_ids), "held": held, "excused": list(excused), "most": -1}
+    values = {"users": list(user_ids), "held": held, "excused": list(excused), "limit": -1}
     return {user_id: count for _, user_id, count in conn.execute(_DUE_OF_THESE, values) if user_id is not None}
 
 
 def due_for_suspension(
-    conn: sa.Connection, *, held: int, excused: Sequence[str], most: int = 5000
+    conn: sa.Connection, *, held: int, excused: Sequence[str], limit: int = 5000
 ) -> tuple[dict[UserId, int], datetime | None]:
     """Find active users with at least `held` held actions in 24 hours, and how many they have.
 
-    Those are looked at who are in the first `most` events of held actions since the mark `HELD`.
+    Those are looked at who are in the first `limit` events of held actions since the mark `HELD`.
 
     Returns:
         The users, and the time of the last of these events if there may be more.
     """
-    rows = conn.execute(_DUE_SINCE_THE_MARK, {"held": held, "excused": list(excused), "most": most}).all()
+    rows = conn.execute(_DUE_SINCE_THE_MARK, {"held": held, "excused": list(excused), "limit": limit}).all()
     return {user_id: count for _, user_id, count in rows if user_id is not None}, rows[0].at
 
 

@@ -107,10 +107,10 @@ def unsettled(conn: sa.Connection, *, age: float) -> int:
 
 
 _USERS_AFTER = sa.text("""
-    SELECT id::text FROM users WHERE CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid) ORDER BY id LIMIT :most
+    SELECT id::text FROM users WHERE CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid) ORDER BY id LIMIT :limit
 """)
 
 
-def users_after(conn: sa.Connection, after: UserId | None, *, most: int) -> list[UserId]:
+def users_after(conn: sa.Connection, after: UserId | None, *, limit: int) -> list[UserId]:
     """Return the next users in the order of their ids."""
-    return list(conn.execute(_USERS_AFTER, {"after": after, "most": most}).scalars())
+    return list(conn.execute(_USERS_AFTER, {"after": after, "limit": limit}).scalars())

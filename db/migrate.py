@@ -85,7 +85,7 @@ def _upgrade(conn: sa.Connection, migrations: Path) -> None:
     config = Config()
     config.set_main_option("script_location", str(migrations))
     config.attributes["connection"] = conn
-    conn.execute(sa.text("SELECT set_config('lock_timeout', :most, false)"), {"most": LOCK_WITHIN})
+    conn.execute(sa.text("SELECT set_config('lock_timeout', :within, false)"), {"within": LOCK_WITHIN})
     conn.commit()
     give_up = time.monotonic() + PATIENCE
     while True:
@@ -98,7 +98,7 @@ def _upgrade(conn: sa.Connection, migrations: Path) -> None:
                 raise
             log.warning("a migration waits for a lock: %s", str(error.orig).strip().partition("\n")[0])
         time.sleep(1)
-    conn.execute(sa.text("SELECT set_config('lock_timeout', :most, false)"), {"most": f"{engine.RELEASE.lock:g}s"})
+    conn.execute(sa.text("SELECT set_config('lock_timeout', :within, false)"), {"within": f"{engine.RELEASE.lock:g}s"})
     conn.commit()
 
 

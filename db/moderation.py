@@ -44,24 +44,24 @@ _USER_COLUMNS = "id::text, username, email, role, status, total_score, created_a
 # Each by an index that gives its rows in order, so that no more are read than are asked for.
 _USERS = sa.text(f"""
     SELECT {_USER_COLUMNS} FROM (
-        (SELECT * FROM users WHERE username_key LIKE :pattern ORDER BY username_key USING ~<~ LIMIT :most)
+        (SELECT * FROM users WHERE username_key LIKE :pattern ORDER BY username_key USING ~<~ LIMIT :limit)
         UNION
-        (SELECT * FROM users WHERE :query <> '' AND email LIKE :pattern ORDER BY email USING ~<~ LIMIT :most)
+        (SELECT * FROM users WHERE :query <> '' AND email LIKE :pattern ORDER BY email USING ~<~ LIMIT :limit)
         UNION
         (SELECT * FROM users WHERE id = CAST(:id AS uuid))
         UNION
-        (SELECT * FROM users WHERE :query = '' AND status = 'erased' ORDER BY id LIMIT :most)
+        (SELECT * FROM users WHERE :query = '' AND status = 'erased' ORDER BY id LIMIT :limit)
     ) AS found
-    ORDER BY username_key USING ~<~, id LIMIT :most
+    ORDER BY username_key USING ~<~, id LIMIT :limit
 """)
 _USER = sa.text(f"SELECT {_USER_COLUMNS} FROM users WHERE id = :id")
 
 
-def find_users(conn: sa.Connection, query: str, *, most: int) -> Sequence[sa.Row[Any]]:
+def find_users(conn: sa.Connection, query: str, *, limit: int) -> Sequence[sa.Row[Any]]:
     """Find users whose name or e-mail address begins with the query, or whose id it is; who is erased comes last."""
     prefix = query.lower().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
     return conn.execute(
-        _USERS, {"pattern": f"{prefix}%", "query": query, "id": query if is_id(query) else None, "most": most}
+        _USERS, {"pattern": f"{prefix}%", "query": query, "id": query if is_id(query) else None, "limit": limit}
     ).all()
 
 

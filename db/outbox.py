@@ -48,15 +48,15 @@ _OVERDUE = sa.text(f"""
     CROSS JOIN LATERAL (
         SELECT id, end_at FROM actions
         WHERE {_UNSETTLED} AND attempts = tried.attempts AND end_at < now() - make_interval(secs => :age)
-        ORDER BY end_at LIMIT :most
+        ORDER BY end_at LIMIT :limit
     ) AS overdue
-    ORDER BY tried.attempts, overdue.end_at LIMIT :most
+    ORDER BY tried.attempts, overdue.end_at LIMIT :limit
 """)
 
 
-def overdue(conn: sa.Connection, *, age: float, most: int) -> list[tuple[ActionId, int]]:
+def overdue(conn: sa.Connection, *, age: float, limit: int) -> list[tuple[ActionId, int]]:
     """Find actions that were completed over `age` seconds ago and are not settled, with their attempts so far."""
-    return [(action_id, attempts) for action_id, attempts in conn.execute(_OVERDUE, {"age": age, "most": most})]
+    return [(action_id, attempts) for action_id, attempts in conn.execute(_OVERDUE, {"age": age, "limit": limit})]
 
 
 _OLDEST_END = f"""
@@ -102,10 +102,10 @@ def count_attempt(conn: sa.Connection, action_ids: Iterable[ActionId]) -> int:
 
 _RESTORE_LAST_ATTEMPT = sa.text("""
     UPDATE actions SET attempts = attempts - 1
-    WHERE id = ANY(CAST(:ids AS uuid[])) AND settled_at IS NULL AND attempts >= :most
+    WHERE id = ANY(CAST(:ids AS uuid[])) AND settled_at IS NULL AND attempts >= :max_attempts
 """)
 
 
-def restore_last_attempt(conn: sa.Connection, action_ids: Iterable[ActionId], *, most: int) -> None:
-    """Take the last attempt back from unsettled actions that have had `most`."""
-    conn.execute(_RESTORE_LAST_ATTEMPT, {"ids": list(action_ids), "most": most})
+def restore_last_attempt(conn: sa.Connection, action_ids: Iterable[ActionId], *, max_attempts: int) -> None:
+    """Take the last attempt back from unsettled actions that have had `max_attempts`."""
+    conn.execute(_RESTORE_LAST_ATTEMPT, {"ids": list(action_ids), "max_attempts": max_attempts})

@@ -94,14 +94,14 @@ def erase(conn: sa.Connection, user_id: UserId) -> None:
 _FORGET_TRACES = sa.text("""
     UPDATE actions SET client_ip = NULL, metadata = '{}' WHERE id = ANY(ARRAY(
         SELECT id FROM actions WHERE user_id = :user AND (client_ip IS NOT NULL OR metadata <> '{}')
-        LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
+        LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
     ))
 """)
 
 
-def forget_traces(conn: sa.Connection, user_id: UserId, *, most: int) -> None:
+def forget_traces(conn: sa.Connection, user_id: UserId, *, limit: int) -> None:
     """Take addresses and metadata out of some actions of an erased user; the sweep finds those that are left."""
-    conn.execute(_FORGET_TRACES, {"user": user_id, "most": most})
+    conn.execute(_FORGET_TRACES, {"user": user_id, "limit": limit})
 
 
 _NEXT_ERASURE = sa.text("""
@@ -115,9 +115,9 @@ _NEXT_ACTIONS = sa.text("""
         SELECT id FROM actions
         WHERE user_id = :user AND status = wanted.state
             AND id > coalesce(CAST(:after AS uuid), '00000000-0000-0000-0000-000000000000')
-        ORDER BY id LIMIT :most
+        ORDER BY id LIMIT :limit
     ) AS newest
-    ORDER BY newest.id LIMIT :most
+    ORDER BY newest.id LIMIT :limit
 """)
 _FORGET_THESE = sa.text("""
     UPDATE actions SET client_ip = NULL, metadata = '{}' WHERE id = ANY(ARRAY(
@@ -142,8 +142,8 @@ def keep_names(conn: sa.Connection, user_id: UserId, username: str, email: str, 
     conn.execute(_KEEP_NAMES, values)
 
 
-def finish_erasures(conn: sa.Connection, *, age: float, most: int, events: int) -> bool:
-    """Take addresses and metadata out of the next `most` actions of the user who was erased first.
+def finish_erasures(conn: sa.Connection, *, age: float, limit: int, events: int) -> bool:
+    """Take addresses and metadata out of the next `limit` actions of the user who was erased first.
 
     And the user's name out of the next `events` events, if there were too many to look through at once.
 
@@ -157,13 +157,13 @@ def finish_erasures(conn: sa.Connection, *, age: float, most: int, events: int) 
     if found is None:
         return False
     user_id, done_to, username, email, events_done_to = found
-    values = {"user": user_id, "after": done_to, "statuses": list(STATUSES), "most": most}
+    values = {"user": user_id, "after": done_to, "statuses": list(STATUSES), "limit": limit}
     ids = [ActionId(it) for it in conn.execute(_NEXT_ACTIONS, values).scalars()]
     conn.execute(_FORGET_THESE, {"ids": ids})
     last = None
     if username is not None:
         last = audit_events.forget_next(conn, username, email, after=events_done_to, limit=events)
-    if len(ids) < most and last is None:
+    if len(ids) < limit and last is None:
         conn.execute(_DONE, {"user": user_id})
         return True
     if ids:
@@ -182,15 +182,15 @@ _FORGET_ADDRESSES = sa.text("""
     UPDATE actions SET client_ip = NULL WHERE id = ANY(ARRAY(
         SELECT id FROM actions
         WHERE (client_ip IS NULL) IS FALSE AND coalesce(end_at, start_at) < now() - make_interval(days => :days)
-        ORDER BY coalesce(end_at, start_at) LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
+        ORDER BY coalesce(end_at, start_at) LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
     ))
 """)
 
 
-def forget_addresses(conn: sa.Connection, *, days: int, most: int) -> int:
+def forget_addresses(conn: sa.Connection, *, days: int, limit: int) -> int:
     """Take the address out of the oldest actions that ended, or if they are open began, over `days` days ago.
 
     Returns:
-        The number of actions, at most `most`.
+        The number of actions, at most `limit`.
     """
-    return conn.execute(_FORGET_ADDRESSES, {"days": days, "most": most}).rowcount
+    return conn.execute(_FORGET_ADDRESSES, {"days": days, "limit": limit}).rowcount

@@ -37,7 +37,7 @@ def top_scores_key(board_id: str) -> str:
 
 
 def token_bucket_key(policy: str, owner: str) -> str:
-    """Return the key of the token bucket that limits `owner` under a policy."""
+    """Return the key of the token bucket that mosts `owner` under a policy."""
     return f"scoreboard:tokens:{policy}:{owner}"
 
 

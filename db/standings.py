@@ -103,13 +103,13 @@ _TOP = sa.text("""
     WHERE standings.board_id = :board AND NOT standings.hidden
         AND standings.score > 0 AND users.status = 'active'
     ORDER BY standings.score DESC, standings.reached_at, standings.user_id
-    LIMIT :most
+    LIMIT :limit
 """)
 
 
 def top(conn: sa.Connection, board_id: BoardId) -> list[Standing]:
     """Read the first ten from all standings."""
-    return [Standing(*row) for row in conn.execute(_TOP, {"board": board_id, "most": TOP})]
+    return [Standing(*row) for row in conn.execute(_TOP, {"board": board_id, "limit": TOP})]
 
 
 @dataclass(frozen=True, slots=True)

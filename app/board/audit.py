@@ -56,20 +56,20 @@ def audit(conn: sa.Connection) -> list[Check]:
     ]
 
 
-def audit_users(conn: sa.Connection, after: UserId | None, *, most: int) -> tuple[list[Check], UserId | None]:
-    """Check the sums of the `most` users whose ids come after `after`, in one snapshot.
+def audit_users(conn: sa.Connection, after: UserId | None, *, limit: int) -> tuple[list[Check], UserId | None]:
+    """Check the sums of the `limit` users whose ids come after `after`, in one snapshot.
 
     Returns:
         The checks, and the last of these users; None when there are no more.
     """
     _snapshot(conn)
     conn.execute(sa.text(f"SET LOCAL statement_timeout = {SUMS_FOR * 1000:.0f}"))
-    user_ids = invariants.users_after(conn, after, most=most)
+    user_ids = invariants.users_after(conn, after, limit=limit)
     checks = [
         Check("total-scores", invariants.wrong_totals(conn, user_ids)),
         Check("standings", invariants.wrong_standings(conn, DEFAULT_BOARD, user_ids)),
     ]
-    return checks, user_ids[-1] if len(user_ids) == most else None
+    return checks, user_ids[-1] if len(user_ids) == limit else None
 
 
 def watch(desk: Desk) -> None:
@@ -135,17 +135,17 @@ def _next_users(desk: Desk) -> list[Check]:
     deadline = time.monotonic() + USERS_FOR
     left, at_once = USERS_A_MINUTE, USERS_AT_ONCE
     while left > 0 and time.monotonic() < deadline:
-        most = min(left, at_once)
+        limit = min(left, at_once)
         try:
-            checks, after = in_transaction(desk.engine, partial(audit_users, after=after, most=most))
+            checks, after = in_transaction(desk.engine, partial(audit_users, after=after, limit=limit))
         except TimedOut:
-            if most > 1:
+            if limit > 1:
                 at_once = 1  # one of them has very much: the others are not to wait for that one
                 continue
             checks, after = [], in_transaction(desk.engine, partial(_skip, after=after))
         for check in checks:
             found[check.name] += check.violations
-        left -= most
+        left -= limit
         desk.publisher.client.set(AUDIT_CURSOR_KEY, after or "")
         if after is None:
             break
@@ -154,7 +154,7 @@ def _next_users(desk: Desk) -> list[Check]:
 
 def _skip(conn: sa.Connection, after: UserId | None) -> UserId | None:
     """Return the user that comes after another, whose sums take too long for the audit of a minute."""
-    user_ids = invariants.users_after(conn, after, most=1)
+    user_ids = invariants.users_after(conn, after, limit=1)
     for user_id in user_ids:
         log.warning("the sums of user %s take too long for this audit: bin/manage audit checks them", user_id)
     return user_ids[-1] if user_ids else None

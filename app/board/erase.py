@@ -48,7 +48,7 @@ def erase(
     if person.username is None or person.email is None:
         return False
     keep_one_admin(person)
-    persons.forget_traces(conn, user_id, most=AT_ONCE)
+    persons.forget_traces(conn, user_id, limit=AT_ONCE)
     persons.erase(conn, user_id)
     audit_events.record(conn, "erased", actor=actor, user_id=user_id, reason=reason)
     audit_events.forget_own(conn, user_id, person.username, person.email)
@@ -64,10 +64,10 @@ def forget(engine: sa.Engine, *, client_ip_days: int) -> None:
     deadline = time.monotonic() + FORGET_FOR
 
     def addresses(conn: sa.Connection) -> bool:
-        return persons.forget_addresses(conn, days=client_ip_days, most=queues.BATCH) == queues.BATCH
+        return persons.forget_addresses(conn, days=client_ip_days, limit=queues.BATCH) == queues.BATCH
 
     def traces(conn: sa.Connection) -> bool:
-        return persons.finish_erasures(conn, age=IN_FLIGHT, most=queues.BATCH, events=EVENTS_AT_ONCE)
+        return persons.finish_erasures(conn, age=IN_FLIGHT, limit=queues.BATCH, events=EVENTS_AT_ONCE)
 
     for part in (traces, addresses):
         while in_transaction(engine, part) and time.monotonic() < deadline:

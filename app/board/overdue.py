@@ -42,7 +42,7 @@ def settle_overdue(desk: Desk) -> None:
     deadline = time.monotonic() + SWEEP_FOR
     more = True
     while more and time.monotonic() < deadline:
-        overdue = in_statement(desk.engine, lambda conn: outbox.overdue(conn, age=OVERDUE, most=queues.BATCH))
+        overdue = in_statement(desk.engine, lambda conn: outbox.overdue(conn, age=OVERDUE, limit=queues.BATCH))
         untried = [action_id for action_id, attempts in overdue if attempts == 0]
         if len(untried) > FEW:
             more = _attempt(desk, untried)  # False: another worker has them
@@ -103,9 +103,10 @@ def _restore_last_attempt(desk: Desk, action_ids: Sequence[ActionId]) -> None:
 
     Other attempts stay counted: they put an action behind those that were tried less often, and no more.
     """
-    most = settle.MAX_ATTEMPTS
     try:
-        in_transaction(desk.engine, lambda conn: outbox.restore_last_attempt(conn, action_ids, most=most))
+        in_transaction(
+            desk.engine, lambda conn: outbox.restore_last_attempt(conn, action_ids, max_attempts=settle.MAX_ATTEMPTS)
+        )
     except DatabaseUnavailable:
         # Redis remembers it for whichever worker would set one of them aside. With both away it is forgotten.
         with contextlib.suppress(redis.RedisError), desk.publisher.client.pipeline() as both:

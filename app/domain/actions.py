@@ -88,7 +88,7 @@ def digits_written_out(value: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The wish to start an action; `metadata` is JSON text."""
+    """A request to start an action; `metadata` is JSON text."""
 
     action_id: ActionId
     user_id: UserId
@@ -100,7 +100,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The wish to complete or cancel an action."""
+    """A request to complete or cancel an action."""
 
     action_id: ActionId
     user_id: UserId

@@ -126,16 +126,16 @@ def judge(facts: Facts, rules: FraudRules, default_award: int) -> Verdict:
     )
 
 
-def robust_z(value: float, history: Sequence[float], *, least_scale: float) -> float:
+def robust_z(value: float, history: Sequence[float], *, min_scale: float) -> float:
     """Return how far `value` lies from `history`, in robust standard deviations: the modified z-score.
 
     The scale is 1.4826 times the median absolute deviation or, where that is 0, 1.2533 times the mean absolute
-    deviation; never less than `least_scale`. Source: Iglewicz and Hoaglin (1993), "How to Detect and Handle Outliers".
+    deviation; never less than `min_scale`. Source: Iglewicz and Hoaglin (1993), "How to Detect and Handle Outliers".
     """
     middle = median(history)
     deviations = [abs(it - middle) for it in history]
     scale = 1.4826 * median(deviations) or 1.2533 * fmean(deviations)
-    return (value - middle) / max(scale, least_scale)
+    return (value - middle) / max(scale, min_scale)
 
 
 def _velocity(facts: Facts, rule: Velocity | None) -> Verdict | None:
@@ -161,7 +161,7 @@ def _burst(facts: Facts, rule: Burst | None, default_award: int) -> Verdict | No
         )
     if len(facts.minutes) < rule.min_history:
         return None
-    z = robust_z(facts.window_points, facts.minutes, least_scale=max(1, default_award))
+    z = robust_z(facts.window_points, facts.minutes, min_scale=max(1, default_award))
     if z <= rule.robust_z:
         return None
     usual = median(facts.minutes)

@@ -74,8 +74,8 @@ async def create(request: Request) -> Response:
     if body.type not in web.rules:
         raise UnknownType(f"There is no action type {body.type!r}.")
     address = _address(web, request)
-    wish = Start(ActionId(new_id()), user_id, claims.ver, body.type, address, metadata.decode())
-    action = await web.starts.submit(wish)
+    start = Start(ActionId(new_id()), user_id, claims.ver, body.type, address, metadata.decode())
+    action = await web.starts.submit(start)
     metrics.action_created.inc()
     logs.event(
         log,

@@ -85,7 +85,7 @@ async def list_users(request: Request) -> Response:
         raise Malformed("query: is too long.")
     if "\0" in query:
         raise Malformed("query: must not contain NUL.")
-    rows = await web.transaction(lambda conn: moderation.find_users(conn, query, most=limit))
+    rows = await web.transaction(lambda conn: moderation.find_users(conn, query, limit=limit))
     return JSON({"items": [_user(row) for row in rows]})
 
 

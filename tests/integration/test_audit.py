@@ -194,7 +194,7 @@ def test_watch_searches_the_outbox_again_behind_the_mark(desk: Desk, players: li
     with desk.engine.begin() as conn:
         conn.execute(sa.text("UPDATE actions SET settlement = 'pending', settled_at = NULL, start_at = '2020-01-01'"))
         conn.execute(sa.text("UPDATE actions SET end_at = '2020-01-02'"))
-    assert in_transaction(desk.engine, lambda conn: outbox.overdue(conn, age=2, most=10)) == []
+    assert in_transaction(desk.engine, lambda conn: outbox.overdue(conn, age=2, limit=10)) == []
     audit.watch(desk)
     assert violations("outbox") == len(players)
-    assert len(in_transaction(desk.engine, lambda conn: outbox.overdue(conn, age=2, most=10))) == len(players)
+    assert len(in_transaction(desk.engine, lambda conn: outbox.overdue(conn, age=2, limit=10))) == len(players)

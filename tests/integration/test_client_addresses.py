@@ -164,5 +164,5 @@ def test_where_it_is_zero_no_address_is_kept_at_all(
     assert alice.http.put(f"{path}/{action_id}", json={"status": "completed"}).status_code == 200
     rows = stores.rows("SELECT id::text, host(client_ip) FROM actions WHERE user_id = :id", id=alice.user_id)
     assert sorted(tuple(row) for row in rows) == sorted([(keeping, "127.0.0.1"), (action_id, None)])
-    in_transaction(engine, lambda conn: persons.forget_addresses(conn, days=0, most=10))
+    in_transaction(engine, lambda conn: persons.forget_addresses(conn, days=0, limit=10))
     assert kept(stores) == 0

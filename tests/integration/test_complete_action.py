@@ -395,8 +395,8 @@ def test_completing_and_cancelling_at_once_has_one_winner(
     with ThreadPoolExecutor(2) as pool:
         for _ in range(10):
             action_id = alice.started()
-            wishes = [pool.submit(end, web, action_id, "completed"), pool.submit(end, other, action_id, "cancelled")]
-            won, lost = sorted((wish.result() for wish in wishes), key=lambda answer: answer.status_code)
+            answers = [pool.submit(end, web, action_id, "completed"), pool.submit(end, other, action_id, "cancelled")]
+            won, lost = sorted((answer.result() for answer in answers), key=lambda answer: answer.status_code)
             assert (won.status_code, lost.status_code) == (200, 409)
             assert won.json()["status"] == lost.json()["action"]["status"] == recorded(stores, action_id).status
     total(stores, alice)

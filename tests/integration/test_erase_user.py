@@ -436,7 +436,7 @@ def test_erase_looks_through_a_long_history_of_words_in_batches(
     assert stores.value(named, name=name) > 0
     assert stores.value("SELECT username FROM erasures WHERE user_id = :id", id=alice.user_id) == name
     while stores.value("SELECT count(*) FROM erasures"):
-        in_transaction(stores.engine, lambda conn: persons.finish_erasures(conn, age=0, most=500, events=10))
+        in_transaction(stores.engine, lambda conn: persons.finish_erasures(conn, age=0, limit=500, events=10))
     assert stores.value(named, name=name) == 0
     assert stores.value("SELECT count(*) FROM audit_events WHERE strpos(reason, 'asked by [erased]') > 0") == 25
     assert found_in_database(stores.engine, name, email) == []

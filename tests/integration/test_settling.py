@@ -238,7 +238,7 @@ def test_sweep_gives_attempts_back_if_the_database_was_at_fault(
     """Whatever a slow or missing database does to a batch, none of its actions is ever set aside for it."""
     ids = completed(engine, add_user(engine))
     stores.execute("UPDATE actions SET end_at = end_at - interval '1 min', start_at = start_at - interval '1 min'")
-    stores.execute("UPDATE actions SET attempts = :most", most=settle.MAX_ATTEMPTS - 1)
+    stores.execute("UPDATE actions SET attempts = :attempts", attempts=settle.MAX_ATTEMPTS - 1)
 
     def fail(*_: object) -> None:
         raise error
@@ -260,7 +260,7 @@ def test_sweep_sets_nothing_aside_if_attempts_cannot_be_returned(
     """The database that was away in the last attempt is away as well when that is to be taken back."""
     ids = completed(engine, add_user(engine))
     stores.execute("UPDATE actions SET end_at = end_at - interval '1 min', start_at = start_at - interval '1 min'")
-    stores.execute("UPDATE actions SET attempts = :most", most=settle.MAX_ATTEMPTS - 1)
+    stores.execute("UPDATE actions SET attempts = :attempts", attempts=settle.MAX_ATTEMPTS - 1)
 
     def away(*_: object, **__: object) -> None:
         raise DatabaseUnavailable("away")
@@ -434,9 +434,9 @@ def _fall(engine: sa.Engine, user_id: UserId, start: threading.Barrier) -> None:
 def test_action_completed_by_two_threads_is_awarded_once(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     for _ in range(20):
-        wish = Start(ActionId(new_id()), alice, 0, "default", None, "{}")
-        in_transaction(engine, lambda conn, wish=wish: actions.start(conn, [wish], max_open=1000))  # type: ignore[misc]
-        end = End(wish.action_id, alice, 0, "completed", None)
+        asked = Start(ActionId(new_id()), alice, 0, "default", None, "{}")
+        in_transaction(engine, lambda conn, asked=asked: actions.start(conn, [asked], max_open=1000))  # type: ignore[misc]
+        end = End(asked.action_id, alice, 0, "completed", None)
         start = threading.Barrier(2)
 
         def complete(end: End = end, start: threading.Barrier = start) -> object:
@@ -453,9 +453,9 @@ def test_action_completed_by_two_threads_is_awarded_once(engine: sa.Engine, stor
 
 def test_batch_with_the_same_action_twice_awards_the_first(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
-    wishes = [Start(ActionId(new_id()), alice, 0, "default", None, "{}") for _ in range(3)]
-    in_transaction(engine, lambda conn: actions.start(conn, wishes, max_open=1000))
-    ends = [End(wish.action_id, alice, 0, "completed", None) for wish in (wishes[0], wishes[1], wishes[0], wishes[2])]
+    starts = [Start(ActionId(new_id()), alice, 0, "default", None, "{}") for _ in range(3)]
+    in_transaction(engine, lambda conn: actions.start(conn, starts, max_open=1000))
+    ends = [End(start.action_id, alice, 0, "completed", None) for start in (starts[0], starts[1], starts[0], starts[2])]
 
     results = in_transaction(engine, lambda conn: actions.end(conn, ends, RULES))
 

@@ -118,7 +118,7 @@ def test_few_rows_are_read_for_an_action(engine: sa.Engine) -> None:
         "lag": read(engine, outbox.settle_lag),
         "list": read(engine, lambda conn: rows.of_user(conn, players[0], statuses=["started"], before=None, limit=20)),
         "expired": read(engine, lambda conn: rows.cancel_expired(conn, {"daily": 3600}, limit=500)),
-        "forget": read(engine, lambda conn: persons.forget_addresses(conn, days=30, most=500)),
+        "forget": read(engine, lambda conn: persons.forget_addresses(conn, days=30, limit=500)),
     }
     assert all(isinstance(it, CompletedAction) for it in done), done
     # The day's completions of each of them are counted, which reads them up to their limit.
@@ -153,7 +153,7 @@ def test_overdue_reads_no_more_of_a_backlog_than_it_takes(engine: sa.Engine, sto
     stores.execute("UPDATE actions SET settlement = 'pending', settled_at = NULL WHERE status = 'completed'")
     stores.execute("UPDATE actions SET attempts = 1 WHERE id IN (SELECT id FROM actions WHERE score = 10 LIMIT 5000)")
     found: list[tuple[ActionId, int]] = []
-    assert read(engine, lambda conn: found.extend(outbox.overdue(conn, age=2, most=500))) < 10_000
+    assert read(engine, lambda conn: found.extend(outbox.overdue(conn, age=2, limit=500))) < 10_000
     assert {attempts for _, attempts in found} == {0}
     assert len(found) == 500
     assert read(engine, outbox.settle_lag) < 500
@@ -167,9 +167,9 @@ def test_outbox_reads_few_of_the_entries_an_old_snapshot_keeps(engine: sa.Engine
         export.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         export.execute(sa.text("SELECT count(*) FROM boards"))
         stores.execute("UPDATE actions SET settlement = 'cleared', settled_at = now() WHERE status = 'completed'")
-        whole = read(engine, lambda conn: outbox.overdue(conn, age=2, most=500))
+        whole = read(engine, lambda conn: outbox.overdue(conn, age=2, limit=500))
         in_transaction(engine, lambda conn: marks.advance(conn, marks.OUTBOX))
-        assert read(engine, lambda conn: outbox.overdue(conn, age=2, most=500)) < 500 < whole
+        assert read(engine, lambda conn: outbox.overdue(conn, age=2, limit=500)) < 500 < whole
         assert read(engine, outbox.settle_lag) < 500
 
 
@@ -180,7 +180,7 @@ def test_suspensions_due_read_those_held_since_the_last_look(engine: sa.Engine, 
         "SELECT 'held', user_id, id, 'system', '{\"rule\": \"velocity\"}', now() - interval '1 hour' FROM actions "
         "WHERE status = 'completed'"
     )
-    assert read(engine, lambda conn: fraud_facts.due_for_suspension(conn, held=3, excused=[], most=100)) < 3000
+    assert read(engine, lambda conn: fraud_facts.due_for_suspension(conn, held=3, excused=[], limit=100)) < 3000
 
     def due(conn: sa.Connection) -> object:
         return fraud_facts.due_for_suspension(conn, held=3, excused=[])
@@ -200,7 +200,7 @@ def test_suspensions_due_read_those_held_since_the_last_look(engine: sa.Engine, 
 @as_it_is
 def test_operators_look_ups_read_few_rows(engine: sa.Engine, stores: Stores) -> None:
     def search(query: str) -> Callable[[sa.Connection], object]:
-        return lambda conn: moderation.find_users(conn, query, most=50)
+        return lambda conn: moderation.find_users(conn, query, limit=50)
 
     def pending(conn: sa.Connection) -> object:
         return moderation.actions_by_settlement(conn, "pending", before=None, limit=50)

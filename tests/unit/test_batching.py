@@ -19,7 +19,7 @@ from tests.support.loop import Gate, outcome, play, turns, until
 
 
 @dataclass(eq=False)
-class Wish:
+class Item:
     """An item, and what becomes of it: "result", "error", "poison", "stop" or "unavailable"."""
 
     number: int
@@ -47,42 +47,42 @@ class Work:
     most_at_once: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def __call__(self, wishes: Sequence[Wish]) -> list[str | BaseException]:
+    def __call__(self, items: Sequence[Item]) -> list[str | BaseException]:
         with self.lock:
-            self.batches.append([wish.number for wish in wishes])
+            self.batches.append([item.number for item in items])
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             self.gate()
-            return self.answers(wishes)
+            return self.answers(items)
         finally:
             with self.lock:
                 self.at_once -= 1
 
-    def answers(self, wishes: Sequence[Wish]) -> list[str | BaseException]:
-        for wish in wishes:
-            if wish.kind == "poison":
-                raise Poisoned(wish.number)
-            if wish.kind == "stop":
+    def answers(self, items: Sequence[Item]) -> list[str | BaseException]:
+        for item in items:
+            if item.kind == "poison":
+                raise Poisoned(item.number)
+            if item.kind == "stop":
                 next(iter(()))
-            if wish.kind == "unavailable":
-                raise DatabaseUnavailable(str(wish.number))
-        return [OwnError(wish.number) if wish.kind == "error" else f"result {wish.number}" for wish in wishes]
+            if item.kind == "unavailable":
+                raise DatabaseUnavailable(str(item.number))
+        return [OwnError(item.number) if item.kind == "error" else f"result {item.number}" for item in items]
 
     @property
     def ran(self) -> set[int]:
         return set(itertools.chain.from_iterable(self.batches))
 
 
-def in_thread(work: Callable[[Sequence[Wish]], Any]) -> Callable[[Sequence[Wish]], Awaitable[Any]]:
+def in_thread(work: Callable[[Sequence[Item]], Any]) -> Callable[[Sequence[Item]], Awaitable[Any]]:
     """Do work in a thread, where it may block."""
 
-    async def run(wishes: Sequence[Wish]) -> Any:
+    async def run(items: Sequence[Item]) -> Any:
         done: list[Any] = []
 
         def call() -> None:
             try:
-                done.append(work(wishes))
+                done.append(work(items))
             except Exception as error:
                 done.append(error)
 
@@ -94,17 +94,17 @@ def in_thread(work: Callable[[Sequence[Wish]], Any]) -> Callable[[Sequence[Wish]
     return run
 
 
-def batcher(work: Callable[[Sequence[Wish]], Any], **options: Any) -> Batcher[Wish, str]:
+def batcher(work: Callable[[Sequence[Item]], Any], **options: Any) -> Batcher[Item, str]:
     return Batcher("test", in_thread(work), **{"patience": 60.0, **options})
 
 
-def plain(*numbers: int) -> list[Wish]:
-    return [Wish(number) for number in numbers]
+def plain(*numbers: int) -> list[Item]:
+    return [Item(number) for number in numbers]
 
 
-async def submit_all(target: Batcher[Wish, str], wishes: Sequence[Wish]) -> list["asyncio.Task[Any]"]:
+async def submit_all(target: Batcher[Item, str], items: Sequence[Item]) -> list["asyncio.Task[Any]"]:
     """Submit, in order, and come back when all of them wait or run."""
-    tasks = [asyncio.create_task(outcome(target.submit(wish))) for wish in wishes]
+    tasks = [asyncio.create_task(outcome(target.submit(item))) for item in items]
     await turns()
     return tasks
 
@@ -115,7 +115,7 @@ def test_batcher_idle_runs_a_single_item_at_once() -> None:
         idle = batcher(work)
         for number in range(3):
             began = asyncio.get_running_loop().time()
-            assert await idle.submit(Wish(number)) == f"result {number}"
+            assert await idle.submit(Item(number)) == f"result {number}"
             assert asyncio.get_running_loop().time() - began < 1
         assert work.batches == [[0], [1], [2]]
         idle.close()
@@ -192,8 +192,8 @@ def test_batcher_error_in_the_results_goes_to_its_item_alone() -> None:
     async def scenario() -> None:
         work = Work()
         target = batcher(work)
-        wishes = [Wish(0), Wish(1, "error"), Wish(2), Wish(3, "error")]
-        got = [await task for task in await submit_all(target, wishes)]
+        items = [Item(0), Item(1, "error"), Item(2), Item(3, "error")]
+        got = [await task for task in await submit_all(target, items)]
         assert got[0::2] == ["result 0", "result 2"]
         assert [(type(error), error.args) for error in got[1::2]] == [(OwnError, (1,)), (OwnError, (3,))]
         assert work.batches == [[0, 1, 2, 3]]
@@ -208,13 +208,13 @@ def test_batcher_poisoned_item_fails_alone(poison: str, places: tuple[int, ...])
     async def scenario() -> None:
         work = Work()
         target = batcher(work)
-        wishes = [Wish(number, poison if number in places else "result") for number in range(5)]
-        got = [await task for task in await submit_all(target, wishes)]
+        items = [Item(number, poison if number in places else "result") for number in range(5)]
+        got = [await task for task in await submit_all(target, items)]
         assert [number for number in range(5) if got[number] != f"result {number}"] == list(places)
         for place in places:
             assert isinstance(got[place], Poisoned if poison == "poison" else RuntimeError)
         assert work.batches == [[0, 1, 2, 3, 4], [0], [1], [2], [3], [4]]
-        assert await target.submit(Wish(5)) == "result 5"
+        assert await target.submit(Item(5)) == "result 5"
         target.close()
 
     play(scenario)
@@ -225,7 +225,7 @@ def test_batcher_poisoned_item_by_itself_is_not_tried_twice() -> None:
         work = Work()
         target = batcher(work)
         with pytest.raises(Poisoned):
-            await target.submit(Wish(0, "poison"))
+            await target.submit(Item(0, "poison"))
         assert work.batches == [[0]]
         target.close()
 
@@ -238,13 +238,13 @@ def test_batcher_expected_error_of_run_answers_its_batch_alone() -> None:
         target = batcher(work, lanes=1)
         tasks = await submit_all(target, plain(0))
         await until(lambda: work.batches)
-        tasks += await submit_all(target, [Wish(1), Wish(2, "unavailable"), Wish(3)])
+        tasks += await submit_all(target, [Item(1), Item(2, "unavailable"), Item(3)])
         work.gate.open()
         first, *others = await asyncio.gather(*tasks)
         assert first == "result 0"
         assert [(type(error), error.detail) for error in others] == [(DatabaseUnavailable, "2")] * 3
         assert work.batches == [[0], [1, 2, 3]]  # not one by one: the database is away for each of them
-        assert await target.submit(Wish(4)) == "result 4"
+        assert await target.submit(Item(4)) == "result 4"
         target.close()
 
     play(scenario)
@@ -253,8 +253,8 @@ def test_batcher_expected_error_of_run_answers_its_batch_alone() -> None:
 @pytest.mark.parametrize("wrong", [[], ["one"], ["one", "two", "three", "four"], None, 7])
 def test_batcher_wrong_number_of_results_is_nobodys(wrong: Any) -> None:
     async def scenario() -> None:
-        def run(wishes: Sequence[Wish]) -> Any:
-            return wrong if len(wishes) == 3 else [f"result {wish.number}" for wish in wishes]
+        def run(items: Sequence[Item]) -> Any:
+            return wrong if len(items) == 3 else [f"result {item.number}" for item in items]
 
         target = batcher(run)
         assert await asyncio.gather(*map(target.submit, plain(0, 1, 2))) == ["result 0", "result 1", "result 2"]
@@ -265,9 +265,9 @@ def test_batcher_wrong_number_of_results_is_nobodys(wrong: Any) -> None:
 
 def test_batcher_wrong_number_of_results_is_an_error_naming_it() -> None:
     async def scenario() -> None:
-        target = batcher(lambda wishes: [])
+        target = batcher(lambda items: [])
         with pytest.raises(RuntimeError, match="test: 0 results for 1 items"):
-            await target.submit(Wish(0))
+            await target.submit(Item(0))
         target.close()
 
     play(scenario)
@@ -282,14 +282,14 @@ def test_batcher_full_queue_is_overloaded_until_it_has_room() -> None:
         assert target.unanswered == 1
         tasks += await submit_all(target, plain(1, 2))
         assert target.unanswered == 3
-        one_too_many = target.submit(Wish(3))
+        one_too_many = target.submit(Item(3))
         with pytest.raises(Overloaded) as refused:
             one_too_many.send(None)  # in its first step: it never waits
         assert (refused.value.status, refused.value.retry_after) == (503, 1)
-        assert target.offer(Wish(4)) is False
+        assert target.offer(Item(4)) is False
         work.gate.open()
         assert await asyncio.gather(*tasks) == ["result 0", "result 1", "result 2"]
-        assert await target.submit(Wish(5)) == "result 5"
+        assert await target.submit(Item(5)) == "result 5"
         assert target.unanswered == 0
         assert work.ran == {0, 1, 2, 5}
         target.close()
@@ -309,7 +309,7 @@ def test_batcher_late_answer_is_overloaded_and_never_run_late() -> None:
             assert late.retry_after == 1
         work.gate.open()
         await until(lambda: work.at_once == 0)
-        assert await target.submit(Wish(3)) == "result 3"
+        assert await target.submit(Item(3)) == "result 3"
         assert work.batches == [[0], [3]]
         target.close()
 
@@ -342,7 +342,7 @@ def test_batcher_item_cancelled_in_the_queue_is_never_run() -> None:
         target = batcher(work, lanes=1)
         first = await submit_all(target, plain(0))
         await until(lambda: work.batches)
-        queued = [asyncio.create_task(target.submit(wish)) for wish in plain(1, 2, 3)]
+        queued = [asyncio.create_task(target.submit(item)) for item in plain(1, 2, 3)]
         await turns()
         queued[1].cancel()
         work.gate.open()
@@ -361,11 +361,11 @@ def test_batcher_lane_is_free_once_its_queue_was_cancelled() -> None:
         work = Work()
         target = batcher(work, lanes=1)
         for _ in range(3):
-            task = asyncio.create_task(target.submit(Wish(0)))
+            task = asyncio.create_task(target.submit(Item(0)))
             await asyncio.sleep(0)  # it waits in the queue now, and the lane is about to take it
             task.cancel()
             await turns()
-        assert await target.submit(Wish(1)) == "result 1"
+        assert await target.submit(Item(1)) == "result 1"
         assert work.ran == {1}
         assert target.unanswered == 0
         target.close()
@@ -378,7 +378,7 @@ def test_batcher_item_cancelled_while_it_runs_hurts_nobody(kind: str) -> None:
     async def scenario() -> None:
         work = Work(Gate())
         target = batcher(work, lanes=1)
-        gone = asyncio.create_task(target.submit(Wish(0, kind)))
+        gone = asyncio.create_task(target.submit(Item(0, kind)))
         stays = await submit_all(target, plain(1))
         await until(lambda: work.batches)
         gone.cancel()
@@ -398,8 +398,8 @@ def test_batcher_item_cancelled_at_its_answer_leaves_no_error(kind: str) -> None
         work = Work()
         target = batcher(work, lanes=1)
         answered = asyncio.Event()
-        gone = asyncio.create_task(target.submit(Wish(0, kind)))
-        neighbour = asyncio.create_task(outcome(target.submit(Wish(1))))
+        gone = asyncio.create_task(target.submit(Item(0, kind)))
+        neighbour = asyncio.create_task(outcome(target.submit(Item(1))))
         neighbour.add_done_callback(lambda _: answered.set())
         gone.add_done_callback(lambda task: task.cancelled() or task.exception())
         await until(lambda: work.batches)
@@ -418,9 +418,9 @@ def test_batcher_offer_is_run_and_its_error_is_ignored() -> None:
         work = Work()
         target = batcher(work)
         for number, kind in enumerate(["result", "error", "poison", "unavailable", "stop"]):
-            assert target.offer(Wish(number, kind))
+            assert target.offer(Item(number, kind))
         await until(lambda: work.ran == {0, 1, 2, 3, 4} and work.at_once == 0)
-        assert await target.submit(Wish(5)) == "result 5"
+        assert await target.submit(Item(5)) == "result 5"
         target.close()
 
     play(scenario)
@@ -430,12 +430,12 @@ def test_batcher_offer_that_expired_leaves_no_error_behind() -> None:
     async def scenario() -> None:
         work = Work(Gate())
         target = batcher(work, lanes=1, patience=0.3)
-        target.offer(Wish(0))
+        target.offer(Item(0))
         await until(lambda: work.batches)
-        target.offer(Wish(1))
-        assert isinstance(await outcome(target.submit(Wish(2))), Overloaded)
+        target.offer(Item(1))
+        assert isinstance(await outcome(target.submit(Item(2))), Overloaded)
         work.gate.open()
-        assert await target.submit(Wish(3)) == "result 3"
+        assert await target.submit(Item(3)) == "result 3"
         assert work.ran == {0, 3}
         target.close()
 
@@ -450,9 +450,9 @@ def test_batcher_offer_failing_in_the_last_turn_leaves_no_error() -> None:
         loop.set_exception_handler(lambda loop, context: complaints.append(repr(context)))
         work = Work(Gate())
         target = batcher(work, lanes=1)
-        target.offer(Wish(0))
+        target.offer(Item(0))
         await until(lambda: work.batches)
-        target.offer(Wish(1))
+        target.offer(Item(1))
         loop.call_soon(target.close)  # in the turn in which the loop stops
         work.gate.open()
 
@@ -468,12 +468,12 @@ def test_batcher_closing_ends_running_batches_and_refuses_more() -> None:
         running = await submit_all(target, plain(0, 1))
         await until(lambda: work.batches)
         queued = await submit_all(target, plain(2, 3))
-        target.offer(Wish(4))
+        target.offer(Item(4))
         target.close()
         assert [type(await task) for task in queued] == [Overloaded, Overloaded]
         with pytest.raises(Overloaded):
-            await target.submit(Wish(5))
-        assert target.offer(Wish(6)) is False
+            await target.submit(Item(5))
+        assert target.offer(Item(6)) is False
         work.gate.open()
         assert await asyncio.gather(*running) == ["result 0", "result 1"]
         await turns()
@@ -487,7 +487,7 @@ def test_batcher_closing_in_the_turn_of_a_submit_answers_it() -> None:
     async def scenario() -> None:
         work = Work()
         target = batcher(work)
-        task = asyncio.create_task(outcome(target.submit(Wish(0))))
+        task = asyncio.create_task(outcome(target.submit(Item(0))))
         await asyncio.sleep(0)
         target.close()
         assert isinstance(await task, Overloaded)
@@ -511,9 +511,9 @@ def test_batcher_closing_waits_for_a_hanging_batch_with_patience() -> None:
 
 def test_batcher_same_item_twice_is_two_items() -> None:
     async def scenario() -> None:
-        target = batcher(lambda wishes: [f"place {place}" for place, _ in enumerate(wishes)], lanes=1)
-        wish = Wish(0)
-        assert await asyncio.gather(*map(target.submit, [wish, wish])) == ["place 0", "place 1"]
+        target = batcher(lambda items: [f"place {place}" for place, _ in enumerate(items)], lanes=1)
+        item = Item(0)
+        assert await asyncio.gather(*map(target.submit, [item, item])) == ["place 0", "place 1"]
         target.close()
 
     play(scenario)
@@ -542,18 +542,18 @@ def test_batcher_gives_each_its_own_whatever_the_interleaving(
     async def scenario() -> None:
         work = Work(Gate())
         target = batcher(work, lanes=lanes, limit=limit, depth=depth)
-        wishes: list[Wish] = []
+        items: list[Item] = []
         tasks: dict[int, asyncio.Task[str]] = {}
         cancelled: set[int] = set()
         for step, detail in steps:
             match step:
                 case "submit":
-                    wishes.append(Wish(len(wishes), detail))
-                    tasks[wishes[-1].number] = asyncio.create_task(target.submit(wishes[-1]))
+                    items.append(Item(len(items), detail))
+                    tasks[items[-1].number] = asyncio.create_task(target.submit(items[-1]))
                 case "offer":
-                    wishes.append(Wish(len(wishes), detail))
+                    items.append(Item(len(items), detail))
                     # Not now: those who were submitted before come first, and they begin in the loop's next turn.
-                    asyncio.get_running_loop().call_soon(target.offer, wishes[-1])
+                    asyncio.get_running_loop().call_soon(target.offer, items[-1])
                 case "cancel" if detail in tasks and not tasks[detail].done():
                     tasks[detail].cancel()
                     cancelled.add(detail)
@@ -568,12 +568,12 @@ def test_batcher_gives_each_its_own_whatever_the_interleaving(
         work.gate.open()
         answers = dict(zip(tasks, await asyncio.gather(*tasks.values(), return_exceptions=True), strict=True))
         target.close()
-        check(work, wishes, answers, cancelled, lanes, limit)
+        check(work, items, answers, cancelled, lanes, limit)
 
     play(scenario)
 
 
-def check(work: Work, wishes: list[Wish], answers: dict[int, Any], cancelled: set[int], lanes: int, limit: int) -> None:
+def check(work: Work, items: list[Item], answers: dict[int, Any], cancelled: set[int], lanes: int, limit: int) -> None:
     assert work.most_at_once <= lanes
     first_batch: dict[int, list[int]] = {}
     for batch in work.batches:
@@ -584,7 +584,7 @@ def check(work: Work, wishes: list[Wish], answers: dict[int, Any], cancelled: se
     if lanes == 1:
         assert list(first_batch) == sorted(first_batch)
     for number, answer in answers.items():
-        kind = wishes[number].kind
+        kind = items[number].kind
         if number in cancelled and isinstance(answer, asyncio.CancelledError):
             event("cancelled")
             continue
@@ -592,10 +592,10 @@ def check(work: Work, wishes: list[Wish], answers: dict[int, Any], cancelled: se
             assert isinstance(answer, Overloaded)
             event("overloaded")
             continue
-        neighbours = [wishes[other] for other in first_batch[number]]
+        neighbours = [items[other] for other in first_batch[number]]
         event(f"{kind} of {min(len(neighbours), 3)}")
         if isinstance(answer, DatabaseUnavailable):
-            culprit = wishes[int(answer.detail)]
+            culprit = items[int(answer.detail)]
             assert culprit in neighbours
             assert culprit.kind == "unavailable"
         elif kind == "result":
@@ -614,15 +614,15 @@ def test_batcher_serves_thousands_with_poison_and_leavers(seed: int) -> None:
     async def scenario() -> None:
         chance = random.Random(seed)
         kinds = ["result"] * 60 + ["error", "poison", "stop"]
-        wishes = [Wish(number, chance.choice(kinds)) for number in range(3000)]
+        items = [Item(number, chance.choice(kinds)) for number in range(3000)]
         work = Work()
         target = batcher(work, lanes=3, limit=64)
 
-        async def caller(wish: Wish) -> Any:
+        async def caller(item: Item) -> Any:
             await turns(chance.randrange(20))
-            return await target.submit(wish)
+            return await target.submit(item)
 
-        tasks = {wish.number: asyncio.create_task(caller(wish)) for wish in wishes}
+        tasks = {item.number: asyncio.create_task(caller(item)) for item in items}
         leavers = set(chance.sample(range(3000), 300))
         for number in leavers:
             asyncio.get_running_loop().call_later(chance.random() * 0.02, tasks[number].cancel)
@@ -632,8 +632,8 @@ def test_batcher_serves_thousands_with_poison_and_leavers(seed: int) -> None:
             if number in leavers and isinstance(answer, asyncio.CancelledError):
                 continue
             expected = {"result": str, "error": OwnError, "poison": Poisoned, "stop": RuntimeError}
-            assert type(answer) is expected[wishes[number].kind]
-            assert str(number) in str(answer) or wishes[number].kind == "stop"
+            assert type(answer) is expected[items[number].kind]
+            assert str(number) in str(answer) or items[number].kind == "stop"
         assert work.most_at_once <= 3
         assert max(map(len, work.batches)) <= 64
 

@@ -88,7 +88,7 @@ def test_section_that_is_switched_off_or_left_out_holds_nothing(section: str) ->
 
 
 @pytest.mark.parametrize(
-    ("value", "history", "least_scale", "z"),
+    ("value", "history", "min_scale", "z"),
     [
         (10, [10], 1, 0),
         (17, [10] * 5, 1, 7),
@@ -100,8 +100,8 @@ def test_section_that_is_switched_off_or_left_out_holds_nothing(section: str) ->
         (10 - 1.2533, [10, 10, 10, 10, 5], 1, -1),
     ],
 )
-def test_modified_z_score(value: float, history: Sequence[float], least_scale: float, z: float) -> None:
-    assert fraud.robust_z(value, history, least_scale=least_scale) == pytest.approx(z)
+def test_modified_z_score(value: float, history: Sequence[float], min_scale: float, z: float) -> None:
+    assert fraud.robust_z(value, history, min_scale=min_scale) == pytest.approx(z)
 
 
 @given(
@@ -109,8 +109,8 @@ def test_modified_z_score(value: float, history: Sequence[float], least_scale: f
     st.lists(st.integers(0, 10**9), min_size=1, max_size=50),
     st.floats(0.001, 1000, exclude_min=True),
 )
-def test_modified_z_score_has_the_sign_of_the_difference(value: float, history: list[int], least_scale: float) -> None:
-    z = fraud.robust_z(value, history, least_scale=least_scale)
+def test_modified_z_score_has_the_sign_of_the_difference(value: float, history: list[int], min_scale: float) -> None:
+    z = fraud.robust_z(value, history, min_scale=min_scale)
     middle = sorted(history)[len(history) // 2]
     assert z == z  # not NaN
     if value > middle and value > sorted(history)[(len(history) - 1) // 2]:
