@@ -1,13 +1,12 @@
 """SQL that operators read: actions by settlement with their verdicts, users by name, counters."""
 
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from app.domain.ids import ActionId, BoardId, UserId, first_id_since, is_id
+from app.domain.ids import ActionId, BoardId, UserId, is_id
 from db.actions import PAGE_BYTES, page_of
 from db.outbox import LONGEST_WAITING, SETTLE_LAG, UNSETTLED_COUNT
 
@@ -94,6 +93,18 @@ def reversible(
     return list(conn.execute(_REVERSIBLE, values).scalars())
 
 
+# Those with an address are found by the index of addresses that are to be forgotten.
+COMPLETIONS = """
+    SELECT (
+        SELECT count(*) FROM actions
+        WHERE (client_ip IS NULL) IS FALSE AND coalesce(end_at, start_at) > now() - interval '60 s'
+            AND status = 'completed'
+    ) + (
+        SELECT count(*) FROM actions
+        WHERE client_ip IS NULL AND end_at > now() - interval '60 s' AND status = 'completed'
+    )
+"""
+"""The SQL of the number of completions in the last minute."""
 _STATS = sa.text(f"""
     SELECT
         (SELECT count(*) FROM users) AS users,
@@ -101,22 +112,15 @@ _STATS = sa.text(f"""
         (SELECT count(*) FROM actions WHERE settlement = 'held') AS held,
         (SELECT count(*) FROM actions WHERE status = 'started') AS started,
         ({UNSETTLED_COUNT}) AS unsettled,
-        (SELECT count(*) FROM actions
-            WHERE (client_ip IS NULL) IS FALSE AND coalesce(end_at, start_at) > now() - interval '60 s'
-                AND status = 'completed'
-        ) + (SELECT count(*) FROM actions
-            WHERE id >= CAST(:since AS uuid) AND client_ip IS NULL AND status = 'completed'
-                AND end_at > now() - interval '60 s'
-        ) AS completions,
+        ({COMPLETIONS}) AS completions,
         ({SETTLE_LAG}) AS settle_lag,
         (SELECT version FROM boards WHERE id = :board) AS version
 """)
 
 
 def stats(conn: sa.Connection, board_id: BoardId) -> sa.Row[Any]:
-    """Count what operators want to know at a glance; `settle_lag` in seconds, `version` of one board.
+    """Count what operators want to know at a glance.
 
-    `completions` are those of the last minute. They are found by the index of addresses that are to be forgotten. Those
-    that have no address are found by their ids, which have their time in front: if they began in the last five minutes.
+    `completions` are those of the last minute; `settle_lag` is in seconds, and `version` that of one board.
     """
-    return conn.execute(_STATS, {"since": first_id_since(time.time() - 300), "board": board_id}).one()
+    return conn.execute(_STATS, {"board": board_id}).one()

@@ -116,6 +116,12 @@ sa.Index(
     sa.func.coalesce(actions.c.end_at, actions.c.start_at),
     postgresql_where=sa.text("(client_ip IS NULL) IS FALSE"),
 )
+# Completions without an address, which the index above has not.
+sa.Index(
+    "actions_no_address_idx",
+    actions.c.end_at,
+    postgresql_where=sa.text("client_ip IS NULL AND status = 'completed'"),
+)
 # What operators look through.
 sa.Index(
     "actions_moderation_idx",

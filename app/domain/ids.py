@@ -26,11 +26,6 @@ def id_after(earlier: str) -> str:
     return max(new_id(), str(uuid.UUID(int=uuid.UUID(earlier).int + 1)))
 
 
-def first_id_since(seconds: float) -> str:
-    """Return the smallest identifier that can have been made since a time, in seconds since 1970."""
-    return str(uuid.UUID(int=(int(seconds * 1000) << 80) | 0x7 << 76))
-
-
 def is_id(text: str) -> bool:
     """Return whether `text` is a UUID in its canonical form."""
     return _UUID.fullmatch(text) is not None

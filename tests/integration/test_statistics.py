@@ -145,6 +145,20 @@ def test_no_more_of_a_day_is_read_than_its_limit(engine: sa.Engine, stores: Stor
     assert found == asked
 
 
+def test_last_minutes_completions_are_counted_by_reading_only_them(engine: sa.Engine, stores: Stores) -> None:
+    """Some have an address and some have none, and it doesn't matter when they began."""
+    done = "UPDATE actions SET end_at = now() WHERE id IN (SELECT id FROM actions WHERE score = 10 LIMIT 20)"
+    stores.execute(done)
+    stores.execute(f"{FORGET} WHERE id IN (SELECT id FROM actions WHERE end_at > now() - interval '1 min' LIMIT 10)")
+    found: list[int] = []
+
+    def count(conn: sa.Connection) -> None:
+        found.append(conn.execute(sa.text(moderation.COMPLETIONS)).scalar_one())
+
+    assert read(engine, count) < 200
+    assert found == [20]
+
+
 as_it_is = pytest.mark.parametrize("engine", ["all as it is"], indirect=True)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.ids import first_id_since, is_id, new_id
+from app.domain.ids import is_id, new_id
 
 
 def test_new_id_is_a_uuid_of_version_7_in_canonical_form() -> None:
@@ -55,11 +55,3 @@ def test_every_uuid_in_canonical_form_is_an_id(made: uuid.UUID) -> None:
 @given(st.text())
 def test_text_is_an_id_or_not(text: str) -> None:
     assert not is_id(text)
-
-
-def test_first_identifier_since_a_time_divides_before_from_after() -> None:
-    before = new_id()
-    time.sleep(0.002)
-    border = first_id_since(time.time())
-    assert before < border <= new_id()
-    assert is_id(border)
