@@ -19,8 +19,9 @@ from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load, Operation, complete
 from tests.faults.probe import Probe
-from tests.faults.proxy import Cut, Proxy
+from tests.faults.proxy import PostgresProxy
 from tests.support.board import BOARDS
+from tests.support.network import Cut
 from tests.support.service import Player, Process, Service, Stores, eventually, problem
 
 TOLD_WITHIN = 3.0
@@ -321,7 +322,7 @@ def test_connection_lost_within_its_commit_leaves_one_result(
     healed: Healed,
 ) -> None:
     """Web and worker both lose commits, which the server did not hear of, or did."""
-    with Proxy(service.stores.database_url) as proxy:
+    with PostgresProxy(service.stores.database_url) as proxy:
         cut_off = service.web(DATABASE_URL=proxy.url)
         worker = service.worker(DATABASE_URL=proxy.url)
         load = Load([cut_off.url], regulars)
@@ -349,7 +350,7 @@ def test_postgresql_is_killed_within_a_commit(
     aftermath: Aftermath,
     healed: Healed,
 ) -> None:
-    with Proxy(service.stores.database_url) as proxy:
+    with PostgresProxy(service.stores.database_url) as proxy:
         cut_off = service.web(DATABASE_URL=proxy.url)
         load = Load([cut_off.url], regulars)
         with Audience(regulars[0], [web, cut_off]) as audience:

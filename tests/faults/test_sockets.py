@@ -16,7 +16,7 @@ from app.domain.ids import UserId, new_id
 from config.settings import DEVELOPMENT_SECRET
 from tests.faults.aftermath import Aftermath
 from tests.faults.crowd import Member, until
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import PostgresProxy
 from tests.support.live import award, clear, listener, raw_peer, reset, upgrade
 from tests.support.service import Process, Service, Stores
 
@@ -130,7 +130,7 @@ def test_two_thousand_sockets_return_without_a_database_stampede(
 ) -> None:
     dora = listener(stores, "dora")
     members = [Member(token) for token in tokens(stores, MANY)]
-    with Proxy(stores.database_url) as proxy:
+    with PostgresProxy(stores.database_url) as proxy:
         web = service.web(DATABASE_URL=proxy.url, **ROOM)
 
         async def come_back() -> None:

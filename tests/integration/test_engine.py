@@ -3,7 +3,6 @@
 import gc
 import os
 import resource
-import select
 import signal
 import socket
 import threading
@@ -32,6 +31,7 @@ from db.transaction import (
     in_transaction,
 )
 from dev.embedded import Postgres
+from tests.support.network import Cut, Proxy
 from tests.support.service import Stores, eventually
 
 QUICK = Bounds(lock=0.25, statement=0.5, answer=0.7, checkout=0.25, idle_in_transaction=5)
@@ -530,72 +530,32 @@ def test_operator_does_not_wait_ten_minutes_for_a_silent_host(silent: int, monke
         assert time.monotonic() - began < 5
 
 
-class Proxy:
-    """Stands between us and PostgreSQL, and cuts the connection on which the first COMMIT passes.
+class Commits:
+    """Cuts the connection on which the first COMMIT passes, and counts them.
 
     Args:
-        cut: "before": PostgreSQL never sees the COMMIT; "after": it does, but its answer is lost.
+        cut: whether PostgreSQL sees the COMMIT and its answer is lost, or never sees it; None for no cut.
         away: whether nobody is let through afterwards.
     """
 
-    def __init__(self, port: int, cut: str, *, away: bool = False) -> None:
-        self._to = port
-        self._cut = cut
+    def __init__(self, cut: Cut | None, *, away: bool = False) -> None:
+        self._where = cut
         self._away = away
-        self._open = True
-        self.commits = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
+        self.count = 0
 
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                self._threads.append(threading.Thread(target=self._serve, args=(client,)))
-                self._threads[-1].start()
+    @contextmanager
+    def through(self, notes: Stores) -> Iterator[sa.Engine]:
+        with Proxy(port_of(notes), self._cut) as self._proxy:
+            url = sa.make_url(notes.database_url).set(host="127.0.0.1", port=self._proxy.port)
+            with connected(url.render_as_string(hide_password=False)) as engine:
+                yield engine
 
-    def _serve(self, client: socket.socket) -> None:
-        with client, suppress(OSError):
-            if not self._open:
-                return
-            with socket.create_connection(("127.0.0.1", self._to)) as server:
-                while True:
-                    for source in select.select([client, server], [], [])[0]:
-                        data = source.recv(65_536)
-                        if not data or (source is client and self._cuts(server, data)):
-                            return
-                        (server if source is client else client).sendall(data)
-
-    def _cuts(self, server: socket.socket, data: bytes) -> bool:
+    def _cut(self, _: int, data: bytes) -> Cut | None:
         if b"COMMIT" not in data:
-            return False
-        self.commits += 1
-        if self.commits > 1:
-            return False
-        self._open = not self._away
-        if self._cut == "after":
-            server.sendall(data)
-            server.recv(65_536)
-        return True
-
-    def close(self) -> None:
-        """Take no more connections, and wait for those that there were to end."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(10)
-
-
-@contextmanager
-def through(proxy: Proxy, notes: Stores) -> Iterator[sa.Engine]:
-    url = sa.make_url(notes.database_url).set(host="127.0.0.1", port=proxy.port)
-    try:
-        with connected(url.render_as_string(hide_password=False)) as engine:
-            yield engine
-    finally:
-        proxy.close()
+            return None
+        self.count += 1
+        self._proxy.open = not self._away
+        return self._where if self.count == 1 else None
 
 
 def port_of(notes: Stores) -> int:
@@ -608,7 +568,7 @@ def port_of(notes: Stores) -> int:
 @pytest.mark.parametrize("noted", [False, True])
 @pytest.mark.parametrize(("cut", "tries"), [("before", 2), ("after", 1)])
 def test_commit_whose_connection_is_lost_applies_once(
-    cut: str, tries: int, noted: bool, together: bool, notes: Stores, text: str
+    cut: Cut, tries: int, noted: bool, together: bool, notes: Stores, text: str
 ) -> None:
     begun = []
 
@@ -622,10 +582,10 @@ def test_commit_whose_connection_is_lost_applies_once(
             write(conn, text)
         return len(begun)
 
-    with through(proxy := Proxy(port_of(notes), cut), notes) as engine:
+    with (commits := Commits(cut)).through(notes) as engine:
         assert in_transaction(engine, work) == tries
         assert len(begun) == tries
-        assert proxy.commits == tries
+        assert commits.count == tries
         assert written(notes, text) == 1
 
 
@@ -660,14 +620,14 @@ def test_later_statements_are_sent_in_order_with_the_next_one(notes: Stores, tex
 
 
 @pytest.mark.parametrize(("cut", "rows"), [("before", 0), ("after", 1)])
-def test_commit_whose_outcome_nobody_can_tell_is_not_repeated(cut: str, rows: int, notes: Stores, text: str) -> None:
+def test_commit_whose_outcome_nobody_can_tell_is_not_repeated(cut: Cut, rows: int, notes: Stores, text: str) -> None:
     begun = []
 
     def work(conn: sa.Connection) -> None:
         begun.append(1)
         write(conn, text)
 
-    with through(Proxy(port_of(notes), cut, away=True), notes) as engine:
+    with Commits(cut, away=True).through(notes) as engine:
         began = time.monotonic()
         with pytest.raises(OutcomeUnknown):
             in_transaction(engine, work)
@@ -743,16 +703,16 @@ def test_lost_commit_of_nothing_written_is_repeated(notes: Stores) -> None:
         begun.append(1)
         return pid_of(conn)
 
-    with through(Proxy(port_of(notes), "before"), notes) as engine:
+    with Commits("before").through(notes) as engine:
         assert in_transaction(engine, work)
     assert len(begun) == 2
 
 
 def test_statement_by_itself_is_one_message_and_is_committed(notes: Stores, text: str) -> None:
-    with through(proxy := Proxy(port_of(notes), "never"), notes) as engine:
+    with (commits := Commits(None)).through(notes) as engine:
         for _ in range(2):
             in_statement(engine, lambda conn: write(conn, text))
-    assert proxy.commits == 0
+    assert commits.count == 0
     assert written(notes, text) == 2
 
 

@@ -1,7 +1,7 @@
 """Redis over TLS (`rediss://`), with a certificate that signs itself: cache, relay, limits, broker and Flower."""
 
-import socket
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from tests.support import tls
+from tests.support.network import Proxy
 from tests.support.service import Player, Process, Service, Stores, eventually, free_port, message, socket_of, unique
+from tests.support.tls import self_signed
 
 
 @dataclass(frozen=True)
@@ -22,20 +23,12 @@ class Secured:
 
 
 @pytest.fixture(scope="module")
-def secured(service: Service, stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Secured:
-    certificate, key = tls.self_signed(tmp_path_factory.mktemp("tls"))
+def secured(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    certificate, context = self_signed(tmp_path_factory.mktemp("tls"))
     plain = urlsplit(stores.redis_url)
     assert plain.port
-    port = free_port()
-    command = [sys.executable, "-m", "tests.support.tls", str(port), str(plain.port), str(certificate), str(key)]
-    service.start("tls", command, stores.environment(), port)
-    eventually(lambda: listens(port), within=10, what="TLS in front of Redis")
-    return Secured(f"rediss://:{plain.password}@127.0.0.1:{port}{plain.path}", certificate)
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    with Proxy(plain.port, tls=context) as proxy:
+        yield Secured(f"rediss://:{plain.password}@127.0.0.1:{proxy.port}{plain.path}", certificate)
 
 
 def checks(web: Process) -> dict[str, str]:
