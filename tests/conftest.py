@@ -15,7 +15,8 @@ from db import engine as engines
 from db.migrate import migrate
 from dev import embedded
 from tests.support.board import BOARDS
-from tests.support.service import Player, Process, Service, Stores, account, unique
+from tests.support.people import Player, listener
+from tests.support.service import Process, Service, Stores
 
 # The same examples in every run: what fails in CI fails here.
 hypothesis.settings.register_profile("scoreboard", deadline=None, derandomize=True, database=None, print_blob=True)
@@ -95,14 +96,14 @@ def web(service: Service) -> Process:
 
 @pytest.fixture
 def alice(web: Process, stores: Stores) -> Iterator[Player]:
-    player = Player(web.url, account(stores, unique("alice")), register=False)
+    player = Player(web.url, listener(stores, "alice").username, register=False)
     yield player
     player.close()
 
 
 @pytest.fixture
 def bob(web: Process, stores: Stores) -> Iterator[Player]:
-    player = Player(web.url, account(stores, unique("bob")), register=False)
+    player = Player(web.url, listener(stores, "bob").username, register=False)
     yield player
     player.close()
 

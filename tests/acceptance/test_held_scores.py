@@ -10,7 +10,8 @@ import pytest
 
 from db.redis import TOP_SCORES_CHANNEL
 from tests.faults.audience import Audience
-from tests.support.service import Player, Process, Service, Stores, eventually
+from tests.support.people import Player
+from tests.support.service import Process, Service, Stores, eventually
 
 Board = dict[str, int]
 """Points by user id."""

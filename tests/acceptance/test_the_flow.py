@@ -3,7 +3,9 @@
 import pytest
 
 from app.board.overdue import OVERDUE
-from tests.support.service import Player, Process, Service, eventually, message, socket_of
+from tests.support.people import Player
+from tests.support.service import Process, Service, eventually
+from tests.support.sockets import listening, message
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +18,7 @@ def test_completed_action_reaches_every_socket_and_the_board(
     service: Service, web: Process, worker: Process, alice: Player, bob: Player
 ) -> None:
     other = service.web()
-    with socket_of(web, alice) as first, socket_of(other, bob) as second:
+    with listening(web, alice.token) as first, listening(other, bob.token) as second:
         before = [message(first), message(second)]
         assert before[0] == before[1]
         alice.score()

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 
-from tests.support.service import BIN, ROOT, Player, Service, eventually, free_port, message, socket_of, unique
+from tests.support.people import Player, unique
+from tests.support.service import BIN, ROOT, Service, eventually, free_port
+from tests.support.sockets import listening, message
 
 PASSWORD = "canary-password-4711"
 
@@ -89,11 +91,11 @@ def test_secrets_are_found_nowhere(service: Service, flower: str) -> None:
     httpx2.get(f"{web.url}/top-scores?token={token}", timeout=10)
     httpx2.get(f"{web.url}/ws?token={token}", timeout=10)
     httpx2.post(f"{web.url}/auth/login", content=f'{{"username": "{token}"', timeout=10)
-    with socket_of(web, player) as websocket:
+    with listening(web, player.token) as websocket:
         message(websocket)
-    with socket_of(web, path=f"/ws?token={token}") as websocket:
+    with listening(web, path=f"/ws?token={token}") as websocket:
         message(websocket)
-    with socket_of(web, subprotocols=["scoreboard.v1", f"bearer.{token}"]) as websocket:
+    with listening(web, subprotocols=["scoreboard.v1", f"bearer.{token}"]) as websocket:
         message(websocket)
     settled = service.stores.value("SELECT id::text FROM actions WHERE status = 'completed' LIMIT 1")
     tasks = eventually(lambda: _tasks_with(flower, settled), what="the task that settles an action")

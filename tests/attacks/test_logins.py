@@ -10,8 +10,9 @@ from contextlib import ExitStack
 import httpx2
 import pytest
 
-from tests.support.live import raw_peer
-from tests.support.service import PASSWORD, Player, Process, Service, unique
+from tests.support.people import PASSWORD, Player, unique
+from tests.support.service import Process, Service
+from tests.support.sockets import raw_peer
 
 GUESSES = 200
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from tests.support.live import complaints, frame, raw_peer, upgrade
-from tests.support.service import Player, Process, message, socket_of
+from tests.support.live import complaints
+from tests.support.people import Player
+from tests.support.service import Process
+from tests.support.sockets import frame, listening, message, raw_peer, upgrade
 
 TOKENS = 2_000
 FRAMES = 10_000
@@ -106,13 +108,13 @@ def test_ten_thousand_mutated_frames_change_nothing(
 ) -> None:
     chance = random.Random(20261125)
     before = everything()
-    with socket_of(web, bob) as healthy:
+    with listening(web, bob.token) as healthy:
         message(healthy)
         for _ in range(FRAMES):
             attacked(web, alice.token, chance)
         assert everything() == before
         healthy.ping().wait(5)
-    with socket_of(web, alice) as again:
+    with listening(web, alice.token) as again:
         assert message(again)["type"] == "top_scores_update"
     assert httpx2.get(f"{web.url}/healthz", timeout=5).status_code == 200
     assert complaints([web]) == []

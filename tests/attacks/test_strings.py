@@ -7,7 +7,8 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from tests.support.service import PASSWORD, Player, Process, Service, Stores, unique
+from tests.support.people import PASSWORD, Player, unique
+from tests.support.service import Process, Service, Stores
 
 SQL = [
     "'; DROP TABLE actions; --",

@@ -1,6 +1,7 @@
 """Operators, for the page at /operator."""
 
-from tests.support.service import Player, Process, Stores, eventually, unique
+from tests.support.people import Player, unique
+from tests.support.service import Process, Stores, eventually
 
 
 def make_operator(web: Process, stores: Stores) -> Player:

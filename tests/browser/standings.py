@@ -6,9 +6,10 @@ import sqlalchemy as sa
 
 from app.board.publish import publish
 from app.board.top import refresh
-from app.domain.ids import DEFAULT_BOARD, UserId, new_id
-from db import standings, users
+from app.domain.ids import DEFAULT_BOARD, UserId
+from db import standings
 from db.redis import Publisher
+from tests.support.people import insert_user
 from tests.support.service import Stores
 
 
@@ -23,6 +24,6 @@ def stand(stores: Stores, points: dict[str, int]) -> None:
 
 def _user(conn: sa.Connection, name: str, more: int) -> UserId:
     """Find or make a player, whose total grows by `more`."""
-    users.insert(conn, UserId(new_id()), username=name, email=f"{name}@example.org", password_hash="-")
+    insert_user(conn, name)
     query = "UPDATE users SET total_score = total_score + :more WHERE username = :name RETURNING id::text"
     return UserId(conn.execute(sa.text(query), {"name": name, "more": more}).scalar_one())

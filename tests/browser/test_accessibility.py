@@ -8,7 +8,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.windows import Windows, guest_message, heading, sign_in
-from tests.support.service import Player, Process, Stores, eventually
+from tests.support.people import Player
+from tests.support.service import Process, Stores, eventually
 
 Score = Callable[[dict[str, int]], None]
 SCHEMES = ["light", "dark"]

@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.windows import Windows
-from tests.support.service import ROOT, Player, Process, Service, Stores, eventually, free_port
+from tests.support.people import Player
+from tests.support.service import ROOT, Process, Service, Stores, eventually, free_port
 
 
 @pytest.fixture

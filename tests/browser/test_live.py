@@ -12,7 +12,8 @@ from app.board.publish import publish
 from app.domain.ids import DEFAULT_BOARD
 from db.redis import Publisher
 from tests.browser.windows import Windows, connection, expect_score, heading, message, sign_in, sign_up
-from tests.support.service import Player, Process, Service, Stores, eventually, unique
+from tests.support.people import Player, unique
+from tests.support.service import Process, Service, Stores, eventually
 
 Score = Callable[[dict[str, int]], None]
 

@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.windows import Windows, connection, expect_score, row, sign_in
-from tests.support.service import ROOT, Player, Process
+from tests.support.people import Player
+from tests.support.service import ROOT, Process
 
 PLAYERS = {
     "Ingrid.S": 18_420,

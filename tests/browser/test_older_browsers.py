@@ -9,7 +9,8 @@ from tests.browser.older import older_css
 from tests.browser.operators import make_operator
 from tests.browser.test_signatures import FOLLOW, named
 from tests.browser.windows import Windows, connection, expect_score, guest_message, message, row, sign_in
-from tests.support.service import ROOT, Player, Process, Service, Stores, unique
+from tests.support.people import Player, unique
+from tests.support.service import ROOT, Process, Service, Stores
 
 STATIC = ROOT / "app" / "static"
 

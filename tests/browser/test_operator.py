@@ -10,7 +10,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.operators import make_operator
 from tests.browser.windows import Windows, connection, expect_score, guest_message, row, sign_in
-from tests.support.service import ROOT, Player, Process, Service, Stores, eventually, unique
+from tests.support.people import Player, unique
+from tests.support.service import ROOT, Process, Service, Stores, eventually
 
 RULES = "[velocity]\ncompletions_per_minute = 3\n"
 

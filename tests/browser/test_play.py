@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.windows import Windows, connection, guest_message, heading, message, sign_in
-from tests.support.service import PASSWORD, Player, Process, Service, Stores, unique
+from tests.support.people import PASSWORD, Player, unique
+from tests.support.service import Process, Service, Stores
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.windows import Windows, connection, guest_message, heading, sign_in, sign_up
-from tests.support.service import PASSWORD, Player, Process, Service, unique
+from tests.support.people import PASSWORD, Player, unique
+from tests.support.service import Process, Service
 
 LIFE = 6
 """Seconds that the short-lived tokens live."""

@@ -12,7 +12,8 @@ from websockets.sync.server import ServerConnection, serve
 
 from app.domain.signing import Key, Signer
 from tests.browser.windows import Windows
-from tests.support.service import Player, Process, Service, unique
+from tests.support.people import Player, unique
+from tests.support.service import Process, Service
 
 OLD, NEW, FOREIGN = bytes(range(32)), bytes(range(1, 33)), bytes(range(2, 34))
 EPOCH = "0190b5a0-0000-7000-8000-000000000000"

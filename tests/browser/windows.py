@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, WebError, expect
 
 from tests.browser.older import make_older
-from tests.support.service import PASSWORD
+from tests.support.people import PASSWORD
 
 # The browser's own lines about requests, which no page can keep from the console.
 _REQUEST_FAILED = re.compile(r"Failed to load resource: |WebSocket connection to ")

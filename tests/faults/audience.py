@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from tests.faults.history import board
-from tests.support.service import Player, Process, Stores, eventually
+from tests.support.people import Player
+from tests.support.service import Process, Stores, eventually
+from tests.support.sockets import listening
 
 
 @dataclass
@@ -26,8 +28,7 @@ class Listener:
 
     def listen(self) -> None:
         """Receive until the socket is closed, by whomever."""
-        headers = {"Authorization": f"Bearer {self.token}"}
-        with connect(f"ws://127.0.0.1:{self.process.port}/ws", additional_headers=headers, proxy=None) as socket:
+        with listening(self.process, self.token) as socket:
             try:
                 while not self._leaving.is_set():
                     self._receive(socket)

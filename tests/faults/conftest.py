@@ -7,7 +7,8 @@ import pytest
 
 from tests.faults.aftermath import Aftermath
 from tests.faults.history import Operation
-from tests.support.service import Player, Process, Service, Stores, eventually, free_port, unique
+from tests.support.people import Player, unique
+from tests.support.service import Process, Service, Stores, eventually, free_port
 
 _healed: defaultdict[str, list[float]] = defaultdict(list)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.support.live import frame, upgrade
+from tests.support.sockets import frame, upgrade
 
 _PING, _PONG, _CLOSE = 9, 10, 8
 

@@ -14,7 +14,8 @@ from app.board import audit
 from app.domain.errors import DatabaseUnavailable
 from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.support.service import Player, Stores, eventually
+from tests.support.people import Player
+from tests.support.service import Stores, eventually
 
 Outcome = Literal["ok", "failed", "unknown"]
 

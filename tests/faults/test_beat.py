@@ -10,7 +10,8 @@ import pytest
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load, settled
-from tests.support.service import Player, Process, Service, Stores, eventually, free_port
+from tests.support.people import Player
+from tests.support.service import Process, Service, Stores, eventually, free_port
 
 _CLEARED = re.compile(r"score\.updated cleared=(\d+)")
 _CLEARED_ROWS = "SELECT count(*) FROM actions WHERE settlement = 'cleared'"

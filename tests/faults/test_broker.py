@@ -12,7 +12,8 @@ from dev import embedded
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load, complete, settled
-from tests.support.service import Player, Process, Service, eventually, free_port
+from tests.support.people import Player
+from tests.support.service import Process, Service, eventually, free_port
 
 FAST = 0.5
 """Seconds within which 99 of 100 completions have to be answered while the broker is away."""

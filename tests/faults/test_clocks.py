@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.service import Player, Process, Service, Stores, eventually, free_port
+from tests.support.people import Player
+from tests.support.service import Process, Service, Stores, eventually, free_port
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 

@@ -4,7 +4,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.integration.test_traces import traced
-from tests.support.service import Player, Service, unique
+from tests.support.people import Player, unique
+from tests.support.service import Service
 
 
 def test_collector_that_is_away_or_hangs_holds_up_nobody(service: Service) -> None:

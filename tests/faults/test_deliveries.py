@@ -11,7 +11,8 @@ from config import queues
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load, board, settled
-from tests.support.service import Player, Process, Service, eventually, free_port
+from tests.support.people import Player
+from tests.support.service import Process, Service, eventually, free_port
 
 _CLEARED = re.compile(r"score\.updated cleared=(\d+)")
 

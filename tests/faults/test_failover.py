@@ -18,7 +18,8 @@ from db.transaction import in_transaction
 from dev import embedded
 from tests.faults.balancer import Balancer
 from tests.support.board import BOARDS
-from tests.support.service import Player, Process, Service, Stores, eventually, unique
+from tests.support.people import Player, unique
+from tests.support.service import Process, Service, Stores, eventually
 
 CALM = replace(engines.WEB, statement=10, answer=10, lock=5)
 

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from app.domain.ids import ActionId, new_id
 from tests.faults.history import Operation, Outcome, check
-from tests.support.board import add_user, completed
+from tests.support.board import completed
+from tests.support.people import add_user
 from tests.support.service import Stores
 
 

@@ -13,7 +13,8 @@ from db.migrate import MIGRATIONS, migrate
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load
-from tests.support.service import Player, Process, Service, eventually
+from tests.support.people import Player
+from tests.support.service import Process, Service, eventually
 
 NEXT = '''
 """Add a column: what one release does while the one before it still runs."""

@@ -22,7 +22,8 @@ from tests.faults.probe import Probe
 from tests.faults.proxy import PostgresProxy
 from tests.support.board import BOARDS
 from tests.support.network import Cut
-from tests.support.service import Player, Process, Service, Stores, eventually, problem
+from tests.support.people import Player
+from tests.support.service import Process, Service, Stores, eventually, problem
 
 TOLD_WITHIN = 3.0
 """Seconds within which everybody is answered, be it by a 503."""

@@ -16,8 +16,9 @@ from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load
 from tests.faults.probe import Probe
-from tests.support import live
-from tests.support.service import NO_LIMITS, Player, Process, Service, Stores, eventually, problem, unique
+from tests.support.people import Player, suspend, unique
+from tests.support.service import NO_LIMITS, Process, Service, Stores, eventually, problem
+from tests.support.sockets import refusal
 
 FAST = 1.5
 """Seconds within which 99 of 100 answers have to come while Redis is away."""
@@ -195,7 +196,7 @@ def test_redis_away_or_back_empty_keeps_logged_out_users_out(
     with Audience(alice, [web, other]) as leaving, Audience(bob, [web, other]) as cheating:
         with killed(own_redis):
             assert alice.http.post("/auth/logout").status_code == 204
-            live.suspend(service.stores, UserId(bob.user_id))
+            suspend(service.stores, UserId(bob.user_id))
             refused(alice, 401, "unauthorized")
             refused(bob, 403, "user-suspended")
             for audience, code in ((leaving, 4401), (cheating, 4403)):
@@ -203,8 +204,8 @@ def test_redis_away_or_back_empty_keeps_logged_out_users_out(
                     assert it.closed.wait(5)
                     assert it.code == code
         for process in (web, other):
-            assert live.refusal(process, alice.token).status == 401
-            assert live.refusal(process, bob.token).status == 403
+            assert refusal(process, alice.token).status == 401
+            assert refusal(process, bob.token).status == 403
         refused(alice, 401, "unauthorized")
         refused(bob, 403, "user-suspended")
         assert alice.http.get("/top-scores").status_code == 401

@@ -24,9 +24,11 @@ from app.live.board import LiveBoard
 from app.live.relay import SupervisedRedis
 from db.redis import TOP_SCORES_CHANNEL, Publisher, connect
 from dev import embedded
-from tests.support.live import Listener, award, clear, complaints, forge, in_process, listener, listening, until_version
+from tests.support.live import award, clear, complaints, forge, in_process
 from tests.support.loop import until
+from tests.support.people import Listener, listener
 from tests.support.service import Process, Service, Stores, eventually, free_port
+from tests.support.sockets import listening, until_version
 
 KEY = "top_scores:10"
 FAR_FUTURE = "ffffffff-ffff-7fff-bfff-ffffffffffff"

@@ -14,7 +14,8 @@ from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load, Operation, settled
 from tests.support.live import forge
-from tests.support.service import Player, Process, Service, Stores, eventually
+from tests.support.people import Player
+from tests.support.service import Process, Service, Stores, eventually
 
 Healed = Callable[[str, float], None]
 

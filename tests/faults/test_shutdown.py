@@ -16,7 +16,8 @@ from tests.faults import poison
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load, Operation, complete, settled
-from tests.support.service import Player, Process, Service, eventually
+from tests.support.people import Player
+from tests.support.service import Process, Service, eventually
 
 SERVICE_RESTART = 1012
 

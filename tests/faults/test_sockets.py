@@ -17,8 +17,10 @@ from config.settings import DEVELOPMENT_SECRET
 from tests.faults.aftermath import Aftermath
 from tests.faults.crowd import Member, until
 from tests.faults.proxy import PostgresProxy
-from tests.support.live import award, clear, listener, raw_peer, reset, upgrade
+from tests.support.live import award, clear
+from tests.support.people import listener
 from tests.support.service import Process, Service, Stores
+from tests.support.sockets import raw_peer, reset, upgrade
 
 BLOCKED = 100
 MANY = 2000

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load, complete
-from tests.support.service import Player, Process, Service, eventually
+from tests.support.people import Player
+from tests.support.service import Process, Service, eventually
 
 _WAITING = """
     SELECT count(*) FROM pg_stat_activity

@@ -16,7 +16,8 @@ from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.conftest import TrustingService
 from tests.faults.history import Load, complete, settled
-from tests.support.service import Player, Process, Service, Stores, eventually
+from tests.support.people import Player
+from tests.support.service import Process, Service, Stores, eventually
 
 SOON = 10.0
 """Seconds after its completion within which every action has to be settled, whatever becomes of a worker."""

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.service import Player, Process, Service, Stores, eventually, unique
+from tests.support.people import Player, unique
+from tests.support.service import Process, Service, Stores, eventually
 
 CASES = int(os.environ.get("FUZZ_CASES", "2500"))
 """Requests of the large run at least; `bin/fuzz` asks for more."""

@@ -13,18 +13,9 @@ from app.domain.ids import ActionId, new_id
 from config import queues
 from db.transaction import in_transaction
 from tests.support.board import VETTING
-from tests.support.service import (
-    Player,
-    Process,
-    Service,
-    Stores,
-    account,
-    eventually,
-    message,
-    problem,
-    socket_of,
-    unique,
-)
+from tests.support.people import Player, add_user, unique
+from tests.support.service import Process, Service, Stores, eventually, problem
+from tests.support.sockets import listening, message
 
 
 @pytest.fixture
@@ -159,7 +150,7 @@ def test_suspended_player_is_out_at_once_and_back_on_reinstating(
 ) -> None:
     settled(stores, alice)
     other = service.web()
-    with socket_of(web, alice) as here, socket_of(other, alice) as there:
+    with listening(web, alice.token) as here, listening(other, alice.token) as there:
         message(here), message(there)
         answer = operator.http.post(f"/admin/users/{alice.user_id}/suspend", json={"reason": "cheated"})
         assert answer.status_code == 200
@@ -211,7 +202,7 @@ def test_broadcast_off_sends_no_update_and_on_sends_the_newest(
         top = operator.http.get("/top-scores").json()
         return [row["score"] for row in top if row["userId"] == alice.user_id]
 
-    with socket_of(web, alice) as here, socket_of(other, alice) as there:
+    with listening(web, alice.token) as here, listening(other, alice.token) as there:
         for socket in (here, there):
             message(socket)
         answer = operator.http.put("/admin/flags/broadcast", json={"enabled": False, "reason": "maintenance"})
@@ -222,7 +213,7 @@ def test_broadcast_off_sends_no_update_and_on_sends_the_newest(
         for times in (1, 2):
             operator.http.post(f"/admin/users/{alice.user_id}/adjust", json={"points": 500, "reason": "a prize"})
             eventually(lambda times=times: points() == [500 * times], within=5, what="the board")  # type: ignore[misc]
-        with socket_of(other, alice) as newcomer:
+        with listening(other, alice.token) as newcomer:
             newest = message(newcomer)
         for socket in (here, there):
             with pytest.raises(TimeoutError):
@@ -291,12 +282,12 @@ def test_stats_count_what_changed(web: Process, operator: Player, alice: Player,
     assert changes(before) == {"held": 1}
     stores.execute("UPDATE users SET status = 'suspended' WHERE id = :id", id=bob.user_id)
     assert changes(before) == {"held": 1, "suspended": 1}
-    with socket_of(web, alice) as websocket:
+    with listening(web, alice.token) as websocket:
         message(websocket)
         assert changes(before) == {"held": 1, "suspended": 1, "connections": 1}
     settled(stores, alice)
     eventually(lambda: changes(before).get("boardVersion") == 1, what="the board")
-    account(stores, unique("newcomer"))
+    add_user(stores.engine, "newcomer")
     assert changes(before)["users"] == 1
 
 

@@ -16,7 +16,8 @@ from db import boards, invariants, marks, outbox
 from db.redis import AUDIT_CURSOR_KEY, Publisher, connect
 from db.transaction import in_transaction
 from telemetry import metrics
-from tests.support.board import RULES, VETTING, add_user, completed
+from tests.support.board import RULES, VETTING, completed
+from tests.support.people import add_user
 from tests.support.service import Stores, free_port
 
 

@@ -8,7 +8,9 @@ from websockets.exceptions import ConnectionClosed
 
 from app.domain.ids import UserId
 from db import persons
-from tests.support.service import PASSWORD, Player, Process, Service, Stores, eventually, message, problem, socket_of
+from tests.support.people import PASSWORD, Player
+from tests.support.service import Process, Service, Stores, eventually, problem
+from tests.support.sockets import listening, message
 from tests.support.tokens import authorization
 
 NEW = "another horse battery"
@@ -70,7 +72,7 @@ def test_change_password_token_is_the_only_one_that_works(web: Process, other: P
 
 
 def test_sockets_of_older_tokens_are_closed_in_every_process(web: Process, other: Process, alice: Player) -> None:
-    with socket_of(web, alice) as here, socket_of(other, alice) as there:
+    with listening(web, alice.token) as here, listening(other, alice.token) as there:
         message(here), message(there)
         assert change(alice).status_code == 200
         for websocket in (here, there):

@@ -15,8 +15,9 @@ from config import queues
 from db import persons
 from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.support.board import RULES, VETTING, add_user, completed
-from tests.support.service import Player, Service, Stores, eventually
+from tests.support.board import RULES, VETTING, completed
+from tests.support.people import Player, add_user
+from tests.support.service import Service, Stores, eventually
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 
 from app.domain.ids import new_id
 from db import actions
-from tests.support.board import add_user
-from tests.support.service import NOBODY, Player, Process, Service, Stores, eventually, problem
+from tests.support.people import Player, add_user
+from tests.support.service import NOBODY, Process, Service, Stores, eventually, problem
 
 RULES = """
 [types.default]

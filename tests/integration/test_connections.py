@@ -10,8 +10,10 @@ import httpx2
 import pytest
 
 from app.serving import http_protocol
-from tests.support.live import InProcess, in_process, upgrade
-from tests.support.service import NO_LIMITS, Player, Process, Service, Stores, eventually, free_port
+from tests.support.live import InProcess, in_process
+from tests.support.people import Player
+from tests.support.service import NO_LIMITS, Process, Service, Stores, eventually, free_port
+from tests.support.sockets import upgrade
 
 GET = b"GET /top-scores HTTP/1.1\r\nHost: x\r\n\r\n"
 BOUND = 0.4

@@ -8,8 +8,9 @@ from app.domain.errors import NotFound
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from db import boards, invariants, standings
 from db.transaction import in_transaction
-from tests.support.board import VETTING, add_user, completed, first_ten, top
+from tests.support.board import VETTING, completed, first_ten, top
 from tests.support.corrections import OPERATOR, change_at_once, violations
+from tests.support.people import add_user
 from tests.support.service import Stores
 
 

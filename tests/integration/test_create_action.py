@@ -13,7 +13,8 @@ from app.domain.actions import Action, Start
 from app.domain.errors import TooManyOpenActions
 from app.domain.ids import ActionId, UserId, new_id
 from db.transaction import in_transaction
-from tests.support.service import Player, Process, Service, Stores, problem, unique
+from tests.support.people import Player, unique
+from tests.support.service import Process, Service, Stores, problem
 
 JSON = {"Content-Type": "application/json"}
 

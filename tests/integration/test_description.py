@@ -12,7 +12,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.description.openapi import public
 from app.router import ROUTES
-from tests.support.service import PASSWORD, Player, Process, Service, Stores, eventually, message, socket_of, unique
+from tests.support.people import PASSWORD, Player, unique
+from tests.support.service import Process, Service, Stores, eventually
+from tests.support.sockets import listening, message
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +231,7 @@ def test_socket_sends_what_is_described(live: dict[str, Any], service: Service, 
     web = service.web(SIGNING_KEY=key)
     player = Player(web.url, unique("player"))
     update = _closed(follow(live["components"]["messages"]["top_scores_update"]["payload"], live))
-    with socket_of(web, player) as websocket:
+    with listening(web, player.token) as websocket:
         received = message(websocket)
     player.close()
     Draft202012Validator(update).validate(received)

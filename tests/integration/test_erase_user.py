@@ -16,20 +16,11 @@ from app.domain.ids import DEFAULT_BOARD, ActionId, UserId
 from db import persons
 from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.support.board import VETTING, add_user, completed, first_ten, top
+from tests.support.board import VETTING, completed, first_ten, top
+from tests.support.people import PASSWORD, Player, add_user, unique
 from tests.support.person import found_in_database, found_in_redis
-from tests.support.service import (
-    PASSWORD,
-    Player,
-    Process,
-    Service,
-    Stores,
-    eventually,
-    message,
-    problem,
-    socket_of,
-    unique,
-)
+from tests.support.service import Process, Service, Stores, eventually, problem
+from tests.support.sockets import listening, message
 
 ADDRESS = "203.0.113.77"
 BOTH: Any = {"actor": "shell", "reason": "x"}
@@ -172,7 +163,7 @@ def test_erase_leaves_the_board_at_once_and_the_next_moves_up(
     settled(stores, alice)
     settled(stores, alice)
     settled(stores, bob)
-    with socket_of(other, bob) as watching:
+    with listening(other, bob.token) as watching:
         assert alice.username in json.dumps(message(watching)["payload"])
         assert erased(alice).status_code == 204
         seen = message(watching)
@@ -191,7 +182,7 @@ def test_erase_leaves_the_board_at_once_and_the_next_moves_up(
 
 def test_sockets_are_closed_and_tokens_refused_in_every_process(web: Process, other: Process, alice: Player) -> None:
     action_id = alice.started()
-    with socket_of(web, alice) as here, socket_of(other, alice) as there:
+    with listening(web, alice.token) as here, listening(other, alice.token) as there:
         message(here), message(there)
         assert erased(alice).status_code == 204
         for process in (web, other):

@@ -18,7 +18,8 @@ from app.board import correct, settle
 from app.domain.ids import DEFAULT_BOARD, UserId, new_id
 from db import boards, exports
 from db.transaction import in_transaction
-from tests.support.board import VETTING, add_user, completed
+from tests.support.board import VETTING, completed
+from tests.support.people import add_user
 from tests.support.service import ROOT, Stores, eventually, free_port
 
 

@@ -5,7 +5,8 @@ import uuid
 import httpx2
 import pytest
 
-from tests.support.service import NOBODY, Player, Process, Service, Stores, eventually, problem
+from tests.support.people import Player
+from tests.support.service import NOBODY, Process, Service, Stores, eventually, problem
 
 
 def path(player: Player, action_id: str) -> str:

@@ -14,8 +14,9 @@ import redis
 import sqlalchemy as sa
 
 from dev import embedded
-from tests.support.live import raw_peer, upgrade
-from tests.support.service import PASSWORD, Player, Process, Service, eventually, free_port, problem, unique
+from tests.support.people import PASSWORD, Player, unique
+from tests.support.service import Process, Service, eventually, free_port, problem
+from tests.support.sockets import raw_peer, upgrade
 
 
 def ready(process: Process) -> tuple[int, str, dict[str, str]]:

@@ -8,8 +8,9 @@ from app.domain import ranking
 from app.domain.ids import DEFAULT_BOARD, UserId, new_id
 from db import boards, standings, users
 from db.transaction import in_transaction
-from tests.support.board import VETTING, add_user, completed, top
+from tests.support.board import VETTING, completed, top
 from tests.support.corrections import OPERATOR, violations
+from tests.support.people import add_user
 from tests.support.service import Stores
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.service import NOBODY, Player, eventually
+from tests.support.people import Player
+from tests.support.service import NOBODY, eventually
 
 SHORTCUT: dict[str, str] = {}
 ROUTER = {"Origin": "https://elsewhere.example"}

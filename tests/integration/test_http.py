@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.support.service import NOBODY, PASSWORD, Player, Process, Service, Stores, eventually, problem, unique
+from tests.support.people import PASSWORD, Player, unique
+from tests.support.service import NOBODY, Process, Service, Stores, eventually, problem
 
 REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 

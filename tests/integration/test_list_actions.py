@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from app.domain.actions import STATUSES
 from app.domain.ids import ActionId, UserId, new_id
 from db import actions
-from tests.support.board import add_user
-from tests.support.service import Player, Service, Stores, problem
+from tests.support.people import Player, add_user
+from tests.support.service import Service, Stores, problem
 
 
 def page(player: Player, **query: Any) -> dict[str, Any]:

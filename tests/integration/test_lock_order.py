@@ -16,9 +16,10 @@ from app.board import correct, settle
 from app.domain.actions import End, Start
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from db import actions as rows
-from db import boards, standings, users
+from db import boards, standings
 from db.transaction import in_transaction
-from tests.support.board import VETTING, add_user, completed
+from tests.support.board import VETTING, completed
+from tests.support.people import add_user, insert_user
 from tests.support.service import Stores, eventually
 
 
@@ -37,8 +38,7 @@ def pair(engine: sa.Engine) -> tuple[UserId, UserId]:
     first, second = UserId(new_id()), UserId(new_id())
     for user_id in (second, first):
         with engine.begin() as conn:
-            name = user_id[-12:]
-            users.insert(conn, user_id, username=name, email=f"{name}@example.org", password_hash="-")
+            insert_user(conn, user_id[-12:], user_id)
     return first, second
 
 

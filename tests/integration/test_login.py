@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.support.service import PASSWORD, Player, Process, Stores, eventually, problem, unique
+from tests.support.people import PASSWORD, Player, unique
+from tests.support.service import Process, Stores, eventually, problem
 
 
 @pytest.fixture

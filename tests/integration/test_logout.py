@@ -9,7 +9,9 @@ from websockets.exceptions import ConnectionClosed
 
 from app.domain.ids import UserId
 from db import users
-from tests.support.service import Player, Process, Service, Stores, eventually, message, problem, socket_of
+from tests.support.people import Player
+from tests.support.service import Process, Service, Stores, eventually, problem
+from tests.support.sockets import listening, message
 from tests.support.tokens import authorization
 
 
@@ -98,7 +100,11 @@ def test_reads_are_refused_within_five_seconds_in_every_process(alice: Player, o
 def test_sockets_are_closed_within_five_seconds_in_every_process(
     alice: Player, bob: Player, web: Process, other: Process
 ) -> None:
-    with socket_of(web, alice) as here, socket_of(other, alice) as there, socket_of(other, bob) as of_bob:
+    with (
+        listening(web, alice.token) as here,
+        listening(other, alice.token) as there,
+        listening(other, bob.token) as of_bob,
+    ):
         for websocket in (here, there, of_bob):
             message(websocket)
         assert alice.http.post("/auth/logout").status_code == 204
@@ -119,5 +125,5 @@ def test_new_login_works_at_once_in_both_processes(alice: Player, web: Process, 
         assert alice.http.get(f"{process.url}/users/{alice.user_id}").status_code == 200
         action = alice.http.post(f"{process.url}/users/{alice.user_id}/actions", json={"status": "started"})
         assert action.status_code == 201
-        with socket_of(process, alice) as websocket:
+        with listening(process, alice.token) as websocket:
             assert message(websocket)["type"] == "top_scores_update"

@@ -8,19 +8,9 @@ import uuid
 import httpx2
 import pytest
 
+from tests.support.people import PASSWORD, Player, unique
 from tests.support.person import found_in_database, found_in_redis
-from tests.support.service import (
-    PASSWORD,
-    ROOT,
-    Player,
-    Process,
-    Service,
-    Stores,
-    eventually,
-    free_port,
-    problem,
-    unique,
-)
+from tests.support.service import ROOT, Process, Service, Stores, eventually, free_port, problem
 
 NEW_PASSWORD = "another horse battery"
 SECRET = "of-this-test-alone-and-of-no-other-0123456789"

@@ -11,7 +11,8 @@ from app.cli.__main__ import cli
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from db import boards, feature_flags
 from db.transaction import in_transaction
-from tests.support.board import VETTING, add_user, completed, top
+from tests.support.board import VETTING, completed, top
+from tests.support.people import add_user
 from tests.support.service import Stores
 
 

@@ -14,18 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.domain import fraud
 from config import queues
 from db.redis import AUDIT_CURSOR_KEY
-from tests.support.service import (
-    Player,
-    Process,
-    Service,
-    Stores,
-    eventually,
-    free_port,
-    message,
-    problem,
-    socket_of,
-    unique,
-)
+from tests.support.people import Player, unique
+from tests.support.service import Process, Service, Stores, eventually, free_port, problem
+from tests.support.sockets import listening, message
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -64,7 +55,7 @@ def test_completion_is_counted_on_its_way_to_the_sockets(
     service: Service, stores: Stores, worker: Process, web: Process, alice: Player
 ) -> None:
     before, settled = scrape(web.url), scrape(worker.url)
-    with socket_of(web, alice) as websocket:
+    with listening(web, alice.token) as websocket:
         message(websocket)
         alice.score()
         message(websocket)
@@ -104,7 +95,7 @@ def test_board_that_nobody_was_there_to_see_is_not_timed(web: Process, worker: P
     before = scrape(web.url)
     alice.score()
     eventually(lambda: alice.user_id in alice.http.get("/top-scores").text, what="the board")
-    with socket_of(web, alice) as websocket:
+    with listening(web, alice.token) as websocket:
         message(websocket)
         now = scrape(web.url)
     name = "push_latency_seconds_count"
@@ -207,7 +198,7 @@ def test_sockets_of_a_process_that_died_are_counted_no_more(service: Service) ->
     web = service.web(WEB_CONCURRENCY="2")
     player = Player(web.url, unique("player"))
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket_of(web, player)) for _ in range(4)]
+        sockets = [stack.enter_context(listening(web, player.token)) for _ in range(4)]
         for it in sockets:
             message(it)
         eventually(lambda: value(scrape(web.url), "ws_connections") == 4, what="the sockets")

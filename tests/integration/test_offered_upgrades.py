@@ -4,8 +4,9 @@ import socket
 
 import pytest
 
-from tests.support.live import upgrade
-from tests.support.service import PASSWORD, Player, Process
+from tests.support.people import PASSWORD, Player
+from tests.support.service import Process
+from tests.support.sockets import upgrade
 
 OFFER = (
     b"Connection: Upgrade, HTTP2-Settings\r\n"

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.support.service import Player, Process, Service, Stores, problem, unique
+from tests.support.people import Player, unique
+from tests.support.service import Process, Service, Stores, problem
 from tests.support.tokens import authorization, signed
 
 JSON = {"Content-Type": "application/json"}

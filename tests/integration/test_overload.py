@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from app.routes.actions import MOST_UNDER_WAY
-from tests.support.service import Player, Process, Service, Stores, problem, unique
+from tests.support.people import Player, unique
+from tests.support.service import Process, Service, Stores, problem
 
 PAGE = "https://game.example"
 

@@ -22,8 +22,10 @@ from db import feature_flags, standings
 from db.redis import Publisher
 from db.standings import Own
 from db.transaction import in_transaction
-from tests.support.live import Listener, award, clear, in_process, listener, listening
-from tests.support.service import Process, Service, Stores, eventually, message
+from tests.support.live import award, clear, in_process
+from tests.support.people import Listener, listener
+from tests.support.service import Process, Service, Stores, eventually
+from tests.support.sockets import listening, message
 
 OWN = "/ws?me=1"
 

@@ -4,7 +4,8 @@ from app.board.settle import settle
 from app.board.vetting import Vetting
 from app.domain.fraud import FraudRules
 from app.domain.ids import ActionId
-from tests.support.service import Player, Process, Stores
+from tests.support.people import Player
+from tests.support.service import Process, Stores
 
 
 def _settle(stores: Stores) -> None:

@@ -21,7 +21,8 @@ from db import boards
 from db.redis import TOP_SCORES_CHANNEL, Publisher, connect
 from db.transaction import in_transaction
 from telemetry import metrics
-from tests.support.live import Listener, award, clear, forge, listener
+from tests.support.live import award, clear, forge
+from tests.support.people import Listener, listener
 from tests.support.service import Stores
 
 KEY = "top_scores:10"

@@ -13,19 +13,9 @@ import httpx2
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.support.service import (
-    NO_LIMITS,
-    PASSWORD,
-    Player,
-    Process,
-    Service,
-    Stores,
-    eventually,
-    free_port,
-    problem,
-    socket_of,
-    unique,
-)
+from tests.support.people import PASSWORD, Player, unique
+from tests.support.service import NO_LIMITS, Process, Service, Stores, eventually, free_port, problem
+from tests.support.sockets import listening
 
 PROXY = "127.0.0.0/8"
 """Makes this machine a proxy, so that a test is from wherever it says."""
@@ -372,7 +362,7 @@ def test_handshakes_are_limited_by_address(started: Callable[..., Process], alic
     process = started(RATE_LIMIT_WS="2/hour", TRUSTED_PROXIES=PROXY)
 
     def connect(player: Player, address: str) -> Any:
-        with socket_of(process, player, additional_headers={"X-Forwarded-For": address}):
+        with listening(process, player.token, additional_headers={"X-Forwarded-For": address}):
             return 101
 
     for player in (alice, bob):

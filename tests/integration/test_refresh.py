@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.service import Player, Process, Service, Stores, problem
+from tests.support.people import Player
+from tests.support.service import Process, Service, Stores, problem
 from tests.support.tokens import authorization, from_now, signed
 
 DAY = 24 * 3600

@@ -7,7 +7,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.service import PASSWORD, Process, Service, Stores, problem, unique
+from tests.support.people import PASSWORD, unique
+from tests.support.service import Process, Service, Stores, problem
 
 
 @pytest.fixture

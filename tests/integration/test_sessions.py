@@ -19,8 +19,10 @@ from db import engine as engines
 from db.migrate import migrate
 from dev import embedded
 from tests.support.board import BOARDS
-from tests.support.live import Listener, award, code_of, complaints, end_tokens, listener, listening, refusal, suspend
-from tests.support.service import Process, Service, Stores, eventually, message
+from tests.support.live import award, complaints
+from tests.support.people import Listener, end_tokens, listener, suspend
+from tests.support.service import Process, Service, Stores, eventually
+from tests.support.sockets import code_of, listening, message, refusal
 
 
 @pytest.fixture(scope="module")

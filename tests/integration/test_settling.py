@@ -28,7 +28,8 @@ from db import boards, marks, outbox
 from db import engine as engines
 from db.redis import TO_RESTORE_KEY, WORKER_SEEN_KEY, Publisher
 from db.transaction import TimedOut, in_transaction
-from tests.support.board import RULES, VETTING, add_user, completed, first_ten, top
+from tests.support.board import RULES, VETTING, completed, first_ten, top
+from tests.support.people import add_user
 from tests.support.service import Stores
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from app.domain.signing import ED25519, Key, Signer
-from tests.support.service import Player, Process, Service, Stores, eventually, message, socket_of, unique
+from tests.support.people import Player, unique
+from tests.support.service import Process, Service, Stores, eventually
+from tests.support.sockets import listening, message
 
 SECRET = b"seed" * 8
 SIGNER = Signer(Key(ED25519, SECRET))
@@ -29,7 +31,7 @@ def dora(web: Process) -> Iterator[Player]:
 def test_first_message_and_key_verify_with_the_jwk_set(web: Process, dora: Player, stores: Stores) -> None:
     keys = dora.http.get("/.well-known/jwks.json").json()["keys"]
     assert [(key["kty"], key["crv"], key["kid"]) for key in keys] == [("OKP", "Ed25519", Key(ED25519, SECRET).key_id)]
-    with socket_of(web, dora) as socket:
+    with listening(web, dora.token) as socket:
         first = message(socket)
     assert first["signature"]["alg"] == "EdDSA"
     assert SIGNER.accepts(json.dumps(first))
@@ -37,7 +39,7 @@ def test_first_message_and_key_verify_with_the_jwk_set(web: Process, dora: Playe
 
 
 def test_forged_or_unsigned_updates_are_dropped_and_keys_mended(web: Process, dora: Player, stores: Stores) -> None:
-    with socket_of(web, dora) as socket:
+    with listening(web, dora.token) as socket:
         first = message(socket)
         forged = {**first, "version": first["version"] + 1, "payload": []}
         unsigned = {name: value for name, value in forged.items() if name != "signature"}
@@ -52,7 +54,7 @@ def test_forged_or_unsigned_updates_are_dropped_and_keys_mended(web: Process, do
 
 def test_replayed_signatures_are_not_believed(web: Process, dora: Player, stores: Stores) -> None:
     """Whoever reads the channel can send genuine messages again: old ones and other boards' move nothing."""
-    with socket_of(web, dora) as socket:
+    with listening(web, dora.token) as socket:
         message(socket)
         old = stores.redis.get("top_scores:10") or b""
         with stores.engine.begin() as conn:
@@ -93,7 +95,7 @@ def test_rotated_key_leaves_nobody_deaf_and_the_version_as_it_is(
     old = f"ed25519:{base64.b64encode(SECRET).decode()}"
     new = f"hmac:{base64.b64encode(b'new!' * 8).decode()}"
     rotated = service.web(SIGNING_KEY=new, SIGNING_KEYS_RETIRED=old)
-    with socket_of(web, dora) as before, socket_of(rotated, dora) as after:
+    with listening(web, dora.token) as before, listening(rotated, dora.token) as after:
         first, second = message(before), message(after)
         assert (first["epoch"], first["version"]) == (second["epoch"], second["version"])
         with stores.engine.begin() as conn:

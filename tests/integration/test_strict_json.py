@@ -7,7 +7,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.service import PASSWORD, Player, Process, Stores, problem, unique
+from tests.support.people import PASSWORD, Player, unique
+from tests.support.service import Process, Stores, problem
 
 JSON = {"Content-Type": "application/json"}
 KIB = 1024

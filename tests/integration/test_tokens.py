@@ -10,7 +10,8 @@ import jwt
 import pytest
 
 from config.settings import DEVELOPMENT_SECRET
-from tests.support.service import Player, Process, Service, Stores, eventually, problem, unique
+from tests.support.people import Player, unique
+from tests.support.service import Process, Service, Stores, eventually, problem
 from tests.support.tokens import authorization, encode, from_now, sign, signed
 
 OLD, NEW, FOREIGN = (f"{name}-secret-key-of-thirty-two-bytes-or-more" for name in ("old", "new", "foreign"))

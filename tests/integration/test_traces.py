@@ -11,7 +11,8 @@ import httpx2
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.support.service import PASSWORD, Player, Process, Service, Stores, eventually, unique
+from tests.support.people import PASSWORD, Player, unique
+from tests.support.service import Process, Service, Stores, eventually
 
 
 class Collector(ThreadingHTTPServer):

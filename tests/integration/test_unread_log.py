@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 import httpx2
 import pytest
 
-from tests.support.service import NO_LIMITS, ROOT, Player, Process, Service, Stores, eventually, free_port
+from tests.support.people import Player
+from tests.support.service import NO_LIMITS, ROOT, Process, Service, Stores, eventually, free_port
 
 Unread = Callable[..., "subprocess.Popen[bytes]"]
 

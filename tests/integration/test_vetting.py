@@ -17,7 +17,8 @@ from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from db import boards, fraud_facts, outbox
 from db.redis import Publisher
 from db.transaction import TimedOut, in_transaction
-from tests.support.board import RULES, add_user, top
+from tests.support.board import RULES, top
+from tests.support.people import add_user
 from tests.support.service import Stores
 
 VELOCITY: dict[str, Any] = {"velocity": {"completions_per_minute": 3}}

@@ -23,24 +23,10 @@ from app.routes import live
 from app.serving import websocket_protocol
 from app.web import Web
 from config.settings import DEVELOPMENT_SECRET
-from tests.support.live import (
-    InProcess,
-    Listener,
-    award,
-    code_of,
-    complaints,
-    end_tokens,
-    frame,
-    in_process,
-    listener,
-    listening,
-    raw_peer,
-    reset,
-    suspend,
-    until_version,
-    upgrade,
-)
-from tests.support.service import Player, Process, Service, Stores, eventually, message
+from tests.support.live import InProcess, award, complaints, in_process
+from tests.support.people import Listener, Player, end_tokens, listener, suspend
+from tests.support.service import Process, Service, Stores, eventually
+from tests.support.sockets import code_of, frame, listening, message, raw_peer, reset, until_version, upgrade
 
 TEXT, CLOSE, PING = 1, 8, 9
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

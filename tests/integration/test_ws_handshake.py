@@ -9,19 +9,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.support.live import (
-    Listener,
-    complaints,
-    frame,
-    listener,
-    listening,
-    raw_peer,
-    refusal,
-    reset,
-    suspend,
-    upgrade,
-)
-from tests.support.service import Player, Process, Service, Stores, eventually, message
+from tests.support.live import complaints
+from tests.support.people import Listener, Player, listener, suspend
+from tests.support.service import Process, Service, Stores, eventually
+from tests.support.sockets import frame, listening, message, raw_peer, refusal, reset, upgrade
 
 
 @pytest.fixture(autouse=True)

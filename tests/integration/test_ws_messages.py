@@ -23,18 +23,10 @@ from app.live.relay import SupervisedRedis
 from app.routes import live
 from db import redis
 from db.redis import Publisher
-from tests.support.live import (
-    Listener,
-    award,
-    clear,
-    complaints,
-    in_process,
-    listener,
-    listening,
-    refusal,
-    until_version,
-)
-from tests.support.service import Process, Service, Stores, eventually, message
+from tests.support.live import award, clear, complaints, in_process
+from tests.support.people import Listener, listener
+from tests.support.service import Process, Service, Stores, eventually
+from tests.support.sockets import listening, message, refusal, until_version
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

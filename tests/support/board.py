@@ -10,20 +10,11 @@ from app.domain.fraud import FraudRules
 from app.domain.ids import ActionId, UserId, new_id
 from config import rules
 from config.settings import HERE
-from db import users
 from db.transaction import in_transaction
-from tests.support.service import unique
 
 VETTING = Vetting(FraudRules(), default_award=10)
 BOARDS = board_rules.parse(rules.read(HERE / "boards.toml"))
 RULES = scoring.parse(rules.read(HERE / "scoring.toml"))
-
-
-def add_user(engine: sa.Engine, name: str = "player") -> UserId:
-    user_id, username = UserId(new_id()), unique(name)
-    with engine.begin() as conn:
-        users.insert(conn, user_id, username=username, email=f"{username}@example.org", password_hash="-")
-    return user_id
 
 
 def completed(engine: sa.Engine, *user_ids: UserId) -> list[ActionId]:

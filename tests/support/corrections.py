@@ -14,7 +14,8 @@ from app.domain.errors import ScoreboardError
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId
 from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.support.board import VETTING, add_user, completed, first_ten, top
+from tests.support.board import VETTING, completed, first_ten, top
+from tests.support.people import add_user
 from tests.support.service import Stores
 
 OPERATOR = {"actor": "shell", "reason": "a test"}

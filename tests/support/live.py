@@ -1,27 +1,20 @@
-"""What the tests of the live board share: listeners, moves of the board without a worker, a server within reach."""
+"""The live board: moves of the board without a worker, and a server within reach."""
 
 import asyncio
 import json
 import logging
 import re
-import socket
-import struct
 import threading
-import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy as sa
 import uvicorn
 import uvloop
-from websockets.exceptions import InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 
-from app.access.tokens import Tokens
 from app.board import top
 from app.board.publish import publish
 from app.domain.ids import DEFAULT_BOARD, UserId, new_id
@@ -30,41 +23,15 @@ from app.main import create_app
 from app.serving.http_protocol import HttpProtocol
 from app.serving.websocket_protocol import WebSocketProtocol
 from app.web import Web
-from config.settings import DEVELOPMENT_SECRET, load
-from db import audit_events, boards, standings, users
+from config.settings import load
+from db import boards, standings
 from db.redis import TOP_SCORES_CHANNEL, Publisher
 from db.transaction import in_transaction
-from tests.support.service import NO_LIMITS, Process, Stores, eventually, unique
+from tests.support.service import NO_LIMITS, Process, Stores, eventually
 
 T = TypeVar("T")
 
 _COMPLAINTS = re.compile(r"Traceback|never retrieved|never awaited|Exception in ASGI|without completing handshake")
-
-
-class Server(Protocol):
-    """Whatever listens on a port of this machine."""
-
-    @property
-    def port(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class Listener:
-    """Somebody with an account and a token, made without HTTP."""
-
-    user_id: UserId
-    username: str
-    token: str
-
-
-def listener(stores: Stores, name: str = "listener", *, ttl: int = 3600, secret: str = DEVELOPMENT_SECRET) -> Listener:
-    """Add a user, and sign a token for it."""
-    user_id, username = UserId(new_id()), unique(name)
-    email = f"{username}@example.org"
-    in_transaction(
-        stores.engine, lambda conn: users.insert(conn, user_id, username=username, email=email, password_hash="-")
-    )
-    return Listener(user_id, username, Tokens(secret, (), ttl).issue(user_id, 0))
 
 
 def award(stores: Stores, user_id: UserId, points: int = 10) -> Update:
@@ -91,26 +58,6 @@ def clear(stores: Stores) -> Update:
     return publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
 
 
-def suspend(stores: Stores, user_id: UserId) -> None:
-    """Suspend a user, as an operator's command does."""
-
-    def change(conn: sa.Connection) -> None:
-        conn.execute(sa.text("UPDATE users SET status = 'suspended' WHERE id = :id"), {"id": user_id})
-        audit_events.record(conn, "suspended", actor="system", user_id=user_id, reason="a test")
-
-    in_transaction(stores.engine, change)
-
-
-def end_tokens(stores: Stores, user_id: UserId, version: int = 0) -> None:
-    """Log a user out, as /auth/logout does."""
-
-    def change(conn: sa.Connection) -> None:
-        assert users.end_tokens(conn, user_id, version)
-        audit_events.record(conn, "logged_out", actor=user_id, user_id=user_id)
-
-    in_transaction(stores.engine, change)
-
-
 def forge(stores: Stores, *, epoch: str, version: int, key: bool = True, channel: bool = True) -> str:
     """Put a message that the database knows nothing of into the key, onto the channel, or both."""
     rows = [{"userId": new_id(), "username": "forger", "score": 1, "rank": 1}]
@@ -128,106 +75,6 @@ def forge(stores: Stores, *, epoch: str, version: int, key: bool = True, channel
     if channel:
         stores.redis.publish(TOP_SCORES_CHANNEL, text)
     return text
-
-
-@contextmanager
-def listening(
-    server: Server, token: str | None = None, *, path: str = "/ws", host: str = "127.0.0.1", **options: Any
-) -> Iterator[ClientConnection]:
-    """Open a WebSocket; `host` is what the Host header says."""
-    headers = dict(options.pop("additional_headers", {}))
-    if token is not None:
-        headers["Authorization"] = f"Bearer {token}"
-    peer = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-    try:
-        with connect(
-            f"ws://{host}{path}", sock=peer, additional_headers=headers, proxy=None, compression=None, **options
-        ) as websocket:
-            yield websocket
-    finally:
-        peer.close()
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """How a handshake was refused."""
-
-    status: int
-    code: str
-    headers: dict[str, str]
-
-
-def refusal(server: Server, token: str | None = None, **options: Any) -> Refusal:
-    """Try to open a WebSocket, and give the answer that refuses it, which must be a problem document."""
-    with pytest.raises(InvalidStatus) as caught, listening(server, token, **options):
-        pass
-    response = caught.value.response
-    headers = {name.lower(): value for name, value in response.headers.raw_items()}
-    assert headers["content-type"] == "application/problem+json"
-    assert response.body
-    problem = json.loads(response.body)
-    assert problem["status"] == response.status_code
-    assert problem["requestId"] == headers["x-request-id"]
-    assert {"type", "title", "detail"} <= problem.keys()
-    return Refusal(response.status_code, problem["code"], headers)
-
-
-def until_version(websocket: ClientConnection, update: Update, *, within: float = 5.0) -> list[dict[str, Any]]:
-    """Receive until the message of an update comes, and give all the updates that came."""
-    deadline = time.monotonic() + within
-    received = []
-    while True:
-        text = websocket.recv(timeout=max(0.0, deadline - time.monotonic()))
-        message = json.loads(text)
-        if message["type"] == "top_scores_update":
-            received.append(message)
-        if text == update.text:
-            return received
-
-
-def code_of(websocket: ClientConnection, *, within: float) -> int | None:
-    """Receive until the server closes, and give its code."""
-    deadline = time.monotonic() + within
-    while True:
-        try:
-            websocket.recv(timeout=max(0.0, deadline - time.monotonic()))
-        except TimeoutError:
-            raise AssertionError(f"it was not closed within {within} s") from None
-        except Exception:  # whatever the library calls it: the connection is closed
-            return websocket.close_code
-
-
-def upgrade(token: str, *, path: str = "/ws", more: str = "") -> bytes:
-    """Return the bytes that ask for a WebSocket."""
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-        f"Authorization: Bearer {token}\r\n{more}\r\n"
-    ).encode()
-
-
-def frame(opcode: int, payload: bytes = b"", *, masked: bool = True, last: bool = True) -> bytes:
-    """Return a frame as a client sends it, masked with zeros; `last` of its message or not."""
-    size = len(payload)
-    length = struct.pack("!B", size | masked << 7) if size < 126 else struct.pack("!BH", 126 | masked << 7, size)
-    return bytes([last << 7 | opcode]) + length + (b"\0\0\0\0" if masked else b"") + payload
-
-
-def raw_peer(server: Server, *, receive_buffer: int | None = None) -> socket.socket:
-    """Connect without a client library."""
-    peer = socket.socket()
-    if receive_buffer is not None:
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    peer.settimeout(10)
-    peer.connect(("127.0.0.1", server.port))
-    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return peer
-
-
-def reset(peer: socket.socket) -> None:
-    """Leave without a goodbye: RST."""
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    peer.close()
 
 
 def complaints(processes: list[Process]) -> list[str]:

@@ -1,6 +1,5 @@
-"""The service as the outside meets it: real processes on real stores, and players who use them."""
+"""The service as the outside meets it: real processes on real stores."""
 
-import json
 import os
 import re
 import signal
@@ -8,34 +7,25 @@ import socket
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
-import jwt
 import redis
 import sqlalchemy as sa
-
-from app.access.passwords import hash_password
-from app.domain.ids import UserId, new_id
-from db import users
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 NOBODY = "9a6f3c52-0c1e-4f0e-8a55-3d2f6f7f1b11"
 """An id that nobody and nothing has."""
 
-PASSWORD = "correct horse battery"
 NO_LIMITS = {
     f"RATE_LIMIT_{name}": "off"
     for name in ("CREATE", "COMPLETE", "ACTIONS", "USER", "IP", "WS", "LOGIN_IP", "LOGIN_ACCOUNT")
 }
 
-_PASSWORD_HASH = hash_password(PASSWORD)
 
 T = TypeVar("T")
 
@@ -212,70 +202,6 @@ def _healthy(process: Process) -> bool:
         return False
 
 
-class Player:
-    """Somebody with an account, over HTTP."""
-
-    def __init__(self, url: str, username: str, *, register: bool = True) -> None:
-        self.http = httpx2.Client(base_url=url, timeout=10)
-        self.username = username
-        self.token = ""
-        self.user_id = ""
-        if register:
-            body = {"username": username, "email": f"{username}@example.org", "password": PASSWORD}
-            answer = self.http.post("/auth/register", json=body)
-            assert answer.status_code == 201, answer.text
-        self.login()
-
-    def login(self) -> None:
-        answer = self.http.post("/auth/login", json={"username": self.username, "password": PASSWORD})
-        assert answer.status_code == 200, answer.text
-        self.token, self.user_id = answer.json()["accessToken"], answer.json()["userId"]
-        self.http.headers["authorization"] = f"Bearer {self.token}"
-
-    @property
-    def claims(self) -> dict[str, Any]:
-        """The claims of the token at hand."""
-        return dict(jwt.decode(self.token, options={"verify_signature": False}))
-
-    def start(self, type: str | None = None, **more: Any) -> httpx2.Response:
-        """POST an action."""
-        body = {"status": "started", **({"type": type} if type else {}), **more}
-        return self.http.post(f"/users/{self.user_id}/actions", json=body)
-
-    def started(self, type: str | None = None) -> str:
-        """Start an action and give its id."""
-        answer = self.start(type)
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["actionId"])
-
-    def end(self, action_id: str, status: str = "completed") -> httpx2.Response:
-        """PUT an action."""
-        return self.http.put(f"/users/{self.user_id}/actions/{action_id}", json={"status": status})
-
-    def score(self, times: int = 1) -> None:
-        """Start and complete actions of the default type, 10 points each."""
-        for _ in range(times):
-            answer = self.end(self.started())
-            assert answer.status_code == 200, answer.text
-
-    def settlement(self, action_id: str) -> str | None:
-        """Return the settlement of a completed action."""
-        answer = self.http.get(f"/users/{self.user_id}/actions/{action_id}")
-        return str(answer.json().get("settlement"))
-
-    def close(self) -> None:
-        self.http.close()
-
-
-def account(stores: Stores, username: str) -> str:
-    """Add an account behind the service's back, as registering does but for the hashing; give its name."""
-    with stores.engine.begin() as conn:
-        users.insert(
-            conn, UserId(new_id()), username=username, email=f"{username}@example.org", password_hash=_PASSWORD_HASH
-        )
-    return username
-
-
 def problem(answer: httpx2.Response, status: int, code: str | None = None) -> dict[str, Any]:
     """Assert that an answer is a problem document of a status, with all that every one has, and give it."""
     assert answer.status_code == status, f"{answer.status_code}: {answer.text}"
@@ -294,29 +220,3 @@ def problem(answer: httpx2.Response, status: int, code: str | None = None) -> di
     if status in (429, 503):
         assert int(answer.headers["retry-after"]) >= 1
     return body
-
-
-def unique(name: str) -> str:
-    """Return a username that no other test has."""
-    return f"{name}-{uuid.uuid4().hex[:8]}"
-
-
-@contextmanager
-def socket_of(process: Process, player: Player | None = None, **options: Any) -> Iterator[Any]:
-    """Open a WebSocket with the player's token, as a client library does."""
-    from websockets.sync.client import connect
-
-    headers = dict(options.pop("additional_headers", {}))
-    if player is not None:
-        headers["Authorization"] = f"Bearer {player.token}"
-    path = options.pop("path", "/ws")
-    url = f"ws://127.0.0.1:{process.port}{path}"
-    with connect(url, additional_headers=headers, proxy=None, **options) as websocket:
-        yield websocket
-
-
-def message(websocket: Any, *, within: float = 10.0) -> dict[str, Any]:
-    """Receive one message."""
-    received = json.loads(websocket.recv(timeout=within))
-    assert isinstance(received, dict)
-    return received

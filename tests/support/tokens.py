@@ -9,7 +9,7 @@ import uuid
 from typing import Any
 
 from config.settings import DEVELOPMENT_SECRET
-from tests.support.service import Player
+from tests.support.people import Player
 
 # Under the name of RS256 a verifier that takes our key for a public one would check an HMAC.
 _DIGESTS = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512, "RS256": hashlib.sha256}

@@ -13,7 +13,8 @@ import httpx2
 import pytest
 
 from tests.support.network import Cut, Proxy
-from tests.support.service import PASSWORD, ROOT, Player, Process, Service, Stores, eventually, unique
+from tests.support.people import PASSWORD, Player, unique
+from tests.support.service import ROOT, Process, Service, Stores, eventually
 
 CLIENTS = ROOT / "docs" / "client"
 NAMES = ["play.sh", "play.py", "play.mjs"]

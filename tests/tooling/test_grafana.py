@@ -14,7 +14,9 @@ import pytest
 from celery import Celery
 
 from config import queues
-from tests.support.service import ROOT, Player, Process, Service, Stores, eventually, free_port, socket_of, unique
+from tests.support.people import Player, unique
+from tests.support.service import ROOT, Process, Service, Stores, eventually, free_port
+from tests.support.sockets import listening
 
 GRAFANA = ROOT / "docs" / "grafana"
 ALERTS = (GRAFANA / "alerts.yml").read_text()
@@ -99,7 +101,7 @@ def test_every_query_of_the_dashboard_has_an_answer(
 
     def play() -> None:
         """Complete, have some held, be refused, fail."""
-        with socket_of(web, player):
+        with listening(web, player.token):
             for _ in range(9):
                 answer = player.start()
                 if answer.status_code == 201:

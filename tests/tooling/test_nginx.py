@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_offered_upgrades import answer, java
-from tests.support.live import listening
-from tests.support.service import PASSWORD, ROOT, Player, Process, Service, Stores, eventually, free_port, message
+from tests.support.people import PASSWORD, Player
+from tests.support.service import ROOT, Process, Service, Stores, eventually, free_port
+from tests.support.sockets import listening, message
 
 CONFIGURATION = (ROOT / "docs/deploy/nginx.conf").read_text()
 

@@ -18,7 +18,8 @@ from app.domain.ids import DEFAULT_BOARD
 from db import engine as engines
 from db import exports
 from db.transaction import TimedOut, in_statement, in_transaction
-from tests.support.service import Player, Service, Stores, eventually, free_port, unique
+from tests.support.people import Player, unique
+from tests.support.service import Service, Stores, eventually, free_port
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
 BOUNDS = {

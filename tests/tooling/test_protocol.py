@@ -10,12 +10,12 @@ from typing import Any
 
 import httpx2
 import pytest
-from websockets.sync.client import connect
 
 from app.domain.errors import Conflict, ScoreboardError
 from app.live.close_codes import CloseCode
 from app.router import ROUTES
-from tests.support.service import NO_LIMITS, ROOT, Process, Service, message
+from tests.support.service import NO_LIMITS, ROOT, Process, Service
+from tests.support.sockets import listening, message
 
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -97,8 +97,7 @@ def test_every_answer_is_the_one_that_is_shown(answers: list[str], name: str) ->
 def test_first_message_is_the_one_that_is_shown(answers: list[str], name: str, web: Process, directory: Path) -> None:
     (shown,) = (text for kind, text in BLOCK.findall(PAGE) if kind == "json message")
     token = json.loads((directory / "login.json").read_text())["accessToken"]
-    url = f"ws://127.0.0.1:{web.port}/ws"
-    with connect(url, additional_headers={"Authorization": f"Bearer {token}"}, proxy=None) as websocket:
+    with listening(web, token) as websocket:
         assert differences(json.loads(shown.replace("dora", name)), message(websocket)) == []
 
 

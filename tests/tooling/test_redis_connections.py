@@ -7,7 +7,8 @@ import httpx2
 import redis
 
 from dev import embedded
-from tests.support.service import Player, Service, Stores, eventually, free_port, unique
+from tests.support.people import Player, unique
+from tests.support.service import Service, Stores, eventually, free_port
 
 PLAN = 20
 BY_PROCESS = {"web": 6, "worker": 7, "beat": 3, "flower": 3}

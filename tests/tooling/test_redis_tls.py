@@ -10,7 +10,9 @@ import httpx2
 import pytest
 
 from tests.support.network import Proxy
-from tests.support.service import Player, Process, Service, Stores, eventually, free_port, message, socket_of, unique
+from tests.support.people import Player, unique
+from tests.support.service import Process, Service, Stores, eventually, free_port
+from tests.support.sockets import listening, message
 from tests.support.tls import self_signed
 
 
@@ -49,7 +51,7 @@ def test_tls_carries_everything(service: Service, stores: Stores, secured: Secur
         port,
     )
     player = Player(web.url, unique("dora"))
-    with socket_of(web, player) as websocket:
+    with listening(web, player.token) as websocket:
         message(websocket)
         player.score()  # no beat, so no sweep: what settles it came through the broker
         seen = [message(websocket)]
