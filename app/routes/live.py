@@ -5,7 +5,6 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,24 +12,20 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.access.client_address import limited_as
 from app.access.tokens import Claims
-from app.domain import messages
 from app.domain.errors import ForeignOrigin, NotFound, ScoreboardError, Suspended, Unauthorized, Unavailable
 from app.domain.ids import DEFAULT_BOARD
 from app.http.answers import problem
-from app.live.board import LiveBoard
 from app.live.close_codes import GONE, SILENT, CloseCode
 from app.live.connections import Connection
+from app.live.pusher import Pusher
 from app.routes.guards import bearer
 from app.serving.websocket_protocol import READY
 from app.web import Web, web_of
-from telemetry import logs, metrics
+from telemetry import logs
 
 log = logging.getLogger("scoreboard.live")
 
 PROTOCOL = "scoreboard.v1"
-HEARTBEAT_EVERY = 25.0
-SEND_WITHIN = 10.0
-"""Seconds that a peer may take to read one message."""
 FRAMES_A_MINUTE = 60
 
 
@@ -125,7 +120,8 @@ async def _serve(web: Web, websocket: WebSocket, connection: Connection, claims:
     """Push and listen until the socket is to end, and give its close code."""
     loop = asyncio.get_running_loop()
     expiry = loop.call_later(max(0.0, claims.exp - time.time()), connection.close, CloseCode.TOKEN_OVER)
-    board = _Pusher(websocket, web.board, web.settings.push_interval)
+    send_ready = websocket.scope["extensions"][READY]
+    board = Pusher(websocket, send_ready, web.board, web.settings.push_interval)
     wanted = websocket.query_params.get("me") == "1"
     own_scores = web.own_scores.listening(claims.sub, board.tell) if wanted else contextlib.nullcontext()
     pusher = asyncio.create_task(board.run())
@@ -150,108 +146,6 @@ async def _serve(web: Web, websocket: WebSocket, connection: Connection, claims:
         except (TimeoutError, RuntimeError, WebSocketDisconnect):
             pass  # the peer reads nothing, or has gone; the connection is cut
     return code
-
-
-class _Pusher:
-    """Sends each new board to one socket, at most one in an interval, and heartbeats.
-
-    There may be thousands: most boards are sent right where they become known, without waking this one's task; and one
-    timer is set for a heartbeat, not one for each board.
-    """
-
-    def __init__(self, websocket: WebSocket, board: LiveBoard, interval: float) -> None:
-        self._websocket = websocket
-        self._send_ready: Callable[[str], bool] = websocket.scope["extensions"][READY]
-        self._board = board
-        self._interval = interval
-        self._loop = asyncio.get_running_loop()
-        self._seen: messages.Update | None = None
-        self._next_push = 0.0
-        self._idle: asyncio.Future[None] | None = None
-        self._later: asyncio.TimerHandle | None = None
-        self._heartbeat_due = False
-        self._own_scores: str | None = None
-
-    async def run(self) -> int:
-        """Push until that fails, and give the close code."""
-        heartbeat = self._loop.call_later(HEARTBEAT_EVERY, self._ring)
-        try:
-            with self._board.listening(self._changed):
-                while True:
-                    if self._heartbeat_due:
-                        self._heartbeat_due = False
-                        heartbeat = self._loop.call_later(HEARTBEAT_EVERY, self._ring)
-                        if self._seen is not None and (code := await self._send(self._board.heartbeat(self._seen))):
-                            return code
-                    update = self._board.newer_than(self._seen)
-                    if update is not None and self._next_push <= self._loop.time():
-                        if code := await self._send(update.text):
-                            return code
-                        self._sent(update)
-                    elif self._own_scores is not None and self._seen is not None:
-                        text, self._own_scores = self._own_scores, None
-                        if code := await self._send(text):
-                            return code
-                    else:
-                        self._idle = self._loop.create_future()
-                        self._changed()
-                        await self._idle
-        finally:
-            heartbeat.cancel()
-            if self._later is not None:
-                self._later.cancel()
-
-    def tell(self, own_scores: str) -> None:
-        """Send the player's own numbers, after the first board; a slow peer gets the newest."""
-        self._own_scores = own_scores
-        self._wake()
-
-    def _changed(self) -> None:
-        """Send what is new, once it may be; have the task do it where the peer has to be waited for."""
-        if self._idle is None or self._idle.done():
-            return  # the task is at something, and will look for itself
-        update = self._board.newer_than(self._seen)
-        if update is None:
-            return
-        early = self._next_push - self._loop.time()
-        if early > 0:
-            self._later = self._later or self._loop.call_later(early, self._due)  # the newest of then is sent
-        elif self._send_ready(update.text):
-            metrics.ws_messages.inc()
-            self._sent(update)
-        else:
-            self._wake()
-
-    def _due(self) -> None:
-        self._later = None
-        self._changed()
-
-    def _sent(self, update: messages.Update) -> None:
-        self._board.push_latency.sent(update, first=self._seen is None)
-        self._seen, self._next_push = update, self._loop.time() + self._interval
-        if self._own_scores is not None:
-            self._wake()
-
-    def _ring(self) -> None:
-        self._heartbeat_due = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
-
-    async def _send(self, text: str) -> int:
-        """Hand a message over, and give the code to close with, or 0."""
-        if not self._send_ready(text):
-            try:
-                async with asyncio.timeout(SEND_WITHIN):
-                    await self._websocket.send({"type": "websocket.send", "text": text})
-            except TimeoutError:
-                return CloseCode.SLOW
-            except (WebSocketDisconnect, RuntimeError):  # it is gone; the listener is told with which code
-                return GONE
-        metrics.ws_messages.inc()
-        return 0
 
 
 async def _listen(websocket: WebSocket) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from app.access import revocation
 from app.access.tokens import Tokens
 from app.domain.ids import UserId
 from app.domain.messages import Row, update
+from app.live import pusher
 from app.live.close_codes import CloseCode
 from app.routes import live
 from app.serving import websocket_protocol
@@ -290,7 +291,7 @@ def _show_large(server: InProcess, version: int) -> str:
 def test_peer_that_takes_nothing_is_dropped_and_holds_nobody_up(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(live, "SEND_WITHIN", 1.0)
+    monkeypatch.setattr(pusher, "SEND_WITHIN", 1.0)
     monkeypatch.setattr(websocket_protocol, "CUT_AFTER", 0.5)
     with in_process(stores, caplog, PUSH_INTERVAL_MS="0") as server:
         healthy = listener(stores, "healthy")
@@ -347,7 +348,7 @@ def test_peer_that_says_it_failed_was_not_slow(
 def test_blocked_peer_vanishing_while_closed_leaves_nothing(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(live, "SEND_WITHIN", 0.2)
+    monkeypatch.setattr(pusher, "SEND_WITHIN", 0.2)
     with in_process(stores, caplog, PUSH_INTERVAL_MS="0") as server:
         for wait in (0.0, 0.3, 0.6, 1.5):
             with _blocked(server, dora) as peer:

@@ -18,9 +18,9 @@ from app.domain import messages
 from app.domain.ids import DEFAULT_BOARD, UserId, id_after, new_id
 from app.domain.messages import Update
 from app.live import board as board_module
+from app.live import pusher
 from app.live.board import LiveBoard
 from app.live.relay import SupervisedRedis
-from app.routes import live
 from db import redis
 from db.redis import Publisher
 from tests.support.live import award, clear, complaints, in_process
@@ -130,13 +130,13 @@ def test_pusher_sends_one_board_an_interval_always_the_newest(
     """The pace is the sender's, so it is measured by the sender's clock, where a board is handed to the socket."""
     clear(stores)
     sent: list[float] = []
-    note = live._Pusher._sent
+    note = pusher.Pusher._sent
 
-    def watched(pusher: live._Pusher, update: Update) -> None:
+    def watched(it: pusher.Pusher, update: Update) -> None:
         sent.append(time.monotonic())
-        note(pusher, update)
+        note(it, update)
 
-    monkeypatch.setattr(live._Pusher, "_sent", watched)
+    monkeypatch.setattr(pusher.Pusher, "_sent", watched)
     with in_process(stores, caplog, PUSH_INTERVAL_MS="400") as server, listening(server, dora.token) as websocket:
         message(websocket)
         for _ in range(30):
@@ -164,7 +164,7 @@ def test_heartbeat_names_the_version_last_pushed(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     clear(stores)
-    monkeypatch.setattr(live, "HEARTBEAT_EVERY", 0.3)
+    monkeypatch.setattr(pusher, "HEARTBEAT_EVERY", 0.3)
     award(stores, dora.user_id)
     with in_process(stores, caplog) as server, listening(server, dora.token) as websocket:
         first = message(websocket)
@@ -187,7 +187,7 @@ def test_long_interval_holds_back_pushes_but_no_heartbeat(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     clear(stores)
-    monkeypatch.setattr(live, "HEARTBEAT_EVERY", 0.1)
+    monkeypatch.setattr(pusher, "HEARTBEAT_EVERY", 0.1)
     with (
         in_process(stores, caplog, PUSH_INTERVAL_MS="1000") as server,
         listening(server, dora.token) as websocket,

@@ -1,0 +1,119 @@
+"""Pushing the board to one socket."""
+
+import asyncio
+from collections.abc import Callable
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from app.domain import messages
+from app.live.board import LiveBoard
+from app.live.close_codes import GONE, CloseCode
+from telemetry import metrics
+
+HEARTBEAT_EVERY = 25.0
+SEND_WITHIN = 10.0
+"""Seconds that a peer may take to read one message."""
+
+
+class Pusher:
+    """Sends each new board to one socket, at most one in an interval, and heartbeats.
+
+    There may be thousands: most boards are sent right where they become known, without waking this one's task; and one
+    timer is set for a heartbeat, not one for each board.
+    """
+
+    def __init__(
+        self, websocket: WebSocket, send_ready: Callable[[str], bool], board: LiveBoard, interval: float
+    ) -> None:
+        self._websocket = websocket
+        self._send_ready = send_ready
+        self._board = board
+        self._interval = interval
+        self._loop = asyncio.get_running_loop()
+        self._seen: messages.Update | None = None
+        self._next_push = 0.0
+        self._idle: asyncio.Future[None] | None = None
+        self._later: asyncio.TimerHandle | None = None
+        self._heartbeat_due = False
+        self._own_scores: str | None = None
+
+    async def run(self) -> int:
+        """Push until that fails, and give the close code."""
+        heartbeat = self._loop.call_later(HEARTBEAT_EVERY, self._ring)
+        try:
+            with self._board.listening(self._changed):
+                while True:
+                    if self._heartbeat_due:
+                        self._heartbeat_due = False
+                        heartbeat = self._loop.call_later(HEARTBEAT_EVERY, self._ring)
+                        if self._seen is not None and (code := await self._send(self._board.heartbeat(self._seen))):
+                            return code
+                    update = self._board.newer_than(self._seen)
+                    if update is not None and self._next_push <= self._loop.time():
+                        if code := await self._send(update.text):
+                            return code
+                        self._sent(update)
+                    elif self._own_scores is not None and self._seen is not None:
+                        text, self._own_scores = self._own_scores, None
+                        if code := await self._send(text):
+                            return code
+                    else:
+                        self._idle = self._loop.create_future()
+                        self._changed()
+                        await self._idle
+        finally:
+            heartbeat.cancel()
+            if self._later is not None:
+                self._later.cancel()
+
+    def tell(self, own_scores: str) -> None:
+        """Send the player's own numbers, after the first board; a slow peer gets the newest."""
+        self._own_scores = own_scores
+        self._wake()
+
+    def _changed(self) -> None:
+        """Send what is new, once it may be; have the task do it where the peer has to be waited for."""
+        if self._idle is None or self._idle.done():
+            return  # the task is at something, and will look for itself
+        update = self._board.newer_than(self._seen)
+        if update is None:
+            return
+        early = self._next_push - self._loop.time()
+        if early > 0:
+            self._later = self._later or self._loop.call_later(early, self._due)  # the newest of then is sent
+        elif self._send_ready(update.text):
+            metrics.ws_messages.inc()
+            self._sent(update)
+        else:
+            self._wake()
+
+    def _due(self) -> None:
+        self._later = None
+        self._changed()
+
+    def _sent(self, update: messages.Update) -> None:
+        self._board.push_latency.sent(update, first=self._seen is None)
+        self._seen, self._next_push = update, self._loop.time() + self._interval
+        if self._own_scores is not None:
+            self._wake()
+
+    def _ring(self) -> None:
+        self._heartbeat_due = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    async def _send(self, text: str) -> int:
+        """Hand a message over, and give the code to close with, or 0."""
+        if not self._send_ready(text):
+            try:
+                async with asyncio.timeout(SEND_WITHIN):
+                    await self._websocket.send({"type": "websocket.send", "text": text})
+            except TimeoutError:
+                return CloseCode.SLOW
+            except (WebSocketDisconnect, RuntimeError):  # it is gone; the listener is told with which code
+                return GONE
+        metrics.ws_messages.inc()
+        return 0
