@@ -307,7 +307,7 @@ def test_both_stores_away_one_get_waits_and_others_use_memory(
                     assert await board.now() is board_now
                 assert time.monotonic() - began < 0.2
                 assert len(asked) == 1
-                monkeypatch.setattr(board, "CHECK_EVERY", 0.0)  # as if it were worth another look
+                monkeypatch.setattr("app.live.board.CHECK_EVERY", 0.0)  # as if it were worth another look
                 assert await board.now() is board_now
                 assert len(asked) == 2
             finally:
