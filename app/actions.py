@@ -1,4 +1,4 @@
-"""What a batch of requests does to actions, in one transaction on a connection that is handed in.
+"""Starts and ends a batch of actions, in one transaction on the caller's connection.
 
 Lock order: users, actions; each by id.
 """
@@ -35,7 +35,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def start(conn: sa.Connection, starts: Sequence[Start], *, max_open: int) -> list[Action | ScoreboardError]:
-    """Insert started actions; each gets its action, or the reason why not."""
+    """Insert started actions; return for each the action, or the error."""
     inserted = actions.insert_started(conn, starts, max_open=max_open)
     results: list[Action | ScoreboardError] = []
     for item in starts:
@@ -45,7 +45,7 @@ def start(conn: sa.Connection, starts: Sequence[Start], *, max_open: int) -> lis
         elif not made.active:
             results.append(Suspended("This account is suspended."))
         elif made.start_at is None or made.metadata is None:
-            # It may be there already: the answer to a first try was lost in its commit.
+            # It may exist already: the statement is repeated when the answer to its commit was lost.
             refusal = (
                 TooManyOpenActions(f"You have {max_open} open actions: complete or cancel some first.")
                 if made.full
@@ -64,10 +64,10 @@ def start(conn: sa.Connection, starts: Sequence[Start], *, max_open: int) -> lis
 def end(
     conn: sa.Connection, ends: Sequence[End], rules: ScoringRules, *, skip_locked: bool = False
 ) -> list[Action | ScoreboardError]:
-    """Complete or cancel actions; each gets its action as it is now, or the reason why not.
+    """Complete or cancel actions; return for each the action as it is now, or the error.
 
-    Within the batch the order of `ends` is the order of arrival: the first to end an action does so, those after it
-    get the conflict; totals run on, and the day's completions are counted on.
+    `ends` is in the order of arrival: the first request to end an action does so, later ones for the same action get
+    the conflict. Totals and the day's completions include the earlier items of the batch.
 
     Args:
         skip_locked: skip rows that are locked elsewhere; those items get DatabaseUnavailable.
@@ -97,7 +97,7 @@ def end(
 
 
 class _Batch:
-    """The state that runs on from one item of a batch to the next."""
+    """The state that is carried from one item of a batch to the next."""
 
     def __init__(self, rules: ScoringRules, now: datetime | None, totals: dict[UserId, int]) -> None:
         self.rules = rules
@@ -152,12 +152,12 @@ class _Batch:
 
 
 def _rule(rules: ScoringRules, action: Action) -> ActionType:
-    """Return an action's rule: the default one for a type that was taken out of the rules after the action began."""
+    """Return the rule of an action's type, or the default rule if the type was removed after the action began."""
     return rules.get(action.type) or rules[scoring.DEFAULT_TYPE]
 
 
 def _conflict(action: Action, rule: ActionType) -> ScoreboardError:
-    """Say why an action that has ended can't be ended; the action as it is recorded goes along."""
+    """Return the error for an action that has ended already, with the action as it is recorded."""
     if action.status == "completed":
         return ActionCompleted("The action was completed before.", action=action)
     if action.end_at and scoring.expired(rule, start_at=action.start_at, now=action.end_at):

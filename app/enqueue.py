@@ -1,6 +1,6 @@
-"""Tells the workers which actions were completed: one Celery message for many.
+"""Sends the ids of completed actions to the workers, many in one Celery message.
 
-Losing one costs seconds, never a score: the sweep settles what no message reached.
+A lost message costs seconds, never a score: the sweep settles actions that no message named.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from telemetry import tracing
 log = logging.getLogger("scoreboard.enqueue")
 
 GATHER = 0.025
-"""Seconds between two messages at least: the first goes at once, and the next one carries all that came meanwhile."""
+"""The least time between two messages, in seconds: the first is sent at once, the next carries all that came since."""
 
 MANY, GATHER_MANY = 10, 0.1
-"""After a message with so many, so many seconds: under load a board a blink later costs far fewer messages."""
+"""After a message with `MANY` ids the next waits for `GATHER_MANY` seconds: under load that saves most messages."""
 
 
 class Completed(NamedTuple):
@@ -59,7 +59,7 @@ class Enqueuer:
             log.warning("the queue's queue is full, action %s is left to the sweep", action_id)
 
     async def _gather(self, batch: Sequence[Completed]) -> list[None]:
-        """Send a batch, and have the next one gather for a while, unless more wait than go into one."""
+        """Send a batch, then wait while the next one gathers, unless more than one batch is waiting already."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._send, batch)
         if len(batch) < queues.BATCH:
             await asyncio.sleep(GATHER if len(batch) < MANY else GATHER_MANY)
@@ -72,7 +72,7 @@ class Enqueuer:
             self._celery.send_task(
                 queues.SETTLE,
                 args=[[it.action_id for it in batch]],
-                # Beside the arguments: the workers of another version get along without them.
+                # In headers, not arguments, so that workers of another version can ignore them.
                 headers={
                     queues.REQUESTS: [it.request_id for it in batch],
                     queues.SPANS: [it.span for it in batch if it.span],
@@ -80,7 +80,7 @@ class Enqueuer:
                 retry=False,
                 ignore_result=True,
             )
-        except Exception as error:  # whatever kombu or Redis raise: the completion is committed, and the sweep comes
+        except Exception as error:  # whatever kombu or Redis raise: the sweep settles what is committed
             if self._reachable:
                 log.warning("messages can't be sent, actions are left to the sweep: %r", error)
             self._reachable = False

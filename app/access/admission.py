@@ -1,4 +1,4 @@
-"""Which token buckets a request needs a token of, and what happens when one is empty."""
+"""Rate limits by request: which token buckets it must pass, and the 429 when one of them is empty."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from config.settings import Settings
 from telemetry import logs, metrics
 
 ACCOUNT_WIDER = 10
-"""How many times as wide the bucket of an account's failed logins from anywhere is."""
+"""The limit on an account's failed logins from all addresses together, as a multiple of that from one address."""
 
 
 class Admission:
@@ -35,7 +35,7 @@ class Admission:
         self._owners = lru_cache(maxsize=10_000)(self._owner)
 
     def address(self, scope: Scope) -> str | None:
-        """Return the address of the client who asks; it is worked out once for each request."""
+        """Return the client's address, computed once for each request."""
         if "client_address" not in scope:
             scope["client_address"] = self._addresses.of(scope)
         address: str | None = scope["client_address"]
@@ -58,7 +58,7 @@ class Admission:
         await self._admit(scope, self._action("complete", scope, claims))
 
     async def credentials(self, scope: Scope) -> None:
-        """Admit a registration, or a login that names nobody."""
+        """Admit a registration, or a login without a username."""
         await self._admit(scope, [*self._login_ip(scope), *self._ip(scope)])
 
     async def login(self, scope: Scope, username: str) -> None:
@@ -79,7 +79,7 @@ class Admission:
 
     @property
     def unanswered(self) -> int:
-        """Requests that wait to be admitted."""
+        """The number of requests that wait to be admitted."""
         return self._checks.unanswered
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ class Admission:
             return
         decision = await self._checks.submit(tuple(buckets))
         told = scope["answer_headers"]
-        # Instead of what an earlier, wider check of this request has told.
+        # Replace the headers of an earlier, wider check of this request.
         told[:] = [header for header in told if not header[0].startswith(b"ratelimit")]
         told += decision.headers()
         if not decision.allowed:

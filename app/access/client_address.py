@@ -1,4 +1,4 @@
-"""Who is asking: the client's address behind proxies that we trust."""
+"""The client's address, read from X-Forwarded-For behind the proxies that we trust."""
 
 import ipaddress
 import logging
@@ -19,7 +19,7 @@ _warned = False
 
 
 class ClientAddresses:
-    """Finds clients' addresses behind trusted proxies; what an untrusted peer says of others is not believed."""
+    """Finds clients' addresses behind trusted proxies; X-Forwarded-For from an untrusted peer is ignored."""
 
     def __init__(self, trusted_proxies: tuple[Network, ...]) -> None:
         self._trusted_proxies = trusted_proxies
@@ -31,7 +31,7 @@ class ClientAddresses:
         if peer is None:
             return None
         forwarded = b",".join([value for name, value in scope["headers"] if name == b"x-forwarded-for"])
-        # A long header is not remembered: anybody can send ten thousand of them.
+        # A long header is not cached: anybody could fill the cache with ten thousand of them.
         resolve = self._remembered if len(forwarded) <= LONGEST_REMEMBERED else self._resolve
         return resolve(peer, forwarded.decode("latin-1"))
 
@@ -51,7 +51,7 @@ class ClientAddresses:
 
 
 def _parse(text: str) -> Address | None:
-    """Read an address, perhaps with a port; one that is IPv4 in IPv6's clothes is IPv4."""
+    """Parse an address, with or without a port; an IPv4-mapped IPv6 address becomes IPv4."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

@@ -16,7 +16,7 @@ def hash_password(password: str) -> str:
 
 def verify_password(password_hash: str | None, password: str) -> bool:
     """Return whether a password is right; without a hash, False after the same time."""
-    # A hash from before passwords were normalized is of what was typed.
+    # Hashes from before passwords were normalized are of the password as it was typed.
     return any([_verify(password_hash, it) for it in dict.fromkeys((normalized(password), password))])
 
 

@@ -1,7 +1,7 @@
-"""Whether a token that was once issued is still good: logged out, suspended, or gone.
+"""Whether an issued token still counts, or was revoked by a logout, a suspension or an erasure.
 
-Writes find out in their own transaction, exactly. Reads and sockets ask here: a user is looked up in the database on
-first sight and remembered; every process polls the audit events that end tokens and looks those users up again.
+Writes check this exactly, in their own transaction. Reads and sockets ask here: a user is looked up in the database at
+the first request and cached; every process polls the audit events that revoke tokens and looks those users up again.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ log = logging.getLogger("scoreboard.sessions")
 
 POLL_EVERY = 2.0
 OVERLAP = 30.0
-"""Seconds before the last look that are looked at again: ids and times of events commit out of order."""
+"""Seconds before the last poll that are read again: events don't commit in the order of their ids and times."""
 REMEMBERED = 100_000
 CHUNK = 1000
 
@@ -34,7 +34,7 @@ GONE = UserState(token_version=-1, active=False, role="")
 
 
 class Sessions:
-    """The users that this process has seen, as the database had them seconds ago at most.
+    """A cache of the users that this process has seen, at most seconds older than the database.
 
     `on_change(user_id, state)` is called for each user whose tokens may have been revoked.
     """
@@ -47,9 +47,9 @@ class Sessions:
         self._lookups: Batcher[UserId, UserState] = Batcher("sessions", self._learn, lanes=1, patience=2.5)
         self._since: datetime | None = None
         self._trusted: set[UserId] = set()
-        """Users who were let in although the database could not be asked: they are looked up when it can be."""
+        """Users who were admitted while the database was away; they are looked up once it is back."""
         self._lost = False
-        """Whether the database was away: a restored one may know less than we do."""
+        """Whether the database was away: if it was restored from a backup, it may lack what is cached here."""
 
     async def check(self, claims: Claims) -> UserState:
         """Return the state of a token's user.
@@ -60,12 +60,12 @@ class Sessions:
         """
         state = self._known.get(claims.sub)
         if state is None or claims.ver > state.token_version:
-            # A token newer than what is known here is one of a login after a logout.
+            # A token newer than the cached version comes from a login after a logout.
             state = await self._lookups.submit(claims.sub)
         return _valid(state, claims)
 
     async def check_or_trust(self, claims: Claims, *, patience: float = 2.5) -> UserState:
-        """Like `check`, but while the database is away trust a token whose signature and expiry are good.
+        """Like `check`, but trust a token with a valid signature and expiry while the database is away.
 
         Args:
             patience: seconds after which a database that doesn't answer counts as away.
@@ -82,11 +82,11 @@ class Sessions:
             if len(self._trusted) < REMEMBERED:
                 self._trusted.add(claims.sub)
             else:
-                self._lost = True  # too many to remember: all are looked up again
+                self._lost = True  # too many to keep in the set: all users are looked up again
             return known or UserState(claims.ver, active=True, role="player")
 
     async def refresh(self, user_ids: Iterable[UserId]) -> None:
-        """Read the users anew, and tell of each."""
+        """Look the users up again, and call `on_change` for each."""
         wanted = list(user_ids)
         for first in range(0, len(wanted), CHUNK):
             chunk = wanted[first : first + CHUNK]
@@ -95,12 +95,12 @@ class Sessions:
                 self._on_change(user_id, state)
 
     async def poll_for_ever(self, connected: Callable[[], Iterable[UserId]]) -> None:
-        """Follow the events that end tokens; `connected` gives the users who have a socket here."""
+        """Poll the events that revoke tokens, until cancelled; `connected` returns the users who have a socket here."""
         while True:
             try:
                 await self._poll(connected)
             except (TimedOut, Overloaded) as error:
-                # Slow, but there: what was missed is seen by the next poll.
+                # The database answers slowly; the next poll reads what this one has missed.
                 log.warning("sessions can't be polled right now: %s", error)
             except ScoreboardError as error:
                 self._lost = True
@@ -128,14 +128,14 @@ class Sessions:
         self._since = now
 
     async def _learn(self, user_ids: Sequence[UserId]) -> Sequence[UserState]:
-        """Look users up and remember them, also for callers who have given up waiting: the next ones find them."""
+        """Look users up and cache them, even if the callers have timed out: later requests find them in the cache."""
         states = await on_loop(self._engine, _look_up, user_ids)
         self._known.update(zip(user_ids, states, strict=True))
         return states
 
     @property
     def unanswered(self) -> int:
-        """Requests that wait for a look at the database."""
+        """The number of requests that wait for a user to be looked up."""
         return self._lookups.unanswered
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ from db.redis import AsyncRedis, token_bucket_key
 log = logging.getLogger("scoreboard.limits")
 
 LOCAL_FOR = 2.0
-"""Seconds for which Redis is left alone after it did not answer: a hung one is not waited for by every batch."""
+"""Seconds without a call to Redis after it did not answer, so that not every batch waits for a hung server."""
 
 LOCAL_BUCKETS = 100_000
 
@@ -86,13 +86,13 @@ class Policy(NamedTuple):
 
     @classmethod
     def of(cls, name: str, rate: RateLimitItem) -> "Policy":
-        """Work a rate out once: it is asked for each bucket of each request."""
+        """Compute a rate's numbers once: they are needed for each bucket of each request."""
         window = rate.get_expiry()
         return cls(name, rate.amount, window, window * 1000 / rate.amount)
 
 
 class Bucket(NamedTuple):
-    """One bucket that a request needs a token of: under which policy, and whose it is.
+    """One bucket that a request must pass: the policy, and the user, account or address that it limits.
 
     `takes` tokens are taken if the request passes; it passes only if there are `needs` of them.
     """
@@ -223,12 +223,12 @@ class TokenBucketRateLimiter(RateLimiter):
 
 
 def _bucket(item: RateLimitItem, identifiers: Sequence[str], takes: int, needs: int) -> Bucket:
-    """Return the bucket of one of the library's limits, which has a name for each limit and whom it limits."""
+    """Return the bucket of one of the library's limits."""
     return Bucket(Policy.of("hit", item), item.key_for(*identifiers), takes, needs)
 
 
 def _decide(check: Check, allowed: bool, tokens: Sequence[float]) -> Decision:
-    """Return the state of the tightest bucket: the one that refuses for longest, else the one with least left."""
+    """Return the state of the tightest bucket: the longest wait, else the fewest tokens left."""
     tightest, left, longest = check[0].policy, tokens[0], -1.0
     for (policy, _, _, needs), has in zip(check, tokens, strict=True):
         wait = 0.0 if allowed else max(0.0, (needs - has) * policy.per_token)

@@ -1,4 +1,4 @@
-"""Access tokens: JWTs, signed with HS256, checked against everything that a token can be wrong in."""
+"""Access tokens: JWTs signed with HS256. Signature, claims and expiry are all checked strictly."""
 
 import time
 from typing import Annotated
@@ -17,13 +17,13 @@ ALGORITHM = "HS256"
 LONGEST_TOKEN = 4096
 REMEMBERED = 20_000
 CLOCK_SKEW = 5
-"""Seconds that the clock of the process that issued a token may be ahead of ours."""
+"""Seconds by which the clock of the host that issued a token may be ahead of ours."""
 REFRESH_FOR = 30 * 24 * 3600
 """Seconds after the login until which a token can be refreshed."""
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """What a token says; times in seconds since 1970, `ver` the user's token version."""
+    """A token's claims; times in seconds since 1970, `ver` is the user's token version."""
 
     iss: str
     aud: str
@@ -40,7 +40,7 @@ class Claims(msgspec.Struct, frozen=True):
 
 
 class Tokens:
-    """Issues tokens with the newest key and verifies them with any; verified ones are remembered until they expire."""
+    """Signs tokens with the newest key and accepts those of every key; verified tokens are cached until they expire."""
 
     def __init__(self, secret_key: str, retired: tuple[str, ...], ttl: int) -> None:
         self.ttl = ttl
@@ -64,10 +64,10 @@ class Tokens:
         return jwt.encode(msgspec.to_builtins(claims), self._key, ALGORITHM)
 
     def verify(self, token: str) -> Claims:
-        """Check a token's signature and claims. Whether it was revoked is for `app.access.revocation` to tell.
+        """Verify a token's signature, expiry and claims. Revocation is checked by `app.access.revocation`.
 
         Raises:
-            Unauthorized: for whatever is wrong with it.
+            Unauthorized: when anything is wrong with it.
         """
         claims = self._verified.get(token)
         if claims is None or claims.exp <= time.time():

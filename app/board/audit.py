@@ -1,4 +1,4 @@
-"""The invariants, each counted by its violations. Source: docs/architecture.md, "Invariants"."""
+"""The audit: counts the violations of each invariant. Source: docs/architecture.md, "Invariants"."""
 
 import contextlib
 import logging
@@ -30,10 +30,10 @@ EVER = 24 * 366 * 100
 USERS_A_MINUTE = 1000
 USERS_AT_ONCE = 100
 USERS_FOR, SUMS_FOR = 0.5, 0.5
-"""Seconds that one audit goes on beginning with more users, and that their sums may take."""
+"""Seconds during which one audit takes up further users, and seconds that their sums may take."""
 
 QUIET = 2.0
-"""Seconds for which key and board may differ: a publish is under way."""
+"""Seconds for which the key may differ from the board while a publish is in progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Check:
 
 
 def audit(conn: sa.Connection) -> list[Check]:
-    """Check everything that the database can tell, in one snapshot. The transaction must not have begun otherwise."""
+    """Check every invariant of the database in one snapshot; must be the transaction's first statements."""
     _snapshot(conn)
     return [
         Check("total-scores", invariants.wrong_totals(conn)),
@@ -73,10 +73,10 @@ def audit_users(conn: sa.Connection, after: UserId | None, *, limit: int) -> tup
 
 
 def watch(desk: Desk) -> None:
-    """Check what is cheap and the next users in rotation, and raise the alarm for every violation.
+    """Run the cheap checks and those of the next users in rotation; log and count every violation.
 
-    Each check by itself: one that can't finish hides no other, and is counted as unchecked. What was found is kept for
-    operators who ask.
+    The checks are independent: one that can't finish doesn't hide the others, and is counted as unchecked. The results
+    are kept in Redis for operators.
     """
     found: list[Check] = []
     for names, look in LOOKS.items():
@@ -101,7 +101,7 @@ def watch(desk: Desk) -> None:
 
 
 def last_result(publisher: Publisher) -> tuple[list[Check], int] | None:
-    """Return what the worker's last audit found and its age in seconds, by Redis's clock; None when there is none."""
+    """Return the result of the worker's last audit and its age in seconds by Redis's clock; None if there is none."""
     try:
         with publisher.client.pipeline() as both:
             both.get(AUDIT_RESULT_KEY)
@@ -127,7 +127,7 @@ def _alone(check: Callable[[sa.Connection], Check]) -> Callable[[Desk], list[Che
 
 
 def _next_users(desk: Desk) -> list[Check]:
-    """Check users from where the last audit ended, for a moment, and remember where this one did."""
+    """Check users for a bounded time, from where the last audit stopped, and store where this one did."""
     cursor = desk.publisher.client.get(AUDIT_CURSOR_KEY)
     text = cursor.decode(errors="replace") if isinstance(cursor, bytes) else ""
     after = UserId(text) if is_id(text) else None
@@ -140,7 +140,7 @@ def _next_users(desk: Desk) -> list[Check]:
             checks, after = in_transaction(desk.engine, partial(audit_users, after=after, limit=limit))
         except TimedOut:
             if limit > 1:
-                at_once = 1  # one of them has very much: the others are not to wait for that one
+                at_once = 1  # one of them has very many actions: check the others without that one
                 continue
             checks, after = [], in_transaction(desk.engine, partial(_skip, after=after))
         for check in checks:
@@ -153,7 +153,7 @@ def _next_users(desk: Desk) -> list[Check]:
 
 
 def _skip(conn: sa.Connection, after: UserId | None) -> UserId | None:
-    """Return the user that comes after another, whose sums take too long for the audit of a minute."""
+    """Return the next user, whose sums take too long for this audit, so that the audit goes on behind that user."""
     user_ids = invariants.users_after(conn, after, limit=1)
     for user_id in user_ids:
         log.warning("the sums of user %s take too long for this audit: bin/manage audit checks them", user_id)
@@ -184,7 +184,7 @@ def published(engine: sa.Engine, publisher: Publisher) -> list[Check]:
         try:
             stored = publisher.client.get(top_scores_key(DEFAULT_BOARD))
         except redis.RedisError:
-            return []  # nothing can be said, and nothing is wrong with the scores
+            return []  # not checked: Redis is away, which is no fault of the scores
         found = messages.read_update(stored, publisher.signer) if stored else None
         same_version = found is not None and found.stamp == board.stamp
         behind = found is None or found.content != board.content
@@ -201,4 +201,4 @@ LOOKS: dict[tuple[str, ...], Callable[[Desk], list[Check]]] = {
     ("total-scores", "standings"): _next_users,
 }
 NAMES = frozenset(name for names in LOOKS for name in names)
-"""All that the worker looks at."""
+"""The names of all checks that the worker runs."""

@@ -1,6 +1,6 @@
-"""Corrections by an operator, or by the fraud rules: each a transaction with an audit event, on the usual lock order.
+"""Corrections by an operator or the fraud rules: each one transaction that also records an audit event.
 
-Lock order: users, actions, standings, boards. Whatever touches a standing or a status ends in `top.refresh`.
+Lock order: users, actions, standings, boards. What changes a standing or a status ends in `top.refresh`.
 """
 
 import sqlalchemy as sa
@@ -55,7 +55,7 @@ def reverse(conn: sa.Connection, action_id: ActionId, *, actor: str, reason: str
 
 
 def suspend(conn: sa.Connection, user_id: UserId, *, actor: str, reason: str) -> None:
-    """Take a user off every board, and refuse what the user does from now on."""
+    """Remove a user from every board, and refuse the user's requests from now on."""
     if not _lock_person(conn, user_id).active:
         raise WrongState("This user is suspended already.")
     users.set_status(conn, user_id, "suspended")
@@ -64,7 +64,7 @@ def suspend(conn: sa.Connection, user_id: UserId, *, actor: str, reason: str) ->
 
 
 def reinstate(conn: sa.Connection, user_id: UserId, *, actor: str, reason: str | None) -> None:
-    """Undo a suspension: the user is back where the standing is."""
+    """Undo a suspension: the user returns to the boards with the standing as it is now."""
     if _lock_person(conn, user_id).active:
         raise WrongState("This user is not suspended.")
     users.set_status(conn, user_id, "active")

@@ -1,4 +1,4 @@
-"""Erasing a person: the name goes, the actions stay as nobody's; and forgetting, batch by batch, what is left in them.
+"""Erases persons: the name goes at once, the actions stay without it; then forgets their traces, batch by batch.
 
 Lock order: users, actions, standings (by the trigger on users), boards.
 Source: docs/decisions/0006-erase-the-person-and-keep-the-actions.md.
@@ -17,22 +17,22 @@ from db import audit_events, persons
 from db.transaction import in_transaction
 
 AT_ONCE = 1000
-"""Actions that are cleared of traces with the erasure itself; nearly nobody has more, and the sweep does the rest."""
+"""Actions whose traces are removed by the erasure itself; few users have more, and the sweep removes the rest."""
 
 EVENTS_AT_ONCE = 5000
-"""Events in which people wrote something that are looked through with the erasure itself; the sweep does the rest."""
+"""Events with free text that are searched for the name by the erasure itself; the sweep searches the rest."""
 
 IN_FLIGHT = 60.0
-"""Seconds after an erasure for which an action that was started before it may still come in."""
+"""Seconds after an erasure within which an action that was started before it may still be inserted."""
 
 FORGET_FOR = 0.2
-"""Seconds that one sweep goes on beginning new batches of addresses, and of what erased persons left."""
+"""Seconds during which one sweep begins further batches of addresses, and of erased persons' traces."""
 
 
 def erase(
     conn: sa.Connection, user_id: UserId, *, actor: str, reason: str | None, token_version: int | None = None
 ) -> bool:
-    """Make a user nobody's: off every board, without name, address and password; for good.
+    """Erase a user for good: remove name, e-mail address and password, and take the user off every board.
 
     Args:
         token_version: the version that the user's tokens must still have, when one of them asks for it.
@@ -60,7 +60,7 @@ def erase(
 
 
 def forget(engine: sa.Engine, *, client_ip_days: int) -> None:
-    """Forget addresses that are too old, and what erased persons left in their actions: a little of both."""
+    """Forget addresses that are too old, and erased persons' traces: some batches of each."""
     deadline = time.monotonic() + FORGET_FOR
 
     def addresses(conn: sa.Connection) -> bool:

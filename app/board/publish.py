@@ -1,4 +1,4 @@
-"""Publishing: the board as PostgreSQL has it goes to Redis, and from there to every web process.
+"""Publishes the board from PostgreSQL to Redis, and by Redis to every web process.
 
 PostgreSQL is the truth. A read that began after a message was seen can't be older than that message. Where it is (a
 restored backup, a forged message), the database wins in a new epoch, since versions of the old one may have been shown
@@ -31,7 +31,7 @@ def signer_of(settings: Settings) -> Signer:
 
 
 def read(engine: sa.Engine, board_id: BoardId, signer: Signer = UNSIGNED) -> Update:
-    """Read the board from PostgreSQL, as the message that is to go out."""
+    """Read the board from PostgreSQL, as the message to publish."""
     now = in_statement(engine, lambda conn: boards.read(conn, board_id))
     if now is None:
         raise LookupError(f"board {board_id!r} has no row: run the release process")

@@ -1,4 +1,4 @@
-"""Works standings and board out anew from the actions. It changes nothing unless something was wrong."""
+"""Recomputes standings and boards from the actions; changes only what was wrong."""
 
 import sqlalchemy as sa
 
@@ -8,7 +8,7 @@ from db import standings
 
 
 def rebuild(conn: sa.Connection) -> tuple[list[UserId], int | None]:
-    """Rebuild; settling waits meanwhile.
+    """Recompute all standings and the board; settling waits meanwhile.
 
     Returns:
         The users whose standings were wrong, and the board's new version if its ten were.

@@ -1,4 +1,4 @@
-"""Who may operate: players become admins, and admins players, never the last of them.
+"""Roles: makes players admins and admins players, but never removes the last admin.
 
 Lock order: users.
 """
@@ -22,7 +22,7 @@ def set_role(conn: sa.Connection, user_id: UserId, role: str, *, actor: str, rea
 
     Raises:
         NotFound: when there is no such user, or the person was erased.
-        LastAdmin: when nobody could operate any more.
+        LastAdmin: when no active admin would be left.
     """
     person = persons.lock(conn, user_id)
     if person is None or person.status == "erased":
@@ -37,10 +37,10 @@ def set_role(conn: sa.Connection, user_id: UserId, role: str, *, actor: str, rea
 
 
 def keep_one_admin(person: persons.LockedPerson) -> None:
-    """Refuse to lose the last active admin; all admins are locked with the person.
+    """Check that another active admin is left; all admins are locked together with the person.
 
     Raises:
-        LastAdmin: when this is the one.
+        LastAdmin: when this is the last one.
     """
     if person.role == "admin" and person.status == "active" and not person.other_admins:
         raise LastAdmin("Nobody could operate any more: make another admin first.")

@@ -1,4 +1,4 @@
-"""Settling: completed actions get their verdict, and what is cleared reaches the standings and the board.
+"""Settles completed actions: judges each, and adds cleared points to the standings and the board.
 
 Lock order: actions, standings, boards. Source: docs/architecture.md, "A completion, step by step".
 """
@@ -26,7 +26,7 @@ MAX_ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What one transaction settled: the number of cleared actions, the rule of each held one, and their users."""
+    """What one transaction has settled: how many actions were cleared, and the rule and user of each held one."""
 
     cleared: int = 0
     held_by: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class Settled:
 
 
 def settle(conn: sa.Connection, action_ids: Iterable[ActionId], vetting: Vetting) -> Settled:
-    """Settle those of the actions that wait for it. Delivered twice, or late, it finds nothing to do."""
+    """Settle those of the actions that are not settled yet. Running twice, or late, does no harm."""
     claimed = outbox.claim(conn, action_ids)
     if not claimed:
         return Settled()
@@ -72,7 +72,7 @@ def _write(conn: sa.Connection, judged: list[tuple[Facts, Verdict]]) -> Settled:
 
 
 def _sum(cleared: Iterable[Facts]) -> list[tuple[UserId, int, datetime]]:
-    """Sum points by user; an action for 0 points moves nobody, in time neither."""
+    """Sum points by user; an action for 0 points changes neither the score nor the time at which it was reached."""
     points: defaultdict[UserId, int] = defaultdict(int)
     reached: dict[UserId, datetime] = {}
     for facts in cleared:

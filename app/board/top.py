@@ -1,4 +1,4 @@
-"""The tail of every transaction that changed standings or a user's status: are the ten on the board still right?"""
+"""Brings a board's top ten up to date, at the end of every transaction that changes standings or a user's status."""
 
 from collections.abc import Collection
 
@@ -14,7 +14,7 @@ def refresh(conn: sa.Connection, board_id: BoardId, touched: Collection[UserId] 
     """Bring a board's ten up to date with the standings that this transaction has changed.
 
     The board's row is locked first, always; only afterwards, in a fresh statement, are the standings read. Without
-    that order a rise beside a reversal, neither of which sees the other, can leave the board wrong for good.
+    that order, a settling and a reversal that run at the same time don't see each other, and the board stays wrong.
 
     Args:
         touched: the users whose standing or status this transaction has changed; None when it may be any.

@@ -1,4 +1,4 @@
-"""Vetting: gathers the facts of claimed actions, asks for each verdict, and suspends whom too many of them hit."""
+"""Vetting: gathers the facts of claimed actions, judges each, and suspends users with too many held actions."""
 
 import ipaddress
 import logging
@@ -24,7 +24,7 @@ from telemetry import logs
 log = logging.getLogger("scoreboard.settle")
 
 SUSPEND_FOR = 0.5
-"""Seconds that one look goes on beginning to suspend users; the next one finds the others."""
+"""Seconds during which one sweep begins to suspend further users; the next sweep finds the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def suspend_whom_due(engine: sa.Engine, vetting: Vetting) -> list[UserId]:
 
 
 def suspend_of_these(engine: sa.Engine, vetting: Vetting, user_ids: Collection[UserId]) -> list[UserId]:
-    """Suspend those of the users, whose actions were just held, who have too many; the sweep finds who is left."""
+    """Suspend those of these users who have too many held actions; the sweep finds any who are left."""
     rule = vetting.rules.suspend
     if rule is None:
         return []
@@ -70,7 +70,7 @@ def suspend_of_these(engine: sa.Engine, vetting: Vetting, user_ids: Collection[U
 
 
 def _suspend_each(engine: sa.Engine, due: Mapping[UserId, int]) -> tuple[list[UserId], bool]:
-    """Return who was suspended, and whether nobody is left."""
+    """Suspend users for a bounded time; return who was suspended, and whether all were looked at."""
     suspended, all_done = [], True
     deadline = time.monotonic() + SUSPEND_FOR
     for user_id, held in sorted(due.items()):
@@ -91,7 +91,7 @@ def _suspend(engine: sa.Engine, user_id: UserId, held: int) -> bool:
     try:
         in_transaction(engine, lambda conn: correct.suspend(conn, user_id, actor="system", reason=reason))
     except Conflict:
-        return False  # somebody else was faster
+        return False  # another process was faster
     logs.event(logs.security, logs.USER_SUSPENDED, logging.WARNING, userId=user_id, reason=reason)
     return True
 
@@ -105,7 +105,7 @@ def _gather(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> 
     if rules.velocity or rules.burst:
         windows = fraud_facts.windows(conn, claimed)
     if rules.burst:
-        # No minute under this many points can be far out, since the scale is one default award at least.
+        # Fewer points than this can't be an outlier, since the scale is at least one default award.
         suspicious = rules.burst.robust_z * max(1, vetting.default_award)
         minutes = fraud_facts.minutes(conn, [facts for facts in claimed if windows[facts.action_id][1] > suspicious])
     if rules.shared_ip:
@@ -136,7 +136,7 @@ def _asked(facts: Facts, vetting: Vetting) -> Asked | None:
 
 @lru_cache(maxsize=10_000)
 def _network(client_ip: str | None, trusted_networks: tuple[Network, ...]) -> Network | None:
-    """Return what counts as this one address: itself, or the /64 of IPv6; None if it is trusted."""
+    """Return the network that counts as one address: the address, or its IPv6 /64; None if it is trusted."""
     if client_ip is None:
         return None
     address = ipaddress.ip_address(client_ip)

@@ -1,4 +1,4 @@
-"""Group commit, one level up: what arrives while a batch is being worked on goes into the next one."""
+"""Group commit, one level up: what arrives while a batch runs goes into the next one."""
 
 import asyncio
 import logging
@@ -37,8 +37,8 @@ class Batcher(Generic[Item, Result]):
             item's failure. When it raises a ScoreboardError that is the answer to all of its items; when it raises
             anything else its items are run one by one, so that the culprit alone fails.
         lanes: batches that run at the same time.
-        limit: items in one batch at most.
-        depth: items that wait at most; one more is answered with Overloaded at once.
+        limit: the largest number of items in one batch.
+        depth: the largest number of waiting items; one more is answered with Overloaded at once.
         patience: seconds after which an item that got no answer is answered with Overloaded.
     """
 
@@ -101,7 +101,7 @@ class Batcher(Generic[Item, Result]):
         return answer
 
     def close(self) -> None:
-        """Let running batches end, turn those away who wait, and take no more."""
+        """Let running batches end, answer waiting items with Overloaded, and accept no more."""
         self._closed = True
         while self._queue:
             _answer(self._queue.popleft(), Overloaded(_STOPPING))
@@ -111,7 +111,7 @@ class Batcher(Generic[Item, Result]):
         batch: list[_Waiting[Item, Result]] = []
         while self._queue and len(batch) < self._limit:
             waiting = self._queue.popleft()
-            if not waiting.answer.done():  # its caller has gone, or was told to come again
+            if not waiting.answer.done():  # else its caller has gone, or it has timed out
                 batch.append(waiting)
             else:
                 self.unanswered -= 1
@@ -123,7 +123,7 @@ class Batcher(Generic[Item, Result]):
         work.add_done_callback(self._finish)
 
     async def _answers(self, items: Sequence[Item]) -> Sequence[Result | BaseException]:
-        """Run items together or, when one of them spoils it, one by one."""
+        """Run items together or, when that raises an unexpected error, one by one."""
         try:
             results = await self._run(items)
             if len(results) != len(items):
@@ -157,7 +157,7 @@ class Batcher(Generic[Item, Result]):
             _answer(waiting, answer)
 
     def _expire(self) -> None:
-        """Answer those who have waited for too long, and look again when the next one may have."""
+        """Answer the items that have timed out, and schedule the next look for when the next one may have."""
         loop = asyncio.get_running_loop()
         self._watch = None
         latest = loop.time() - self._patience
@@ -182,5 +182,5 @@ def _answer(waiting: _Waiting[Item, Result], answer: Result | BaseException) -> 
     # A future can't hold a StopIteration.
     stopped = isinstance(answer, StopIteration)
     waiting.answer.set_exception(RuntimeError(f"StopIteration: {answer}") if stopped else answer)
-    # Mark it as retrieved, or asyncio logs "exception was never retrieved": nobody waits for what was offered.
+    # Mark it as retrieved, or asyncio logs "exception was never retrieved": offered items have no caller.
     waiting.answer.exception()

@@ -1,4 +1,4 @@
-"""Players' own reads: in threads of their own, and of one player a few at once."""
+"""Runs players' reads of their own data in separate threads, with a limit for each player."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,11 +12,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 OF_ONE_PLAYER = 1
-"""Reads of one player at once: another thread is left to everybody else."""
+"""Concurrent reads of one player, so that the other thread is left for other players."""
 
 
 class _Turns:
-    """Who waits for one player's reads."""
+    """The queue of one player's reads."""
 
     def __init__(self) -> None:
         self.free = asyncio.Semaphore(OF_ONE_PLAYER)
@@ -24,7 +24,7 @@ class _Turns:
 
 
 class Reads:
-    """Runs reads in threads that nothing else waits for, logins above all.
+    """Runs reads in threads of their own, so that nothing else, logins above all, waits behind them.
 
     Args:
         patience: seconds after which a read that waits for others of its player is answered with Overloaded.
@@ -59,5 +59,5 @@ class Reads:
                 del self._players[user_id]
 
     def close(self) -> None:
-        """Let running reads end, and take no more."""
+        """Let running reads end, and accept no more."""
         self._threads.close()

@@ -1,4 +1,4 @@
-"""One call serves all who ask while it is under way."""
+"""Single flight: concurrent callers share one call."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Makes a call for the first who asks; the others wait for what it gives."""
+    """Makes a call for the first caller; those who come while it runs wait for its result."""
 
     def __init__(self) -> None:
         self._flight: asyncio.Task[T] | None = None

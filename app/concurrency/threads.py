@@ -1,4 +1,4 @@
-"""Blocking calls, a bounded number at once in threads of their own, a bounded number waiting."""
+"""Runs blocking calls in a small pool of threads, with a bounded queue."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,8 +15,8 @@ class Threads:
     """A few threads for one kind of blocking call.
 
     Args:
-        count: calls at once.
-        depth: calls that run or wait at most; one more is answered with Overloaded at once.
+        count: the number of threads.
+        depth: the largest number of calls that run or wait; one more is answered with Overloaded at once.
         patience: seconds after which a caller is answered with Overloaded.
     """
 
@@ -41,12 +41,12 @@ class Threads:
             raise Overloaded("The process is stopping.") from None
         self._taken += 1
         answer = asyncio.wrap_future(work)
-        # Given back when the thread is done, not when its caller has gone: it is the threads that are few.
+        # Freed when the thread is done, not when the caller has gone: the bound is on threads.
         answer.add_done_callback(self._give_back)
         try:
             await asyncio.wait([answer], timeout=self._patience)
         finally:
-            # A call that has begun goes on. One that hasn't is for nobody any more.
+            # A call that has begun can't be stopped. One that hasn't is cancelled, as its caller has gone.
             work.cancel()
         if not answer.done():
             raise Overloaded(f"No answer in time ({self._name}).")
@@ -55,10 +55,10 @@ class Threads:
         return answer.result()
 
     def close(self) -> None:
-        """Let running calls end, and take no more."""
+        """Let running calls end, and accept no more."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _give_back(self, answer: "asyncio.Future[T]") -> None:
         self._taken -= 1
         if not answer.cancelled():
-            answer.exception()  # looked at, so that one whose caller has gone is not reported as forgotten
+            answer.exception()  # retrieved, or asyncio logs an error for a call whose caller has gone

@@ -1,4 +1,4 @@
-"""What the API says of itself, and the page to read it."""
+"""The endpoints that serve the API's description, and the page that shows it."""
 
 import hashlib
 from functools import cache

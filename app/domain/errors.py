@@ -1,4 +1,4 @@
-"""Every failure that is expected: an HTTP status, a stable code, and words for the one who reads it."""
+"""Every expected failure: its HTTP status, its stable code, and a sentence for people."""
 
 from typing import Any, ClassVar
 
@@ -108,7 +108,7 @@ class TooManyConnections(RateLimited):
 
 
 class Unavailable(ScoreboardError):
-    """Something that is needed is away or overloaded; the outcome of a write may be open."""
+    """A store is unavailable or the process overloaded; whether a write was done may be unknown."""
 
     status, code, title = 503, "unavailable", "Try again shortly"
 

@@ -1,4 +1,4 @@
-"""Whether a completed action may count: a pure verdict on facts that are handed in, by the rules of `fraud.toml`."""
+"""Judges completed actions by the rules of `fraud.toml`: a pure function of facts that the caller gathers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,14 +17,14 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Velocity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Holds a user's completions beyond so many in the window."""
+    """Holds a user's completions beyond a number in the window."""
 
     completions_per_minute: Count
     enabled: bool = True
 
 
 class Burst(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Holds a user's points beyond so many in the window, or far out of the user's own minutes."""
+    """Holds a user's points beyond a number in the window, or far above the user's usual minute."""
 
     points_per_minute: Count
     robust_z: Annotated[float, msgspec.Meta(gt=0)]
@@ -33,7 +33,7 @@ class Burst(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SharedIp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Holds what at least so many accounts complete from one address, beyond so many together in the window."""
+    """Holds completions from one address beyond a number in the window, if enough accounts share the address."""
 
     accounts: Annotated[int, msgspec.Meta(ge=1)]
     completions_per_minute: Count
@@ -41,7 +41,7 @@ class SharedIp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Suspend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Suspends a user with so many held actions in 24 hours."""
+    """Suspends a user with a number of held actions in 24 hours."""
 
     held_in_24h: Annotated[int, msgspec.Meta(ge=1)]
     enabled: bool = True
@@ -102,7 +102,7 @@ def parse(table: Mapping[str, Any]) -> FraudRules:
     Raises:
         ValueError: one line that names the key.
     """
-    # A section that is switched off needs nothing else.
+    # A disabled section need not be complete.
     table = {name: it for name, it in table.items() if not (isinstance(it, dict) and it.get("enabled") is False)}
     try:
         rules = msgspec.convert(table, FraudRules)
@@ -116,7 +116,7 @@ def judge(facts: Facts, rules: FraudRules, default_award: int) -> Verdict:
     """Return the verdict on one action.
 
     Args:
-        default_award: points of the default type, the least by which minutes are taken to differ.
+        default_award: points of the default type, the smallest scale by which minutes are compared.
     """
     return (
         _velocity(facts, rules.velocity)

@@ -1,4 +1,4 @@
-"""The messages that go out: to the Redis key, the channel and every socket, the same bytes for the same version."""
+"""The messages in the Redis key, on the channel and on every socket: one version is the same bytes everywhere."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ class Update:
 
     @property
     def content(self) -> tuple[Stamp, bytes, str]:
-        """What the message says, whoever signed it: while keys are rotated one version has two signatures."""
+        """The content without the signature: while keys are rotated one version may have two signatures."""
         return self.stamp, self.payload, self.timestamp
 
     def rows(self) -> list[Row]:
@@ -96,7 +96,7 @@ def read_update(text: str | bytes, signer: Signer = UNSIGNED) -> Update | None:
     """Read a message from the key or the channel; None when it is not one of ours."""
     try:
         message = msgspec.json.decode(text, type=UpdateMessage)
-        # msgspec looks only at the fields that it knows; the others go out to clients too.
+        # msgspec ignores unknown fields, but clients would be sent them too.
         whole = text if isinstance(text, str) else text.decode()
         datetime.fromisoformat(message.timestamp).astimezone(UTC)
     except (msgspec.MsgspecError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Who stands where: score descending, then who reached it first, then user id."""
+"""The order of standings: score descending, then who reached it first, then user id."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from app.domain.ids import UserId
 
 TOP = 10
 DEEPEST = 10_000
-"""The last place that is told: what is read to find a rank has a bound."""
+"""The last place that is computed, which bounds what is read to find a rank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ def merge(present: Sequence[Standing], touched: Iterable[Standing]) -> list[Stan
         touched: the standings that changed, as they are now.
 
     Returns:
-        The ten as they are now, or None where they can't be told from this: one of a full ten fell or left, so that
-        somebody outside of it may have moved up.
+        The ten as they are now, or None if they can't be known from this: one of a full ten fell or left, so that a
+        standing outside of it may have moved up.
     """
     now = {standing.user_id: standing for standing in touched}
     if len(present) == TOP:

@@ -11,7 +11,7 @@ DEFAULT_TYPE = "default"
 
 
 class ActionType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The rule of one action type: points, seconds, completions a UTC day."""
+    """The rule of one action type: points, shortest and longest duration in seconds, limit for a UTC day."""
 
     points: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
     min_seconds: Annotated[int, msgspec.Meta(ge=0)] = 0

@@ -35,9 +35,9 @@ class Key:
 
     @property
     def key_id(self) -> str:
-        """A name that tells nothing about the secret."""
-        told = self.public if self.algorithm == ED25519 else hashlib.sha256(b"scoreboard" + self.secret).digest()
-        return hashlib.sha256(told).hexdigest()[:16]
+        """A public identifier that reveals nothing about the secret."""
+        identity = self.public if self.algorithm == ED25519 else hashlib.sha256(b"scoreboard" + self.secret).digest()
+        return hashlib.sha256(identity).hexdigest()[:16]
 
     @property
     def _private(self) -> Ed25519PrivateKey:

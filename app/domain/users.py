@@ -1,4 +1,4 @@
-"""What names, addresses and passwords users may have."""
+"""The rules for usernames, e-mail addresses and passwords."""
 
 import re
 import unicodedata
@@ -11,11 +11,11 @@ _USERNAME, _EMAIL = re.compile(USERNAME), re.compile(EMAIL)
 
 
 class InvalidUser(ValueError):
-    """What is wrong, in a sentence that names the field."""
+    """A field is invalid; the message is a sentence that names it."""
 
 
 def check_user(*, username: str, email: str, password: str) -> None:
-    """Refuse what nobody may have.
+    """Check a username, an e-mail address and a password.
 
     Raises:
         InvalidUser: naming the field and its rule.
@@ -37,7 +37,7 @@ def normalized(password: str) -> str:
 
 
 def check_password(password: str, field: str = "password") -> None:
-    """Refuse a password that nobody may have.
+    """Check a password's length.
 
     Raises:
         InvalidUser: naming the field and its rule.
