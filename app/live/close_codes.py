@@ -1,5 +1,6 @@
 """The codes that a WebSocket is closed with. Source: contract, section 6; RFC 6455, section 7.4."""
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 
@@ -28,3 +29,11 @@ GONE = 1005
 
 SILENT = 1006
 """What the application is told when pings got no answer; no peer can send it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a socket ends: its code, and whether the peer or the server has closed it already."""
+
+    code: int
+    closed: bool = False

@@ -7,7 +7,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.domain import messages
 from app.live.board import LiveBoard
-from app.live.close_codes import GONE, CloseCode
+from app.live.close_codes import GONE, CloseCode, Ending
 from telemetry import metrics
 
 HEARTBEAT_EVERY = 25.0
@@ -37,8 +37,8 @@ class Pusher:
         self._heartbeat_due = False
         self._own_scores: str | None = None
 
-    async def run(self) -> int:
-        """Push until that fails, and give the close code."""
+    async def run(self) -> Ending:
+        """Push until that fails, and return how the socket is to end."""
         heartbeat = self._loop.call_later(HEARTBEAT_EVERY, self._ring)
         try:
             with self._board.listening(self._changed):
@@ -46,17 +46,17 @@ class Pusher:
                     if self._heartbeat_due:
                         self._heartbeat_due = False
                         heartbeat = self._loop.call_later(HEARTBEAT_EVERY, self._ring)
-                        if self._seen is not None and (code := await self._send(self._board.heartbeat(self._seen))):
-                            return code
+                        if self._seen is not None and (ending := await self._send(self._board.heartbeat(self._seen))):
+                            return ending
                     update = self._board.newer_than(self._seen)
                     if update is not None and self._next_push <= self._loop.time():
-                        if code := await self._send(update.text):
-                            return code
+                        if ending := await self._send(update.text):
+                            return ending
                         self._sent(update)
                     elif self._own_scores is not None and self._seen is not None:
                         text, self._own_scores = self._own_scores, None
-                        if code := await self._send(text):
-                            return code
+                        if ending := await self._send(text):
+                            return ending
                     else:
                         self._idle = self._loop.create_future()
                         self._changed()
@@ -105,15 +105,15 @@ class Pusher:
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
-    async def _send(self, text: str) -> int:
-        """Hand a message over, and give the code to close with, or 0."""
+    async def _send(self, text: str) -> Ending | None:
+        """Hand a message over, and return how the socket is to end when that failed."""
         if not self._send_ready(text):
             try:
                 async with asyncio.timeout(SEND_WITHIN):
                     await self._websocket.send({"type": "websocket.send", "text": text})
             except TimeoutError:
-                return CloseCode.SLOW
+                return Ending(CloseCode.SLOW)
             except (WebSocketDisconnect, RuntimeError):  # it is gone; the listener is told with which code
-                return GONE
+                return Ending(GONE, closed=True)
         metrics.ws_messages.inc()
-        return 0
+        return None

@@ -15,7 +15,7 @@ from app.access.tokens import Claims
 from app.domain.errors import ForeignOrigin, NotFound, ScoreboardError, Suspended, Unauthorized, Unavailable
 from app.domain.ids import DEFAULT_BOARD
 from app.http.answers import problem
-from app.live.close_codes import GONE, SILENT, CloseCode
+from app.live.close_codes import GONE, SILENT, CloseCode, Ending
 from app.live.connections import Connection
 from app.live.pusher import Pusher
 from app.routes.guards import bearer
@@ -117,7 +117,7 @@ def _site(origin: str) -> tuple[str, str, int] | None:
 
 
 async def _serve(web: Web, websocket: WebSocket, connection: Connection, claims: Claims) -> int:
-    """Push and listen until the socket is to end, and give its close code."""
+    """Push and listen until the socket is to end, close it, and return the close code."""
     loop = asyncio.get_running_loop()
     expiry = loop.call_later(max(0.0, claims.exp - time.time()), connection.close, CloseCode.TOKEN_OVER)
     send_ready = websocket.scope["extensions"][READY]
@@ -130,38 +130,35 @@ async def _serve(web: Web, websocket: WebSocket, connection: Connection, claims:
         ends: set[asyncio.Future[Any]] = {pusher, listener, connection.closing}
         with own_scores:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        if listener.done() and (gone := listener.result()[1]):
-            return gone
-        code = connection.closing.result() if connection.closing.done() else 0
-        code = code or (listener.result()[0] if listener.done() else pusher.result())
+        # Several may be done at once: a socket that is closed already counts first, then what the service has decided.
+        ending = listener.result() if listener.done() else None
+        if connection.closing.done() and not (ending and ending.closed):
+            ending = Ending(connection.closing.result())
+        ending = ending or pusher.result()
     finally:
         expiry.cancel()
         for task in (pusher, listener):
             task.cancel()
         await asyncio.gather(pusher, listener, return_exceptions=True)
-    if code != GONE:
+    if not ending.closed:
         try:
             async with asyncio.timeout(1):
-                await websocket.close(code)
+                await websocket.close(ending.code)
         except (TimeoutError, RuntimeError, WebSocketDisconnect):
             pass  # the peer reads nothing, or has gone; the connection is cut
-    return code
+    return ending.code
 
 
-async def _listen(websocket: WebSocket) -> tuple[int, int]:
-    """Watch what the peer sends: nothing is asked of it, but much is refused.
-
-    Returns:
-        The code to close with, and the code that the peer, or the server, has closed it with already; one is 0.
-    """
+async def _listen(websocket: WebSocket) -> Ending:
+    """Read what the peer sends, of which nothing is needed, until it closes or breaks a rule; return how that ends."""
     arrivals: deque[float] = deque(maxlen=FRAMES_A_MINUTE)
     while True:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
-            return 0, message.get("code") or GONE
+            return Ending(message.get("code") or GONE, closed=True)
         if message.get("text") is None:
-            return CloseCode.NOT_TEXT, 0
+            return Ending(CloseCode.NOT_TEXT)
         now = time.monotonic()
         if len(arrivals) == FRAMES_A_MINUTE and now - arrivals[0] < 60:
-            return CloseCode.TOO_MANY_FRAMES, 0
+            return Ending(CloseCode.TOO_MANY_FRAMES)
         arrivals.append(now)
