@@ -10,33 +10,48 @@ from app.domain.ids import ActionId, BoardId, UserId, is_id
 from db.actions import PAGE_BYTES, page_of
 from db.outbox import LONGEST_WAITING, SETTLE_LAG, UNSETTLED_COUNT
 
-_ACTIONS = """
+LOOKED_AT = 10_000
+"""Newest actions among which one page of cleared ones is looked for: any number of open ones may be newer."""
+
+_BEFORE = "(CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid))"
+_ACTIONS = f"""
     SELECT actions.id::text, user_id::text, type, actions.status, start_at, end_at, score, metadata::text, settlement,
         users.username, verdict.reason, verdict.details
-    FROM {source} JOIN users ON users.id = actions.user_id
+    FROM (
+        SELECT * FROM {{source}} WHERE settlement = :settlement AND {_BEFORE} ORDER BY id DESC LIMIT :limit + 1
+    ) AS actions
+    JOIN users ON users.id = actions.user_id
     LEFT JOIN LATERAL (
         SELECT reason, details FROM audit_events
         WHERE audit_events.action_id = actions.id AND kind = 'held' ORDER BY id DESC LIMIT 1
     ) AS verdict ON true
-    WHERE settlement = :settlement AND (CAST(:before AS uuid) IS NULL OR actions.id < CAST(:before AS uuid))
-    ORDER BY actions.id DESC LIMIT :limit + 1
 """
+_NEWEST = f"SELECT * FROM actions WHERE {_BEFORE} ORDER BY id DESC LIMIT :looked_at"
 _PAGE_OF_ACTIONS = page_of(sa.text(_ACTIONS.format(source="actions")))
+_PAGE_OF_CLEARED = page_of(sa.text(_ACTIONS.format(source=f"({_NEWEST}) AS newest")))
 # The outbox has no order of ids. It is short, but for a backlog; of one, what has waited longest is shown.
-_PAGE_OF_PENDING = page_of(sa.text(_ACTIONS.format(source=f"({LONGEST_WAITING}) AS actions")))
+_PAGE_OF_PENDING = page_of(sa.text(_ACTIONS.format(source=f"({LONGEST_WAITING}) AS waiting")))
+_PAGES = {"pending": _PAGE_OF_PENDING, "cleared": _PAGE_OF_CLEARED}
+_LAST_LOOKED_AT = sa.text(
+    f"SELECT id::text FROM actions WHERE {_BEFORE} ORDER BY actions.id DESC LIMIT 1 OFFSET CAST(:looked_at AS int) - 1"
+)
 
 
 def actions_by_settlement(
     conn: sa.Connection, settlement: str, *, before: ActionId | None, limit: int
-) -> tuple[Sequence[sa.Row[Any]], bool]:
+) -> tuple[Sequence[sa.Row[Any]], ActionId | None]:
     """Read the newest actions in a state, with username and newest verdict.
 
     Returns:
-        `limit` rows at most, fewer where their metadata would exceed `PAGE_BYTES`; and whether there are more.
+        `limit` rows at most, fewer where their metadata would exceed `PAGE_BYTES`, or where few of the newest are
+        cleared; and, if there may be more, the `before` of the next page.
     """
-    values = {"settlement": settlement, "before": before, "limit": limit, "bytes": PAGE_BYTES}
-    rows = conn.execute(_PAGE_OF_PENDING if settlement == "pending" else _PAGE_OF_ACTIONS, values).all()
-    return rows[:limit], bool(rows) and rows[0].found > len(rows[:limit])
+    values = {"settlement": settlement, "before": before, "limit": limit, "bytes": PAGE_BYTES, "looked_at": LOOKED_AT}
+    rows = conn.execute(_PAGES.get(settlement, _PAGE_OF_ACTIONS), values).all()
+    shown = rows[:limit]
+    if shown and rows[0].found > len(shown):
+        return shown, shown[-1].id
+    return shown, conn.execute(_LAST_LOOKED_AT, values).scalar() if settlement == "cleared" else None
 
 
 _USER_COLUMNS = "id::text, username, email, role, status, total_score, created_at"

@@ -167,6 +167,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             **_PAGE,
         },
         errors=(400,),
+        about="Of cleared ones a page may be short, or empty, while others follow.",
     ),
     ("/admin/actions/{id}/release", "POST"): Operation(
         "Release a held or reversed action",

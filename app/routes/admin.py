@@ -16,7 +16,7 @@ from app.domain.errors import Malformed, NotFound
 from app.domain.ids import ActionId, UserId, is_id
 from app.http.answers import JSON, read_json
 from app.routes.operators import OptionalReason, Reason, change, operator
-from app.routes.paging import cursor_of, limit_of, page
+from app.routes.paging import cursor_of, limit_of
 from app.web import Web
 from db import moderation
 from telemetry import logs
@@ -51,10 +51,10 @@ async def list_actions(request: Request) -> Response:
     if settlement not in ("held", "reversed", "cleared", "pending"):
         raise Malformed("settlement: must be held, reversed, cleared or pending.")
     limit, before = limit_of(request, default=PAGE, longest=LONGEST_PAGE), cursor_of(request)
-    rows, more = await web.transaction(
+    rows, after = await web.transaction(
         lambda conn: moderation.actions_by_settlement(conn, settlement, before=before, limit=limit)
     )
-    return JSON(page([_moderated(row) for row in rows], more))
+    return JSON({"items": [_moderated(row) for row in rows], "nextCursor": after})
 
 
 async def release(request: Request) -> Response:

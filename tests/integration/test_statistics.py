@@ -255,3 +255,34 @@ def test_network_of_ipv6_is_read_by_its_last_minute(engine: sa.Engine, stores: S
     found: dict[fraud_facts.Asked, tuple[int, int]] = {}
     assert read(engine, lambda conn: found.update(fraud_facts.addresses(conn, [asked], limit=1000)), BLOCKS) < 120
     assert found == {asked: (50, 0)}
+
+
+@as_it_is
+def test_cleared_actions_are_found_behind_open_ones_a_part_at_a_time(
+    engine: sa.Engine, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moderation, "LOOKED_AT", 1000)
+    stores.execute(
+        "INSERT INTO actions (id, user_id, type) "
+        "SELECT CAST('ffffffff-0000-7000-8000-' || lpad(CAST(n AS text), 12, '0') AS uuid), "
+        "'00000001-0000-7000-8000-000000000000', 'default' FROM generate_series(1, 2500) AS n"
+    )
+    want = [
+        row.id
+        for row in stores.rows("SELECT id::text FROM actions WHERE settlement = 'cleared' ORDER BY id DESC LIMIT 600")
+    ]
+    found: list[ActionId] = []
+    lengths: list[int] = []
+    cursor: ActionId | None = None
+
+    def page(conn: sa.Connection) -> None:
+        nonlocal cursor
+        some, cursor = moderation.actions_by_settlement(conn, "cleared", before=cursor, limit=200)
+        lengths.append(len(some))
+        found.extend(row.id for row in some)
+
+    while len(found) < len(want):
+        assert read(engine, page) < 3000
+        assert cursor
+    assert found == want
+    assert lengths == [0, 0, 200, 200, 200]
