@@ -27,6 +27,7 @@ from app.http.answers import EXCEPTION_HANDLERS
 from app.live.board import LiveBoard
 from app.live.connections import Connections
 from app.live.own_scores import OwnScores
+from app.live.push_latency import PushLatency
 from app.live.relay import SupervisedRedis
 from app.router import ROUTES
 from app.serving.draining import Draining
@@ -100,6 +101,7 @@ def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
         enqueuer=Enqueuer(settings.broker_url),
         board=board,
         own_scores=OwnScores(board, database, publisher.signer, upkeep),
+        push_latency=PushLatency(),
         connections=connections,
         database=threads,
         reads=Reads(Threads("reads", 2, depth=200)),

@@ -24,6 +24,7 @@ from app.enqueue import Enqueuer
 from app.live.board import LiveBoard
 from app.live.connections import Connections
 from app.live.own_scores import OwnScores
+from app.live.push_latency import PushLatency
 from app.live.relay import SupervisedRedis
 from app.serving.draining import Draining
 from config.settings import Settings
@@ -52,6 +53,7 @@ class Web:
     enqueuer: Enqueuer
     board: LiveBoard
     own_scores: OwnScores
+    push_latency: PushLatency
     connections: Connections
     database: Threads
     reads: Reads

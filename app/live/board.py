@@ -19,7 +19,6 @@ from app.domain import messages
 from app.domain.errors import ScoreboardError, Unavailable
 from app.domain.ids import BoardId
 from app.domain.messages import Update
-from app.live.push_latency import PushLatency
 from app.live.relay import RESYNC, SupervisedRedis
 from db import feature_flags
 from db.redis import TOP_SCORES_CHANNEL, Publisher, top_scores_key
@@ -51,7 +50,6 @@ class LiveBoard:
         self.board_id = board_id
         self.update: Update | None = None
         self.broadcasting = True
-        self.push_latency = PushLatency()
         self._engine = engine
         self._publisher = publisher
         self._relay = relay

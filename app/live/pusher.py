@@ -8,6 +8,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from app.domain import messages
 from app.live.board import LiveBoard
 from app.live.close_codes import GONE, CloseCode, Ending
+from app.live.push_latency import PushLatency
 from telemetry import metrics
 
 HEARTBEAT_EVERY = 25.0
@@ -23,12 +24,18 @@ class Pusher:
     """
 
     def __init__(
-        self, websocket: WebSocket, send_ready: Callable[[str], bool], board: LiveBoard, interval: float
+        self,
+        websocket: WebSocket,
+        send_ready: Callable[[str], bool],
+        board: LiveBoard,
+        interval: float,
+        push_latency: PushLatency,
     ) -> None:
         self._websocket = websocket
         self._send_ready = send_ready
         self._board = board
         self._interval = interval
+        self._push_latency = push_latency
         self._loop = asyncio.get_running_loop()
         self._seen: messages.Update | None = None
         self._next_push = 0.0
@@ -92,7 +99,7 @@ class Pusher:
         self._changed()
 
     def _sent(self, update: messages.Update) -> None:
-        self._board.push_latency.sent(update, first=self._seen is None)
+        self._push_latency.sent(update, first=self._seen is None)
         self._seen, self._next_push = update, self._loop.time() + self._interval
         if self._own_scores is not None:
             self._wake()

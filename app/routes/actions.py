@@ -138,7 +138,7 @@ async def end(request: Request) -> Response:
         raise
     if isinstance(action, CompletedAction):
         web.enqueuer.completed(action.action_id, request.scope["request_id"])
-        web.board.push_latency.completed(user_id)
+        web.push_latency.completed(user_id)
         metrics.action_completed.inc()
         _log_completed(request, action)
     return JSON(action)

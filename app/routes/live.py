@@ -121,7 +121,7 @@ async def _serve(web: Web, websocket: WebSocket, connection: Connection, claims:
     loop = asyncio.get_running_loop()
     expiry = loop.call_later(max(0.0, claims.exp - time.time()), connection.close, CloseCode.TOKEN_OVER)
     send_ready = websocket.scope["extensions"][READY]
-    board = Pusher(websocket, send_ready, web.board, web.settings.push_interval)
+    board = Pusher(websocket, send_ready, web.board, web.settings.push_interval, web.push_latency)
     wanted = websocket.query_params.get("me") == "1"
     own_scores = web.own_scores.listening(claims.sub, board.tell) if wanted else contextlib.nullcontext()
     pusher = asyncio.create_task(board.run())
