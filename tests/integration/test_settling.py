@@ -8,7 +8,9 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -23,6 +25,7 @@ from app.domain import fraud, messages
 from app.domain.actions import CompletedAction, End, Start
 from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import DEFAULT_BOARD, ActionId, BoardId, UserId, new_id
+from config import queues
 from db import actions as rows
 from db import boards, marks, outbox
 from db import engine as engines
@@ -219,6 +222,31 @@ def test_sweep_duty_that_fails_keeps_no_other_from_running(
     (line,) = [record.getMessage() for record in caplog.records if broken in record.getMessage()]
     assert ("took too long" in line) == isinstance(error, TimedOut)
     assert "PostgreSQL is away" not in caplog.text
+
+
+def test_sweep_of_a_backlog_takes_most_of_the_time_until_the_next_but_not_all(
+    engine: sa.Engine, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that moves while batches are settled, 0.1 s each; every other duty has its turn nevertheless."""
+    clock, done = [0.0], set()
+
+    def note(name: str, _: Desk) -> None:
+        done.add(name)
+
+    def settle_slowly(_: Desk, __: object) -> bool:
+        clock[0] += 0.1
+        return True
+
+    backlog = [(ActionId(new_id()), 0)] * queues.BATCH
+    monkeypatch.setattr(overdue, "in_statement", lambda _, __: backlog)
+    monkeypatch.setattr(overdue, "_attempt", settle_slowly)
+    for module in (overdue, sweep):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    for name in sweep._OTHER_DUTIES:
+        monkeypatch.setitem(sweep._OTHER_DUTIES, name, partial(note, name))
+    sweep.run_duties(Desk(engine, publisher, RULES, VETTING))
+    assert 0.8 * queues.SWEEP_EVERY < clock[0] < queues.SWEEP_EVERY
+    assert done == set(sweep._OTHER_DUTIES)
 
 
 def test_sweep_says_that_a_worker_lives_for_a_few_seconds_only(
