@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
 
 from starlette.applications import Starlette
@@ -19,12 +19,13 @@ from app.concurrency.batching import Batcher
 from app.concurrency.reads import Reads
 from app.concurrency.single_flight import SingleFlight
 from app.concurrency.threads import Threads
-from app.domain import scoring
-from app.domain.ids import DEFAULT_BOARD
+from app.domain import board_rules, scoring
+from app.domain.ids import DEFAULT_BOARD, BoardId
 from app.edge import Edge
 from app.enqueue import Enqueuer
 from app.http.answers import EXCEPTION_HANDLERS
 from app.live.board import LiveBoard
+from app.live.boards import LiveBoards
 from app.live.connections import Connections
 from app.live.own_scores import OwnScores
 from app.live.push_latency import PushLatency
@@ -44,16 +45,17 @@ def create_app(settings: Settings) -> ASGIApp:
     """Make the application.
 
     Raises:
-        RulesError, ValueError: when the scoring rules are malformed.
+        RulesError, ValueError: when a rule file is malformed.
     """
+    board_ids = board_rules.parse(rules.read(settings.boards_file))
     scoring_rules = scoring.parse(rules.read(settings.scoring_file))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        web = app.state.web = wire(settings, scoring_rules)
+        web = app.state.web = wire(settings, board_ids, scoring_rules)
         web.draining.watch()
         tasks = [
-            asyncio.create_task(web.board.run()),
+            asyncio.create_task(web.boards.run()),
             asyncio.create_task(web.own_scores.run()),
             asyncio.create_task(web.sessions.poll_for_ever(web.connections.users)),
             asyncio.create_task(clock.watch_for_ever(web.engine, web.upkeep)),
@@ -72,7 +74,7 @@ def create_app(settings: Settings) -> ASGIApp:
     return Edge(app, settings)
 
 
-def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
+def wire(settings: Settings, board_ids: Iterable[BoardId], scoring_rules: scoring.ScoringRules) -> Web:
     """Make a web process's resources. Needs a running event loop; connects to nothing yet."""
     # More connections than lanes and threads: nobody waits for one, the event loop above all.
     database = engine.connect(settings.database_url, engine.WEB, pool_size=12, name="web")
@@ -83,7 +85,9 @@ def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
     buckets = redis.connect_on_loop(settings.redis_url, timeout=0.5)
     relay = SupervisedRedis(settings.redis_url)
     publisher = Publisher.on(cache, signer_of(settings))
-    board = LiveBoard(DEFAULT_BOARD, database, publisher, relay, upkeep)
+    boards = LiveBoards(
+        [LiveBoard(board_id, database, publisher, relay, upkeep) for board_id in board_ids], relay, publisher.signer
+    )
     connections = Connections(settings)
     return Web(
         settings=settings,
@@ -99,8 +103,8 @@ def wire(settings: Settings, scoring_rules: scoring.ScoringRules) -> Web:
         starts=Batcher("starts", partial(on_loop, database, run_starts, scoring_rules), lanes=1),
         ends=Batcher("ends", partial(on_loop, database, run_ends, scoring_rules)),
         enqueuer=Enqueuer(settings.broker_url),
-        board=board,
-        own_scores=OwnScores(board, database, publisher.signer, upkeep),
+        boards=boards,
+        own_scores=OwnScores(boards[DEFAULT_BOARD], database, publisher.signer, upkeep),
         push_latency=PushLatency(),
         connections=connections,
         database=threads,

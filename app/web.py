@@ -11,17 +11,18 @@ from starlette.requests import HTTPConnection
 from app.access.admission import Admission
 from app.access.revocation import Sessions
 from app.access.tokens import Tokens
-from app.board.publish import publish
+from app.board.publish import publish_all
 from app.concurrency.batching import Batcher
 from app.concurrency.reads import Reads
 from app.concurrency.single_flight import SingleFlight
 from app.concurrency.threads import Threads
 from app.domain.actions import Action, End, Start
 from app.domain.errors import ScoreboardError
-from app.domain.ids import DEFAULT_BOARD, UserId
+from app.domain.ids import DEFAULT_BOARD, BoardId, UserId
 from app.domain.scoring import ScoringRules
 from app.enqueue import Enqueuer
 from app.live.board import LiveBoard
+from app.live.boards import LiveBoards
 from app.live.connections import Connections
 from app.live.own_scores import OwnScores
 from app.live.push_latency import PushLatency
@@ -51,7 +52,7 @@ class Web:
     starts: Batcher[Start, Action]
     ends: Batcher[End, Action]
     enqueuer: Enqueuer
-    board: LiveBoard
+    boards: LiveBoards
     own_scores: OwnScores
     push_latency: PushLatency
     connections: Connections
@@ -62,6 +63,15 @@ class Web:
     draining: Draining
     readiness: SingleFlight[dict[str, str]]
     lag: SingleFlight[float | None]
+
+    @property
+    def board(self) -> LiveBoard:
+        """The default board."""
+        return self.boards[DEFAULT_BOARD]
+
+    @property
+    def board_ids(self) -> tuple[BoardId, ...]:
+        return tuple(self.boards)
 
     @property
     def under_way(self) -> int:
@@ -85,10 +95,10 @@ class Web:
         with contextlib.suppress(ScoreboardError):  # it is done; the next poll finds it as well
             await self.sessions.refresh([user_id])
 
-    async def publish_board(self) -> None:
-        """Publish a board that a committed change may have touched."""
+    async def publish_boards(self) -> None:
+        """Publish the boards that a committed change may have touched."""
         with contextlib.suppress(ScoreboardError):  # it is done; the sweep publishes as well
-            await self.database.run(publish, self.engine, self.publisher, DEFAULT_BOARD)
+            await self.database.run(publish_all, self.engine, self.publisher, self.board_ids)
 
 
 def web_of(connection: HTTPConnection) -> Web:

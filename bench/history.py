@@ -12,6 +12,7 @@ from app.board.sweep import run_duties
 from app.board.vetting import Vetting
 from app.board.worker import Desk
 from app.domain import fraud, scoring
+from app.domain.ids import DEFAULT_BOARD
 from bench.population import players_id
 from bench.row import Row, number, say, under
 from bench.settling import database_of
@@ -71,7 +72,13 @@ def history(db: sa.Engine, turns: int) -> list[Row]:
         for made in (empty, full)
     )
     desks = [
-        Desk(engine, Publisher.on(redis.connect(f"{server}/{place}", timeout=1)), scoring_rules, vetting)
+        Desk(
+            engine,
+            Publisher.on(redis.connect(f"{server}/{place}", timeout=1)),
+            (DEFAULT_BOARD,),
+            scoring_rules,
+            vetting,
+        )
         for place, engine in ((14, empty), (15, full))
     ]
     found = [

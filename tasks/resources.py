@@ -8,6 +8,7 @@ from app.board.vetting import Vetting
 from app.board.worker import Desk
 from app.domain import fraud
 from app.domain.fraud import FraudRules
+from app.domain.ids import BoardId
 from app.domain.scoring import DEFAULT_TYPE, ScoringRules
 from config.settings import Settings
 from db import engine, redis
@@ -18,7 +19,9 @@ _open: Callable[[], Desk] | None = None
 _desk: Desk | None = None
 
 
-def configure(settings: Settings, scoring_rules: ScoringRules, fraud_rules: FraudRules) -> None:
+def configure(
+    settings: Settings, board_ids: tuple[BoardId, ...], scoring_rules: ScoringRules, fraud_rules: FraudRules
+) -> None:
     """Say what this process, and those forked from it, work with; nothing is opened yet."""
     global _open
     metrics.begin_at_zero(rules=fraud.RULES, invariants=audit.NAMES)
@@ -27,6 +30,7 @@ def configure(settings: Settings, scoring_rules: ScoringRules, fraud_rules: Frau
         return Desk(
             engine=engine.connect(settings.database_url, engine.WORKER, pool_size=2, name="worker"),
             publisher=Publisher.on(redis.connect(settings.redis_url, timeout=1), signer_of(settings)),
+            board_ids=board_ids,
             rules=scoring_rules,
             vetting=Vetting(fraud_rules, scoring_rules[DEFAULT_TYPE].points, settings.trusted_networks),
             client_ip_days=settings.client_ip_days,

@@ -13,7 +13,7 @@ from telemetry import logs, tracing
 
 @shared_task(name=queues.SETTLE, bind=True)
 def settle(self: Any, action_ids: list[ActionId]) -> None:
-    """Settle actions and publish the board."""
+    """Settle actions and publish the boards."""
     requests = self.request.get(queues.REQUESTS) or ()
     spans = self.request.get(queues.SPANS) or ()
     with logs.on_behalf_of(dict(zip(action_ids, requests, strict=False))), tracing.task("settle", spans):

@@ -41,7 +41,7 @@ config = settings.load_or_exit()
 board_ids = rules.load_or_exit("BOARDS_FILE", config.boards_file, board_rules.parse)
 scoring_rules = rules.load_or_exit("SCORING_FILE", config.scoring_file, scoring.parse)
 fraud_rules = rules.load_or_exit("FRAUD_FILE", config.fraud_file, fraud.parse)
-resources.configure(config, scoring_rules, fraud_rules)
+resources.configure(config, board_ids, scoring_rules, fraud_rules)
 
 app = Celery("scoreboard", broker=config.broker_url, include=["tasks.settle", "tasks.sweep", "tasks.audit"])
 app.amqp.Connection = PatientConnection

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,7 +16,7 @@ from app.board.publish import read
 from app.board.worker import Desk
 from app.domain import messages
 from app.domain.errors import DatabaseUnavailable
-from app.domain.ids import DEFAULT_BOARD, UserId, is_id
+from app.domain.ids import BoardId, UserId, is_id
 from db import invariants, marks
 from db.redis import AUDIT_CURSOR_KEY, AUDIT_RESULT_KEY, AUDIT_RESULT_TTL, Publisher, top_scores_key
 from db.transaction import TimedOut, in_statement, in_transaction
@@ -44,19 +44,21 @@ class Check:
     violations: int
 
 
-def audit(conn: sa.Connection) -> list[Check]:
+def audit(conn: sa.Connection, board_ids: Sequence[BoardId]) -> list[Check]:
     """Check every invariant of the database in one snapshot; must be the transaction's first statements."""
     _snapshot(conn)
     return [
         Check("total-scores", invariants.wrong_totals(conn)),
-        Check("standings", invariants.wrong_standings(conn, DEFAULT_BOARD)),
+        _standings(conn, board_ids),
         _scored_once(conn, hours=EVER),
-        _top_scores(conn),
+        _top_scores(conn, board_ids),
         _outbox(conn),
     ]
 
 
-def audit_users(conn: sa.Connection, after: UserId | None, *, limit: int) -> tuple[list[Check], UserId | None]:
+def audit_users(
+    conn: sa.Connection, board_ids: Sequence[BoardId], after: UserId | None, *, limit: int
+) -> tuple[list[Check], UserId | None]:
     """Check the sums of the `limit` users whose ids come after `after`, in one snapshot.
 
     Returns:
@@ -67,7 +69,7 @@ def audit_users(conn: sa.Connection, after: UserId | None, *, limit: int) -> tup
     user_ids = invariants.users_after(conn, after, limit=limit)
     checks = [
         Check("total-scores", invariants.wrong_totals(conn, user_ids)),
-        Check("standings", invariants.wrong_standings(conn, DEFAULT_BOARD, user_ids)),
+        _standings(conn, board_ids, user_ids),
     ]
     return checks, user_ids[-1] if len(user_ids) == limit else None
 
@@ -115,11 +117,11 @@ def last_result(publisher: Publisher) -> tuple[list[Check], int] | None:
     return checks, AUDIT_RESULT_TTL - int(left)
 
 
-def _alone(check: Callable[[sa.Connection], Check]) -> Callable[[Desk], list[Check]]:
+def _alone(check: Callable[[sa.Connection, Desk], Check]) -> Callable[[Desk], list[Check]]:
     def look(desk: Desk) -> list[Check]:
         def in_snapshot(conn: sa.Connection) -> list[Check]:
             _snapshot(conn)
-            return [check(conn)]
+            return [check(conn, desk)]
 
         return in_transaction(desk.engine, in_snapshot)
 
@@ -137,7 +139,9 @@ def _next_users(desk: Desk) -> list[Check]:
     while left > 0 and time.monotonic() < deadline:
         limit = min(left, at_once)
         try:
-            checks, after = in_transaction(desk.engine, partial(audit_users, after=after, limit=limit))
+            checks, after = in_transaction(
+                desk.engine, partial(audit_users, board_ids=desk.board_ids, after=after, limit=limit)
+            )
         except TimedOut:
             if limit > 1:
                 at_once = 1  # one of them has very many actions: check the others without that one
@@ -168,36 +172,47 @@ def _scored_once(conn: sa.Connection, *, hours: int = 1) -> Check:
     return Check("scored-once", invariants.wrong_settlements(conn, hours=hours))
 
 
-def _top_scores(conn: sa.Connection) -> Check:
-    return Check("top-scores", invariants.wrong_top(conn, DEFAULT_BOARD))
+def _standings(conn: sa.Connection, board_ids: Iterable[BoardId], user_ids: Sequence[UserId] | None = None) -> Check:
+    return Check("standings", sum(invariants.wrong_standings(conn, board_id, user_ids) for board_id in board_ids))
+
+
+def _top_scores(conn: sa.Connection, board_ids: Iterable[BoardId]) -> Check:
+    return Check("top-scores", sum(invariants.wrong_top(conn, board_id) for board_id in board_ids))
 
 
 def _outbox(conn: sa.Connection) -> Check:
     return Check("outbox", invariants.unsettled(conn, age=10.0))
 
 
-def published(engine: sa.Engine, publisher: Publisher) -> list[Check]:
-    """Compare the key with the board: the newest message, and the same bytes for the same version."""
+def published(engine: sa.Engine, publisher: Publisher, board_ids: Iterable[BoardId]) -> list[Check]:
+    """Compare each board's key with the board: the newest message, and the same bytes for the same version."""
     deadline = time.monotonic() + QUIET
+    try:
+        found = [_published(engine, publisher, board_id, deadline) for board_id in board_ids]
+    except redis.RedisError:
+        return []  # not checked: Redis is away, which is no fault of the scores
+    behind, differ = (sum(counts) for counts in zip(*found, strict=True))
+    return [Check("published", behind), Check("versions", differ)]
+
+
+def _published(engine: sa.Engine, publisher: Publisher, board_id: BoardId, deadline: float) -> tuple[bool, bool]:
+    """Return whether a board's key is behind, and whether it holds other bytes for the same version."""
     while True:
-        board = read(engine, DEFAULT_BOARD, publisher.signer)
-        try:
-            stored = publisher.client.get(top_scores_key(DEFAULT_BOARD))
-        except redis.RedisError:
-            return []  # not checked: Redis is away, which is no fault of the scores
+        board = read(engine, board_id, publisher.signer)
+        stored = publisher.client.get(top_scores_key(board_id))
         found = messages.read_update(stored, publisher.signer) if stored else None
         same_version = found is not None and found.stamp == board.stamp
         behind = found is None or found.content != board.content
         if not behind or time.monotonic() > deadline:
-            return [Check("published", int(behind)), Check("versions", int(same_version and behind))]
+            return behind, same_version and behind
         time.sleep(0.1)
 
 
 LOOKS: dict[tuple[str, ...], Callable[[Desk], list[Check]]] = {
-    ("scored-once",): _alone(_scored_once),
-    ("top-scores",): _alone(_top_scores),
-    ("outbox",): _alone(_outbox),
-    ("published", "versions"): lambda desk: published(desk.engine, desk.publisher),
+    ("scored-once",): _alone(lambda conn, _: _scored_once(conn)),
+    ("top-scores",): _alone(lambda conn, desk: _top_scores(conn, desk.board_ids)),
+    ("outbox",): _alone(lambda conn, _: _outbox(conn)),
+    ("published", "versions"): lambda desk: published(desk.engine, desk.publisher, desk.board_ids),
     ("total-scores", "standings"): _next_users,
 }
 NAMES = frozenset(name for names in LOOKS for name in names)

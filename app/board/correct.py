@@ -1,15 +1,17 @@
 """Corrections by an operator or the fraud rules: each one transaction that also records an audit event.
 
-Lock order: users, actions, standings, boards. What changes a standing or a status ends in `top.refresh`.
+Lock order: users, actions, standings, boards. What changes a standing or a status ends in `app.board.top`.
 """
+
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from app.board import top
 from app.domain.actions import Action
 from app.domain.errors import Conflict, NotFound
-from app.domain.ids import DEFAULT_BOARD, ActionId, UserId
-from db import actions, audit_events, standings, users
+from app.domain.ids import ActionId, BoardId, UserId
+from db import actions, audit_events, users
 from db.users import LockedUser
 
 
@@ -21,7 +23,9 @@ class BelowZero(Conflict):
     code, title = "below-zero", "The total would fall under 0"
 
 
-def release(conn: sa.Connection, action_id: ActionId, *, actor: str, reason: str | None) -> Action:
+def release(
+    conn: sa.Connection, board_ids: Sequence[BoardId], action_id: ActionId, *, actor: str, reason: str | None
+) -> Action:
     """Let a held or reversed action count."""
     action, _ = _lock_action(conn, action_id, allowed=("held", "reversed"))
     points = action.score or 0
@@ -32,12 +36,13 @@ def release(conn: sa.Connection, action_id: ActionId, *, actor: str, reason: str
         conn, "released", actor=actor, user_id=action.user_id, action_id=action_id, points=points, reason=reason
     )
     if points and action.end_at:
-        standings.raise_scores_with_next(conn, DEFAULT_BOARD, [(action.user_id, points, action.end_at)])
-        top.refresh(conn, DEFAULT_BOARD, [action.user_id])
+        top.add(conn, board_ids, [(action.user_id, points, action.end_at)])
     return _again(conn, action_id)
 
 
-def reverse(conn: sa.Connection, action_id: ActionId, *, actor: str, reason: str) -> Action:
+def reverse(
+    conn: sa.Connection, board_ids: Sequence[BoardId], action_id: ActionId, *, actor: str, reason: str
+) -> Action:
     """Take a cleared or held action's points away."""
     action, user = _lock_action(conn, action_id, allowed=("cleared", "held"))
     points = action.score or 0
@@ -49,37 +54,39 @@ def reverse(conn: sa.Connection, action_id: ActionId, *, actor: str, reason: str
         conn, "reversed", actor=actor, user_id=action.user_id, action_id=action_id, points=-points, reason=reason
     )
     if points and action.settlement == "cleared":
-        standings.recompute(conn, DEFAULT_BOARD, [action.user_id])
-        top.refresh(conn, DEFAULT_BOARD, [action.user_id])
+        top.recompute(conn, board_ids, [action.user_id])
     return _again(conn, action_id)
 
 
-def suspend(conn: sa.Connection, user_id: UserId, *, actor: str, reason: str) -> None:
+def suspend(conn: sa.Connection, board_ids: Sequence[BoardId], user_id: UserId, *, actor: str, reason: str) -> None:
     """Remove a user from every board, and refuse the user's requests from now on."""
     if not _lock_person(conn, user_id).active:
         raise WrongState("This user is suspended already.")
     users.set_status(conn, user_id, "suspended")
     audit_events.record(conn, "suspended", actor=actor, user_id=user_id, reason=reason)
-    top.refresh(conn, DEFAULT_BOARD, [user_id])
+    top.refresh_all(conn, board_ids, [user_id])
 
 
-def reinstate(conn: sa.Connection, user_id: UserId, *, actor: str, reason: str | None) -> None:
+def reinstate(
+    conn: sa.Connection, board_ids: Sequence[BoardId], user_id: UserId, *, actor: str, reason: str | None
+) -> None:
     """Undo a suspension: the user returns to the boards with the standing as it is now."""
     if _lock_person(conn, user_id).active:
         raise WrongState("This user is not suspended.")
     users.set_status(conn, user_id, "active")
     audit_events.record(conn, "reinstated", actor=actor, user_id=user_id, reason=reason)
-    top.refresh(conn, DEFAULT_BOARD, [user_id])
+    top.refresh_all(conn, board_ids, [user_id])
 
 
-def adjust(conn: sa.Connection, user_id: UserId, points: int, *, actor: str, reason: str) -> None:
+def adjust(
+    conn: sa.Connection, board_ids: Sequence[BoardId], user_id: UserId, points: int, *, actor: str, reason: str
+) -> None:
     """Give a user points, or take some."""
     if _lock_person(conn, user_id).total_score + points < 0:
         raise BelowZero("The user has not so many points.")
     users.add_points(conn, user_id, points)
     at = audit_events.record(conn, "adjusted", actor=actor, user_id=user_id, points=points, reason=reason)
-    standings.raise_scores_with_next(conn, DEFAULT_BOARD, [(user_id, points, at)])
-    top.refresh(conn, DEFAULT_BOARD, [user_id])
+    top.add(conn, board_ids, [(user_id, points, at)])
 
 
 def _lock_user(conn: sa.Connection, user_id: UserId) -> LockedUser:

@@ -5,13 +5,14 @@ Source: docs/decisions/0006-erase-the-person-and-keep-the-actions.md.
 """
 
 import time
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from app.board import top
 from app.board.roles import keep_one_admin
 from app.domain.errors import NotFound, Unauthorized
-from app.domain.ids import DEFAULT_BOARD, UserId
+from app.domain.ids import BoardId, UserId
 from config import queues
 from db import audit_events, persons
 from db.transaction import in_transaction
@@ -30,7 +31,13 @@ FORGET_FOR = 0.2
 
 
 def erase(
-    conn: sa.Connection, user_id: UserId, *, actor: str, reason: str | None, token_version: int | None = None
+    conn: sa.Connection,
+    board_ids: Sequence[BoardId],
+    user_id: UserId,
+    *,
+    actor: str,
+    reason: str | None,
+    token_version: int | None = None,
 ) -> bool:
     """Erase a user for good: remove name, e-mail address and password, and take the user off every board.
 
@@ -55,7 +62,7 @@ def erase(
     last = audit_events.forget_next(conn, person.username, person.email, after=0, limit=EVENTS_AT_ONCE)
     if last is not None:
         persons.keep_names(conn, user_id, person.username, person.email, events_done_to=last)
-    top.refresh(conn, DEFAULT_BOARD, [user_id])
+    top.refresh_all(conn, board_ids, [user_id])
     return True
 
 

@@ -6,6 +6,7 @@ with other bytes.
 """
 
 import logging
+from collections.abc import Iterable
 
 import redis
 import sqlalchemy as sa
@@ -74,6 +75,12 @@ def publish(engine: sa.Engine, publisher: Publisher, board_id: BoardId, *, seen:
     except redis.RedisError as error:
         log.warning("Redis is away, the board is not published: %s", error)
     return from_db
+
+
+def publish_all(engine: sa.Engine, publisher: Publisher, board_ids: Iterable[BoardId]) -> None:
+    """Publish each of the boards."""
+    for board_id in board_ids:
+        publish(engine, publisher, board_id)
 
 
 def _push(publisher: Publisher, update: Update, *, instead_of: bytes) -> bytes | None:

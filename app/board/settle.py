@@ -5,7 +5,7 @@ Lock order: actions, standings, boards. Source: docs/architecture.md, "A complet
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,8 +15,8 @@ from app.board import top
 from app.board.vetting import Vetting, judge
 from app.domain import fraud
 from app.domain.fraud import Facts, Verdict
-from app.domain.ids import DEFAULT_BOARD, ActionId, UserId
-from db import audit_events, outbox, standings
+from app.domain.ids import ActionId, BoardId, UserId
+from db import audit_events, outbox
 from telemetry import logs
 
 log = logging.getLogger("scoreboard.settle")
@@ -37,24 +37,26 @@ class Settled:
         return len(self.held_by)
 
 
-def settle(conn: sa.Connection, action_ids: Iterable[ActionId], vetting: Vetting) -> Settled:
+def settle(
+    conn: sa.Connection, board_ids: Sequence[BoardId], action_ids: Iterable[ActionId], vetting: Vetting
+) -> Settled:
     """Settle those of the actions that are not settled yet. Running twice, or late, does no harm."""
     claimed = outbox.claim(conn, action_ids)
     if not claimed:
         return Settled()
-    return _write(conn, judge(conn, claimed, vetting))
+    return _write(conn, board_ids, judge(conn, claimed, vetting))
 
 
-def set_aside(conn: sa.Connection, action_id: ActionId) -> Settled:
+def set_aside(conn: sa.Connection, board_ids: Sequence[BoardId], action_id: ActionId) -> Settled:
     """Hold an action that could not be settled in `MAX_ATTEMPTS` attempts, so that it stops being tried."""
     claimed = outbox.claim(conn, [action_id])
     if not claimed:
         return Settled()
     log.error("action %s can't be settled and is set aside", action_id)
-    return _write(conn, [(facts, fraud.UNSETTLEABLE) for facts in claimed])
+    return _write(conn, board_ids, [(facts, fraud.UNSETTLEABLE) for facts in claimed])
 
 
-def _write(conn: sa.Connection, judged: list[tuple[Facts, Verdict]]) -> Settled:
+def _write(conn: sa.Connection, board_ids: Sequence[BoardId], judged: list[tuple[Facts, Verdict]]) -> Settled:
     settlements = [(facts.action_id, "held" if verdict.held else "cleared") for facts, verdict in judged]
     outbox.mark_settled_with_next(conn, settlements)
     held = [(facts, verdict) for facts, verdict in judged if verdict.held]
@@ -62,8 +64,7 @@ def _write(conn: sa.Connection, judged: list[tuple[Facts, Verdict]]) -> Settled:
         _record(conn, facts, verdict)
     earned = _sum(facts for facts, verdict in judged if not verdict.held)
     if earned:
-        standings.raise_scores_with_next(conn, DEFAULT_BOARD, earned)
-        top.refresh(conn, DEFAULT_BOARD, [user_id for user_id, _, _ in earned])
+        top.add(conn, board_ids, earned)
     return Settled(
         cleared=len(judged) - len(held),
         held_by=tuple(verdict.rule for _, verdict in held),

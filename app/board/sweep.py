@@ -9,11 +9,10 @@ import redis
 
 from app.board import erase
 from app.board.overdue import settle_overdue
-from app.board.publish import publish
+from app.board.publish import publish_all
 from app.board.vetting import suspend_whom_due
 from app.board.worker import Desk
 from app.domain.errors import DatabaseUnavailable
-from app.domain.ids import DEFAULT_BOARD
 from config import queues
 from db import actions, outbox
 from db.redis import WORKER_SEEN_KEY, WORKER_SEEN_TTL
@@ -28,7 +27,7 @@ task is killed at its time limit."""
 
 
 def run_duties(desk: Desk) -> None:
-    """Settle what is overdue, publish the board, suspend who is due, cancel what expired and forget what is too old.
+    """Settle what is overdue, publish the boards, suspend who is due, cancel what expired and forget what is too old.
 
     Each duty fails by itself. After the first two they come in random order: one that takes all the time, each time,
     must not keep the same others from ever running.
@@ -61,11 +60,11 @@ def _cancel_expired(desk: Desk) -> None:
 
 _FIRST_DUTIES: dict[str, Callable[[Desk], object]] = {
     "settling what is overdue": settle_overdue,
-    "publishing the board": lambda desk: publish(desk.engine, desk.publisher, DEFAULT_BOARD),
+    "publishing the board": lambda desk: publish_all(desk.engine, desk.publisher, desk.board_ids),
 }
 _OTHER_DUTIES: dict[str, Callable[[Desk], object]] = {
     "marking what is settled": lambda desk: in_transaction(desk.engine, outbox.advance_mark),
-    "suspending who is due": lambda desk: suspend_whom_due(desk.engine, desk.vetting),
+    "suspending who is due": lambda desk: suspend_whom_due(desk.engine, desk.board_ids, desk.vetting),
     "cancelling what expired": _cancel_expired,
     "forgetting what is too old": lambda desk: erase.forget(desk.engine, client_ip_days=desk.client_ip_days),
 }

@@ -1,6 +1,7 @@
 """Brings a board's top ten up to date, at the end of every transaction that changes standings or a user's status."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -8,6 +9,26 @@ from app.domain import ranking
 from app.domain.ids import BoardId, UserId
 from app.domain.ranking import Standing
 from db import boards, standings
+
+
+def add(conn: sa.Connection, board_ids: Collection[BoardId], earned: Sequence[tuple[UserId, int, datetime]]) -> None:
+    """Add points to users' standings on each board, and bring the boards up to date."""
+    for board_id in sorted(board_ids):
+        standings.raise_scores_with_next(conn, board_id, earned)
+    refresh_all(conn, board_ids, [user_id for user_id, _, _ in earned])
+
+
+def recompute(conn: sa.Connection, board_ids: Collection[BoardId], user_ids: Sequence[UserId]) -> None:
+    """Work users' standings on each board out again, after points were taken away, and bring the boards up to date."""
+    for board_id in sorted(board_ids):
+        standings.recompute(conn, board_id, user_ids)
+    refresh_all(conn, board_ids, user_ids)
+
+
+def refresh_all(conn: sa.Connection, board_ids: Collection[BoardId], touched: Collection[UserId]) -> None:
+    """Bring each board up to date; whatever this transaction changes of standings, on any board, comes before."""
+    for board_id in sorted(board_ids):
+        refresh(conn, board_id, touched)
 
 
 def refresh(conn: sa.Connection, board_id: BoardId, touched: Collection[UserId] | None) -> int | None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from app.board import settle
-from app.board.publish import publish
+from app.board.publish import publish_all
 from app.board.vetting import Vetting, suspend_of_these
 from app.domain.errors import DatabaseUnavailable
-from app.domain.ids import DEFAULT_BOARD, ActionId
+from app.domain.ids import ActionId, BoardId
 from app.domain.scoring import ScoringRules
 from config import queues
 from db.redis import Publisher
@@ -25,17 +25,18 @@ log = logging.getLogger("scoreboard.settle")
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a worker process works with: the stores, the rules, and for how many days it keeps addresses."""
+    """What a worker process works with: the stores, the boards, the rules, and for how many days it keeps addresses."""
 
     engine: sa.Engine
     publisher: Publisher
+    board_ids: tuple[BoardId, ...]
     rules: ScoringRules
     vetting: Vetting
     client_ip_days: int = 30
 
 
 def settle_and_publish(desk: Desk, action_ids: Sequence[ActionId]) -> None:
-    """Settle actions that were just completed, then publish the board, also when there was nothing to settle."""
+    """Settle actions that were just completed, then publish the boards, also when there was nothing to settle."""
     for first in range(0, len(action_ids), queues.BATCH):
         batch = action_ids[first : first + queues.BATCH]
         try:
@@ -47,20 +48,20 @@ def settle_and_publish(desk: Desk, action_ids: Sequence[ActionId]) -> None:
             log.exception("settling %d actions failed, they are left to the sweep", len(batch))
     try:
         with tracing.step("publish"):
-            publish(desk.engine, desk.publisher, DEFAULT_BOARD)
+            publish_all(desk.engine, desk.publisher, desk.board_ids)
     except DatabaseUnavailable as error:
         log.warning("publishing is left to the sweep: %s", error)
 
 
 def settle_batch(desk: Desk, action_ids: Sequence[ActionId]) -> None:
     """Settle actions in one transaction, and suspend whoever is due after it."""
-    settled = in_transaction(desk.engine, lambda conn: settle.settle(conn, action_ids, desk.vetting))
+    settled = in_transaction(desk.engine, lambda conn: settle.settle(conn, desk.board_ids, action_ids, desk.vetting))
     count(settled)
     if settled.cleared:
         logs.event(log, logs.SCORE_UPDATED, cleared=settled.cleared, held=settled.held)
     if settled.held:
         try:
-            suspend_of_these(desk.engine, desk.vetting, settled.held_of)
+            suspend_of_these(desk.engine, desk.board_ids, desk.vetting, settled.held_of)
         except DatabaseUnavailable as error:
             log.warning("suspending is left to the sweep: %s", error)
 

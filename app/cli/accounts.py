@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from app.access.passwords import hash_password
 from app.board import erase as erasing
 from app.board import roles
-from app.cli.database import database, in_transaction, publish_board
+from app.cli.database import board_ids, database, in_transaction, publish_boards
 from app.cli.moderation import may_have_reason, must_have_reason
 from app.domain.errors import NotFound
 from app.domain.ids import UserId, is_id, new_id
@@ -114,9 +114,9 @@ def erase(config: Settings, user: str, reason: str, yes: bool) -> None:
         if sys.stdin.isatty() and not yes:
             click.confirm(f"Erase {user}? Nothing brings the person back.", abort=True)
         erased = transaction.in_transaction(
-            made, lambda conn: erasing.erase(conn, user_id, actor="shell", reason=reason)
+            made, lambda conn: erasing.erase(conn, board_ids(config), user_id, actor="shell", reason=reason)
         )
-        publish_board(config, made)
+        publish_boards(config, made)
     click.echo(f"{user_id} is erased." if erased else f"{user_id} was erased before.")
 
 

@@ -7,9 +7,11 @@ from typing import TypeVar
 import click
 import sqlalchemy as sa
 
-from app.board.publish import publish, signer_of
+from app.board.publish import publish_all, signer_of
+from app.domain import board_rules
 from app.domain.errors import ScoreboardError
-from app.domain.ids import DEFAULT_BOARD
+from app.domain.ids import BoardId
+from config import rules
 from config.settings import Settings
 from db import engine, redis, transaction
 from db.redis import Publisher
@@ -40,6 +42,11 @@ def publisher(config: Settings) -> Publisher:
     return Publisher.on(redis.connect(config.redis_url, timeout=2), signer_of(config))
 
 
-def publish_board(config: Settings, made: sa.Engine) -> None:
+def board_ids(config: Settings) -> tuple[BoardId, ...]:
+    """Read which boards there are."""
+    return rules.load_or_exit("BOARDS_FILE", config.boards_file, board_rules.parse)
+
+
+def publish_boards(config: Settings, made: sa.Engine) -> None:
     """Publish what a command has changed; while Redis is away the sweep does so later."""
-    publish(made, publisher(config), DEFAULT_BOARD)
+    publish_all(made, publisher(config), board_ids(config))

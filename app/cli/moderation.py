@@ -8,7 +8,7 @@ import click
 import sqlalchemy as sa
 
 from app.board import correct
-from app.cli.database import database, in_transaction, publish_board
+from app.cli.database import board_ids, database, in_transaction, publish_boards
 from app.domain.errors import Conflict, NotFound
 from app.domain.ids import ActionId, UserId, is_id
 from config.settings import Settings
@@ -41,7 +41,11 @@ may_have_reason = click.option("--reason", callback=_reason)
 @click.pass_obj
 def suspend(config: Settings, username: str, reason: str) -> None:
     """Take a player off the board, and refuse what the player does."""
-    _change_user(config, username, lambda conn, user_id: correct.suspend(conn, user_id, actor=ACTOR, reason=reason))
+    _change_user(
+        config,
+        username,
+        lambda conn, user_id: correct.suspend(conn, board_ids(config), user_id, actor=ACTOR, reason=reason),
+    )
     click.echo(f"{username} is suspended.")
 
 
@@ -51,7 +55,11 @@ def suspend(config: Settings, username: str, reason: str) -> None:
 @click.pass_obj
 def reinstate(config: Settings, username: str, reason: str | None) -> None:
     """Undo a suspension."""
-    _change_user(config, username, lambda conn, user_id: correct.reinstate(conn, user_id, actor=ACTOR, reason=reason))
+    _change_user(
+        config,
+        username,
+        lambda conn, user_id: correct.reinstate(conn, board_ids(config), user_id, actor=ACTOR, reason=reason),
+    )
     click.echo(f"{username} is reinstated.")
 
 
@@ -65,7 +73,9 @@ def adjust(config: Settings, username: str, points: int, reason: str) -> None:
     if points == 0:
         raise click.BadParameter("must not be 0", param_hint="POINTS")
     _change_user(
-        config, username, lambda conn, user_id: correct.adjust(conn, user_id, points, actor=ACTOR, reason=reason)
+        config,
+        username,
+        lambda conn, user_id: correct.adjust(conn, board_ids(config), user_id, points, actor=ACTOR, reason=reason),
     )
     click.echo(f"{username} was adjusted by {points} points.")
 
@@ -78,9 +88,10 @@ def release(config: Settings, action_id: str, reason: str | None) -> None:
     """Let a held or reversed action count."""
     with database(config) as made:
         transaction.in_transaction(
-            made, lambda conn: correct.release(conn, _action_id(action_id), actor=ACTOR, reason=reason)
+            made,
+            lambda conn: correct.release(conn, board_ids(config), _action_id(action_id), actor=ACTOR, reason=reason),
         )
-        publish_board(config, made)
+        publish_boards(config, made)
     click.echo(f"{action_id} is released.")
 
 
@@ -106,6 +117,7 @@ def reverse(
     """Take the points of actions away: of those named, or of all by player, address and time."""
     if bool(action_ids) == bool(username or address or since or until):
         raise click.UsageError("Name actions, or choose them by --user, --address, --since and --until.")
+    ids = board_ids(config)
     with database(config) as made:
         chosen = [_action_id(it) for it in action_ids] or transaction.in_transaction(
             made, lambda conn: _chosen(conn, username, address, since, until)
@@ -118,13 +130,13 @@ def reverse(
             try:
                 transaction.in_transaction(
                     made,
-                    lambda conn, it=action_id: correct.reverse(conn, it, actor=ACTOR, reason=reason),  # type: ignore[misc]
+                    lambda conn, it=action_id: correct.reverse(conn, ids, it, actor=ACTOR, reason=reason),  # type: ignore[misc]
                 )
             except (Conflict, NotFound) as error:
                 refused += 1
                 click.echo(f"{action_id}: {error.detail}", err=True)
         if not dry_run:
-            publish_board(config, made)
+            publish_boards(config, made)
     click.echo(f"{len(chosen) - refused} actions {'would be' if dry_run else 'are'} reversed.")
     if refused:
         raise click.exceptions.Exit(1)
@@ -152,7 +164,7 @@ def _change_user(config: Settings, username: str, change: Callable[[sa.Connectio
 
     with database(config) as made:
         transaction.in_transaction(made, work)
-        publish_board(config, made)
+        publish_boards(config, made)
 
 
 def _user_id(conn: sa.Connection, username: str) -> UserId:

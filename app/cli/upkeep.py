@@ -4,7 +4,7 @@ import click
 
 from app.board import audit as audits
 from app.board import rebuild as rebuilding
-from app.cli.database import database, publish_board, publisher
+from app.cli.database import board_ids, database, publish_boards, publisher
 from config.settings import Settings
 from db import transaction
 
@@ -14,7 +14,9 @@ from db import transaction
 def audit(config: Settings) -> None:
     """Count the violations of each invariant; exit code 1 if there is any."""
     with database(config) as made:
-        checks = transaction.in_transaction(made, audits.audit) + audits.published(made, publisher(config))
+        ids = board_ids(config)
+        checks = transaction.in_transaction(made, lambda conn: audits.audit(conn, ids))
+        checks += audits.published(made, publisher(config), ids)
     for check in checks:
         click.echo(f"{check.name:<14} {check.violations}")
     if any(check.violations for check in checks):
@@ -26,6 +28,11 @@ def audit(config: Settings) -> None:
 def rebuild(config: Settings) -> None:
     """Work standings and board out anew from the actions; it changes nothing unless something was wrong."""
     with database(config) as made:
-        changed, version = transaction.in_transaction(made, rebuilding.rebuild)
-        publish_board(config, made)
-    click.echo(f"{len(changed)} standings changed; the board {'did not' if version is None else 'did'} change.")
+        rebuilt = [
+            transaction.in_transaction(made, lambda conn, it=board_id: rebuilding.rebuild(conn, it))  # type: ignore[misc]
+            for board_id in board_ids(config)
+        ]
+        publish_boards(config, made)
+    standings = sum(len(changed) for changed, _ in rebuilt)
+    boards = any(version is not None for _, version in rebuilt)
+    click.echo(f"{standings} standings changed; the board {'did' if boards else 'did not'} change.")

@@ -3,14 +3,12 @@
 import asyncio
 import contextlib
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import redis
 import sqlalchemy as sa
-from broadcaster import Broadcast
 
 from app.board.publish import publish
 from app.concurrency.single_flight import SingleFlight
@@ -19,9 +17,9 @@ from app.domain import messages
 from app.domain.errors import ScoreboardError, Unavailable
 from app.domain.ids import BoardId
 from app.domain.messages import Update
-from app.live.relay import RESYNC, SupervisedRedis
+from app.live.relay import SupervisedRedis
 from db import feature_flags
-from db.redis import TOP_SCORES_CHANNEL, Publisher, top_scores_key
+from db.redis import Publisher, top_scores_key
 from db.transaction import in_statement
 
 log = logging.getLogger("scoreboard.live")
@@ -32,14 +30,11 @@ CHECK_EVERY = 3.0
 CHECK_AGAIN = 0.5
 """Seconds between two looks at least, however often a message gives reason for one."""
 
-COMPLAIN_EVERY = 60.0
-"""Seconds between two log lines about messages that are not ours."""
-
 
 class LiveBoard:
     """Holds the newest update of one board.
 
-    It is fed by one broadcaster subscription, and checked against PostgreSQL every few seconds, which also mends the
+    It is fed by `LiveBoards`, and checked against PostgreSQL every few seconds, which also mends the
     key. Only PostgreSQL begins another epoch. Sockets listen for what is newer than they have seen; nothing is
     queued for them.
     """
@@ -53,13 +48,11 @@ class LiveBoard:
         self._engine = engine
         self._publisher = publisher
         self._relay = relay
-        self._relayed = Broadcast(backend=relay)
         self._threads = threads
         self._listeners: set[Callable[[], None]] = set()
         self._checked = self._in_vain = -CHECK_EVERY * 10
         self._looking: SingleFlight[None] = SingleFlight()
         self._in_doubt = asyncio.Event()
-        self._complained = -math.inf
 
     def newer_than(self, seen: Update | None) -> Update | None:
         """Return the newest update if it isn't `seen`; while broadcasting is off, only to those who have seen none."""
@@ -84,7 +77,7 @@ class LiveBoard:
         """
         in_vain = self.update is not None and time.monotonic() - self._in_vain < CHECK_EVERY
         if self.at_hand() is None and not in_vain:
-            await self._looking.run(self._look)
+            await self._looking.run(self.look)
         if self.update is None:
             raise Unavailable("The board can't be read right now.")
         return self.update
@@ -93,12 +86,6 @@ class LiveBoard:
         """Return the board in memory, None while nothing feeds it."""
         fed = self._relay.connected or time.monotonic() - self._checked < 2 * CHECK_EVERY
         return self.update if fed else None
-
-    async def run(self) -> None:
-        """Feed the board until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow(), name="live-follow")
-            tasks.create_task(self._check_for_ever(), name="live-check")
 
     async def check(self) -> None:
         """Bring memory, key and channel to the board as PostgreSQL has it."""
@@ -120,8 +107,6 @@ class LiveBoard:
         An update of another epoch is never shown: pub/sub knows no database numbers, so it may be of another service on
         the same Redis server. It is a reason to ask PostgreSQL soon.
         """
-        if update.board != self.board_id:
-            return
         if self.update is None or update.stamp[0] != self.update.stamp[0]:
             self._in_doubt.set()
         elif update.stamp > self.update.stamp:
@@ -149,7 +134,7 @@ class LiveBoard:
             except Exception:  # one socket's trouble is not the others'
                 log.exception("a board was not sent")
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
         """Read Redis, then, if it has nothing, PostgreSQL."""
         try:
             stored = await self._threads.run(self._publisher.client.get, top_scores_key(self.board_id))
@@ -169,26 +154,8 @@ class LiveBoard:
             self._in_vain = time.monotonic()
             log.debug("the board can't be read: %s", error)
 
-    async def _follow(self) -> None:
-        while True:
-            try:
-                async with self._relayed, self._relayed.subscribe(TOP_SCORES_CHANNEL) as subscriber:
-                    while True:
-                        await self._hear((await subscriber.get()).message)
-            except Exception:
-                log.exception("the relay's listener died, it is started again")
-            await asyncio.sleep(1)
-
-    async def _hear(self, text: str) -> None:
-        if text == RESYNC:
-            await self._look()
-        elif (update := messages.read_update(text, self._publisher.signer)) is not None:
-            self.offer(update)
-        elif time.monotonic() - self._complained > COMPLAIN_EVERY:
-            self._complained = time.monotonic()
-            log.warning("messages on %s are not ours: another service on this Redis server?", TOP_SCORES_CHANNEL)
-
-    async def _check_for_ever(self) -> None:
+    async def run(self) -> None:
+        """Check the board until cancelled."""
         while True:
             self._in_doubt.clear()
             try:

@@ -63,7 +63,9 @@ async def release(request: Request) -> Response:
     body = await read_json(request, MayHaveReason, or_nothing=True)
     action_id = _path_id(request)
     return await _corrected(
-        web, claims, lambda conn: correct.release(conn, ActionId(action_id), actor=claims.sub, reason=body.reason)
+        web,
+        claims,
+        lambda conn: correct.release(conn, web.board_ids, ActionId(action_id), actor=claims.sub, reason=body.reason),
     )
 
 
@@ -73,7 +75,9 @@ async def reverse(request: Request) -> Response:
     body = await read_json(request, WithReason)
     action_id = _path_id(request)
     return await _corrected(
-        web, claims, lambda conn: correct.reverse(conn, ActionId(action_id), actor=claims.sub, reason=body.reason)
+        web,
+        claims,
+        lambda conn: correct.reverse(conn, web.board_ids, ActionId(action_id), actor=claims.sub, reason=body.reason),
     )
 
 
@@ -95,7 +99,10 @@ async def suspend(request: Request) -> Response:
     _another(request, claims)
     body = await read_json(request, WithReason)
     return await _user_changed(
-        request, web, claims, lambda conn, user_id: correct.suspend(conn, user_id, actor=claims.sub, reason=body.reason)
+        request,
+        web,
+        claims,
+        lambda conn, user_id: correct.suspend(conn, web.board_ids, user_id, actor=claims.sub, reason=body.reason),
     )
 
 
@@ -113,7 +120,7 @@ async def reinstate(request: Request) -> Response:
         request,
         web,
         claims,
-        lambda conn, user_id: correct.reinstate(conn, user_id, actor=claims.sub, reason=body.reason),
+        lambda conn, user_id: correct.reinstate(conn, web.board_ids, user_id, actor=claims.sub, reason=body.reason),
     )
 
 
@@ -127,7 +134,9 @@ async def adjust(request: Request) -> Response:
         request,
         web,
         claims,
-        lambda conn, user_id: correct.adjust(conn, user_id, body.points, actor=claims.sub, reason=body.reason),
+        lambda conn, user_id: correct.adjust(
+            conn, web.board_ids, user_id, body.points, actor=claims.sub, reason=body.reason
+        ),
     )
 
 
@@ -138,7 +147,7 @@ async def erase(request: Request) -> Response:
     body = await read_json(request, WithReason)
 
     def work(conn: sa.Connection, user_id: UserId) -> None:
-        erasing.erase(conn, user_id, actor=claims.sub, reason=body.reason)
+        erasing.erase(conn, web.board_ids, user_id, actor=claims.sub, reason=body.reason)
 
     answer = await _user_changed(request, web, claims, work)
     logs.event(logs.security, logs.USER_ERASED, userId=_path_id(request))
@@ -147,7 +156,7 @@ async def erase(request: Request) -> Response:
 
 async def _corrected(web: Web, claims: Claims, work: Callable[[sa.Connection], Action]) -> Response:
     action = await change(web, claims, work)
-    await web.publish_board()
+    await web.publish_boards()
     return JSON(action)
 
 
@@ -161,7 +170,7 @@ async def _user_changed(
         return moderation.user(conn, user_id)
 
     row = await change(web, claims, apply)
-    await web.publish_board()
+    await web.publish_boards()
     await web.tokens_changed(user_id)
     return JSON(_user(row))
 

@@ -46,7 +46,7 @@ async def set_flag(request: Request) -> Response:
 
     flag = await change(web, claims, switch)
     if name == feature_flags.BROADCAST:
-        web.board.broadcast(flag.enabled)
+        web.boards.broadcast(flag.enabled)
     return JSON(_flag(flag))
 
 
@@ -56,8 +56,8 @@ async def show_audit(request: Request) -> Response:
     age, complete = 0, True
     try:
         checks = [
-            *await web.transaction(audit.audit),
-            *await web.database.run(audit.published, web.engine, web.publisher),
+            *await web.transaction(lambda conn: audit.audit(conn, web.board_ids)),
+            *await web.database.run(audit.published, web.engine, web.publisher, web.board_ids),
         ]
     except TimedOut:
         # There is too much to add up within a request; bin/manage audit takes its time.

@@ -64,10 +64,10 @@ async def erase(request: Request) -> Response:
     body = await read_json(request, EraseBody)
     await _confirm(web, request, claims, body.password)
     await web.transaction(
-        lambda conn: erasing.erase(conn, user_id, actor=user_id, reason=None, token_version=claims.ver)
+        lambda conn: erasing.erase(conn, web.board_ids, user_id, actor=user_id, reason=None, token_version=claims.ver)
     )
     logs.event(logs.security, logs.USER_ERASED, userId=user_id)
-    await web.publish_board()
+    await web.publish_boards()
     await web.tokens_changed(user_id)
     return Response(status_code=204)
 

@@ -14,6 +14,7 @@ from app.board import audit
 from app.domain.errors import DatabaseUnavailable
 from db.redis import Publisher
 from db.transaction import in_transaction
+from tests.support.board import BOARDS
 from tests.support.people import Player
 from tests.support.service import Stores, eventually
 
@@ -187,8 +188,8 @@ def invariants_hold(stores: Stores, *, within: float = 10.0) -> None:
 
     def kept() -> bool:
         try:
-            published = audit.published(stores.engine, publisher) or [audit.Check("redis-is-away", 1)]
-            checks = in_transaction(stores.engine, audit.audit) + published
+            published = audit.published(stores.engine, publisher, BOARDS) or [audit.Check("redis-is-away", 1)]
+            checks = in_transaction(stores.engine, lambda conn: audit.audit(conn, BOARDS)) + published
         except DatabaseUnavailable:
             checks = [audit.Check("database-is-away", 1)]
         seen[:] = [check for check in checks if check.violations]

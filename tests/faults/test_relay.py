@@ -339,17 +339,17 @@ def test_listener_that_dies_is_started_again(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with in_process(stores, caplog) as server, listening(server, dora.token) as websocket:
-        board = server.web.board
+        board, boards = server.web.board, server.web.boards
         eventually(lambda: board._relay.connected, what="the subscription")
-        hear = board._hear
+        hear = boards._hear
         died = threading.Event()
 
         async def die(text: str) -> None:
-            monkeypatch.setattr(board, "_hear", hear)
+            monkeypatch.setattr(boards, "_hear", hear)
             died.set()
             raise ValueError("as a bug would")
 
-        monkeypatch.setattr(board, "_hear", die)
+        monkeypatch.setattr(boards, "_hear", die)
         until_version(websocket, award(stores, dora.user_id), within=1)  # heard by the call that was waiting
         missed = award(stores, dora.user_id)
         assert died.wait(1)

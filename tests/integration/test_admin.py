@@ -12,7 +12,7 @@ from app.board import audit, settle
 from app.domain.ids import ActionId, new_id
 from config import queues
 from db.transaction import in_transaction
-from tests.support.board import VETTING
+from tests.support.board import BOARDS, VETTING
 from tests.support.people import Player, add_user, unique
 from tests.support.service import Process, Service, Stores, eventually, problem
 from tests.support.sockets import listening, message
@@ -34,7 +34,7 @@ def settled(stores: Stores, player: Player) -> str:
     """Complete an action and settle it without a worker."""
     action_id = player.started()
     assert player.end(action_id).status_code == 200
-    in_transaction(stores.engine, lambda conn: settle.settle(conn, [ActionId(action_id)], VETTING))
+    in_transaction(stores.engine, lambda conn: settle.settle(conn, BOARDS, [ActionId(action_id)], VETTING))
     return action_id
 
 
@@ -42,7 +42,7 @@ def held(stores: Stores, player: Player) -> str:
     """Complete an action and hold it back."""
     action_id = player.started()
     assert player.end(action_id).status_code == 200
-    in_transaction(stores.engine, lambda conn: settle.set_aside(conn, ActionId(action_id)))
+    in_transaction(stores.engine, lambda conn: settle.set_aside(conn, BOARDS, ActionId(action_id)))
     return action_id
 
 
@@ -256,7 +256,7 @@ def test_stats_count_what_changed(web: Process, operator: Player, alice: Player,
         return {name: now[name] - before[name] for name in now if now[name] != before[name]}
 
     open_ = [ActionId(row[0]) for row in stores.rows("SELECT id::text FROM actions WHERE settlement = 'pending'")]
-    in_transaction(stores.engine, lambda conn: settle.settle(conn, open_, VETTING))
+    in_transaction(stores.engine, lambda conn: settle.settle(conn, BOARDS, open_, VETTING))
     # What other tests have completed must not leave the last minute in the middle of this one. All times move alike, so
     # that the audit finds nothing wrong.
     stores.execute("UPDATE actions SET start_at = start_at - interval '1 h', end_at = end_at - interval '1 h'")
@@ -277,7 +277,7 @@ def test_stats_count_what_changed(web: Process, operator: Player, alice: Player,
     assert counted == {"unsettled": 1, "completionsPerMinute": 1, "queueLength": 1}
     stores.execute("UPDATE actions SET end_at = now() - interval '61 s' WHERE id = :id", id=action_id)
     assert "completionsPerMinute" not in changes(before)
-    in_transaction(stores.engine, lambda conn: settle.set_aside(conn, ActionId(action_id)))
+    in_transaction(stores.engine, lambda conn: settle.set_aside(conn, BOARDS, ActionId(action_id)))
     stores.redis.delete(queues.SETTLE_QUEUE)
     assert changes(before) == {"held": 1}
     stores.execute("UPDATE users SET status = 'suspended' WHERE id = :id", id=bob.user_id)

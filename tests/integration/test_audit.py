@@ -16,7 +16,7 @@ from db import boards, invariants, marks, outbox
 from db.redis import AUDIT_CURSOR_KEY, Publisher, connect
 from db.transaction import in_transaction
 from telemetry import metrics
-from tests.support.board import RULES, VETTING, completed
+from tests.support.board import BOARDS, RULES, VETTING, completed
 from tests.support.people import add_user
 from tests.support.service import Stores, free_port
 
@@ -28,7 +28,7 @@ def desk(stores: Stores) -> Desk:
         conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
         boards.ensure(conn, DEFAULT_BOARD, new_id())
     stores.redis.flushall()
-    return Desk(stores.engine, Publisher.on(stores.redis), RULES, VETTING)
+    return Desk(stores.engine, Publisher.on(stores.redis), BOARDS, RULES, VETTING)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def players(desk: Desk) -> list[UserId]:
     """Five players with ten points each, in the order of their ids."""
     players = [add_user(desk.engine) for _ in range(5)]
     ids = completed(desk.engine, *players)
-    in_transaction(desk.engine, lambda conn: settle.settle(conn, ids, VETTING))
+    in_transaction(desk.engine, lambda conn: settle.settle(conn, BOARDS, ids, VETTING))
     publish(desk.engine, desk.publisher, DEFAULT_BOARD)
     return sorted(players)
 

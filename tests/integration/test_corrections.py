@@ -8,7 +8,7 @@ from app.domain.errors import NotFound
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from db import boards, invariants, standings
 from db.transaction import in_transaction
-from tests.support.board import VETTING, completed, first_ten, top
+from tests.support.board import BOARDS, VETTING, completed, first_ten, top
 from tests.support.corrections import OPERATOR, change_at_once, violations
 from tests.support.people import add_user
 from tests.support.service import Stores
@@ -27,7 +27,7 @@ def engine(stores: Stores) -> sa.Engine:
 def scored(engine: sa.Engine, user_id: UserId, times: int = 1) -> list[ActionId]:
     """Complete and settle actions of a user."""
     ids = [completed(engine, user_id)[0] for _ in range(times)]
-    in_transaction(engine, lambda conn: settle.settle(conn, ids, VETTING))
+    in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, ids, VETTING))
     return ids
 
 
@@ -37,12 +37,12 @@ def test_number_eleven_moves_up_on_a_reversal_down_on_a_release(engine: sa.Engin
     before = top(engine)
     assert [user_id for user_id, _ in before] == players[:10]
 
-    action = in_transaction(engine, lambda conn: correct.reverse(conn, ids[3], **OPERATOR))
+    action = in_transaction(engine, lambda conn: correct.reverse(conn, BOARDS, ids[3], **OPERATOR))
     assert action.settlement == "reversed"
     assert [user_id for user_id, _ in top(engine)] == [*players[:3], *players[4:]]
     assert violations(engine) == {}
 
-    action = in_transaction(engine, lambda conn: correct.release(conn, ids[3], **OPERATOR))
+    action = in_transaction(engine, lambda conn: correct.release(conn, BOARDS, ids[3], **OPERATOR))
     assert action.settlement == "cleared"
     assert top(engine) == before
     assert violations(engine) == {}
@@ -53,9 +53,9 @@ def test_suspending_closes_the_ranks_and_reinstating_undoes_it(engine: sa.Engine
     for player in players:
         scored(engine, player)
     before = top(engine)
-    in_transaction(engine, lambda conn: correct.suspend(conn, players[0], **OPERATOR))
+    in_transaction(engine, lambda conn: correct.suspend(conn, BOARDS, players[0], **OPERATOR))
     assert [user_id for user_id, _ in top(engine)] == players[1:11]
-    in_transaction(engine, lambda conn: correct.reinstate(conn, players[0], **OPERATOR))
+    in_transaction(engine, lambda conn: correct.reinstate(conn, BOARDS, players[0], **OPERATOR))
     assert top(engine) == before
     assert violations(engine) == {}
 
@@ -63,10 +63,10 @@ def test_suspending_closes_the_ranks_and_reinstating_undoes_it(engine: sa.Engine
 def test_points_settled_while_suspended_count_once_reinstated(engine: sa.Engine) -> None:
     alice = add_user(engine)
     ids = completed(engine, alice)
-    in_transaction(engine, lambda conn: correct.suspend(conn, alice, **OPERATOR))
-    in_transaction(engine, lambda conn: settle.settle(conn, ids, VETTING))
+    in_transaction(engine, lambda conn: correct.suspend(conn, BOARDS, alice, **OPERATOR))
+    in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, ids, VETTING))
     assert top(engine) == []
-    in_transaction(engine, lambda conn: correct.reinstate(conn, alice, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.reinstate(conn, BOARDS, alice, **OPERATOR))
     assert top(engine) == [(alice, 10)]
 
 
@@ -74,10 +74,10 @@ def test_held_action_counts_once_released_and_never_if_reversed(engine: sa.Engin
     alice = add_user(engine)
     first, second = completed(engine, alice, alice)
     for action_id in (first, second):
-        in_transaction(engine, lambda conn, it=action_id: settle.set_aside(conn, it))  # type: ignore[misc]
+        in_transaction(engine, lambda conn, it=action_id: settle.set_aside(conn, BOARDS, it))  # type: ignore[misc]
     assert top(engine) == []
-    in_transaction(engine, lambda conn: correct.release(conn, first, **OPERATOR))
-    in_transaction(engine, lambda conn: correct.reverse(conn, second, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.release(conn, BOARDS, first, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.reverse(conn, BOARDS, second, **OPERATOR))
     assert top(engine) == [(alice, 10)]
     assert stores.value("SELECT total_score FROM users") == 10
     assert violations(engine) == {}
@@ -85,11 +85,11 @@ def test_held_action_counts_once_released_and_never_if_reversed(engine: sa.Engin
 
 def test_adjusting_gives_and_takes_points_but_never_below_zero(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
-    in_transaction(engine, lambda conn: correct.adjust(conn, alice, 70, **OPERATOR))
-    in_transaction(engine, lambda conn: correct.adjust(conn, alice, -30, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.adjust(conn, BOARDS, alice, 70, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.adjust(conn, BOARDS, alice, -30, **OPERATOR))
     assert top(engine) == [(alice, 40)]
     with pytest.raises(correct.BelowZero):
-        in_transaction(engine, lambda conn: correct.adjust(conn, alice, -41, **OPERATOR))
+        in_transaction(engine, lambda conn: correct.adjust(conn, BOARDS, alice, -41, **OPERATOR))
     assert stores.value("SELECT total_score FROM users") == 40
     assert violations(engine) == {}
 
@@ -97,9 +97,9 @@ def test_adjusting_gives_and_takes_points_but_never_below_zero(engine: sa.Engine
 def test_reversal_whose_points_were_adjusted_away_is_refused(engine: sa.Engine) -> None:
     alice = add_user(engine)
     (action_id,) = scored(engine, alice)
-    in_transaction(engine, lambda conn: correct.adjust(conn, alice, -10, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.adjust(conn, BOARDS, alice, -10, **OPERATOR))
     with pytest.raises(correct.BelowZero):
-        in_transaction(engine, lambda conn: correct.reverse(conn, action_id, **OPERATOR))
+        in_transaction(engine, lambda conn: correct.reverse(conn, BOARDS, action_id, **OPERATOR))
     assert violations(engine) == {}
 
 
@@ -107,27 +107,27 @@ def test_correction_in_a_wrong_state_conflicts_or_is_not_found(engine: sa.Engine
     alice = add_user(engine)
     (action_id,) = scored(engine, alice)
     wrong = [
-        lambda conn: correct.release(conn, action_id, **OPERATOR),
-        lambda conn: correct.reinstate(conn, alice, **OPERATOR),
+        lambda conn: correct.release(conn, BOARDS, action_id, **OPERATOR),
+        lambda conn: correct.reinstate(conn, BOARDS, alice, **OPERATOR),
     ]
     for call in wrong:
         with pytest.raises(correct.WrongState):
             in_transaction(engine, call)
     nobody = UserId(new_id())
     with pytest.raises(NotFound):
-        in_transaction(engine, lambda conn: correct.suspend(conn, nobody, **OPERATOR))
+        in_transaction(engine, lambda conn: correct.suspend(conn, BOARDS, nobody, **OPERATOR))
     with pytest.raises(NotFound):
-        in_transaction(engine, lambda conn: correct.reverse(conn, ActionId(new_id()), **OPERATOR))
+        in_transaction(engine, lambda conn: correct.reverse(conn, BOARDS, ActionId(new_id()), **OPERATOR))
 
 
 def test_every_change_is_on_record_with_actor_and_reason(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     (action_id,) = scored(engine, alice)
-    in_transaction(engine, lambda conn: correct.reverse(conn, action_id, **OPERATOR))
-    in_transaction(engine, lambda conn: correct.release(conn, action_id, **OPERATOR))
-    in_transaction(engine, lambda conn: correct.adjust(conn, alice, 5, **OPERATOR))
-    in_transaction(engine, lambda conn: correct.suspend(conn, alice, **OPERATOR))
-    in_transaction(engine, lambda conn: correct.reinstate(conn, alice, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.reverse(conn, BOARDS, action_id, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.release(conn, BOARDS, action_id, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.adjust(conn, BOARDS, alice, 5, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.suspend(conn, BOARDS, alice, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.reinstate(conn, BOARDS, alice, **OPERATOR))
     events = stores.rows("SELECT kind, points, actor, reason FROM audit_events ORDER BY id")
     assert events == [
         ("reversed", -10, "shell", "a test"),
@@ -159,11 +159,11 @@ def test_audit_finds_each_kind_of_damage_and_rebuild_mends_it(engine: sa.Engine)
     with engine.begin() as conn:
         conn.execute(sa.text(damages["standings"]))
         conn.execute(sa.text(damages["top-scores"]))
-    changed, version = in_transaction(engine, rebuild.rebuild)
+    changed, version = in_transaction(engine, lambda conn: rebuild.rebuild(conn, DEFAULT_BOARD))
     assert changed == [players[1]]
     assert version is not None
     assert violations(engine) == {}
-    assert in_transaction(engine, rebuild.rebuild) == ([], None)
+    assert in_transaction(engine, lambda conn: rebuild.rebuild(conn, DEFAULT_BOARD)) == ([], None)
 
 
 def test_rebuild_holds_off_whoever_writes_standings(engine: sa.Engine, stores: Stores) -> None:
@@ -181,7 +181,7 @@ def test_rebuild_puts_back_a_row_that_is_missing_from_the_ten(engine: sa.Engine,
     for _ in range(3):
         scored(engine, add_user(engine))
     stores.execute("DELETE FROM top_scores WHERE rank = 2")
-    changed, version = in_transaction(engine, rebuild.rebuild)
+    changed, version = in_transaction(engine, lambda conn: rebuild.rebuild(conn, DEFAULT_BOARD))
     assert (changed, version is None) == ([], False)
     assert top(engine) == first_ten(engine)
     assert violations(engine) == {}
@@ -193,7 +193,7 @@ def _audit_in(conn: sa.Connection) -> list[audit.Check]:
         audit.Check("total-scores", invariants.wrong_totals(conn)),
         audit.Check("standings", invariants.wrong_standings(conn, DEFAULT_BOARD)),
         audit._scored_once(conn, hours=audit.EVER),
-        audit._top_scores(conn),
+        audit._top_scores(conn, BOARDS),
         audit._outbox(conn),
     ]
 

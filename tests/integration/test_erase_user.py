@@ -16,7 +16,7 @@ from app.domain.ids import DEFAULT_BOARD, ActionId, UserId
 from db import persons
 from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.support.board import VETTING, completed, first_ten, top
+from tests.support.board import BOARDS, VETTING, completed, first_ten, top
 from tests.support.people import PASSWORD, Player, add_user, unique
 from tests.support.person import found_in_database, found_in_redis
 from tests.support.service import Process, Service, Stores, eventually, problem
@@ -40,15 +40,15 @@ def settled(stores: Stores, player: Player) -> ActionId:
     """Complete an action and settle it without a worker."""
     action_id = ActionId(player.started())
     assert player.end(action_id).status_code == 200
-    in_transaction(stores.engine, lambda conn: settle.settle(conn, [action_id], VETTING))
+    in_transaction(stores.engine, lambda conn: settle.settle(conn, BOARDS, [action_id], VETTING))
     publish.publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
     return action_id
 
 
 def violations(stores: Stores) -> dict[str, int]:
     """Return the invariants that don't hold, key and versions included."""
-    checks = in_transaction(stores.engine, audit.audit)
-    checks += audit.published(stores.engine, Publisher.on(stores.redis))
+    checks = in_transaction(stores.engine, lambda conn: audit.audit(conn, BOARDS))
+    checks += audit.published(stores.engine, Publisher.on(stores.redis), BOARDS)
     # Not the outbox: no worker runs here.
     return {check.name: check.violations for check in checks if check.violations and check.name != "outbox"}
 
@@ -94,7 +94,7 @@ def test_erase_leaves_no_name_or_address_anywhere(service: Service, alice: Playe
         in_transaction(
             stores.engine,
             lambda conn, user=user, reason=reason: correct.adjust(  # type: ignore[misc]
-                conn, UserId(user.user_id), 5, actor="shell", reason=reason
+                conn, BOARDS, UserId(user.user_id), 5, actor="shell", reason=reason
             ),
         )
     stores.execute(
@@ -134,7 +134,7 @@ def test_erase_leaves_no_name_or_address_anywhere(service: Service, alice: Playe
     assert stores.value("SELECT status FROM actions WHERE id = :id", id=open_one) == "started"
     assert violations(stores) == {}
     # What waited to be settled still is, and still reaches no board.
-    in_transaction(stores.engine, lambda conn: settle.settle(conn, [ActionId(waiting)], VETTING))
+    in_transaction(stores.engine, lambda conn: settle.settle(conn, BOARDS, [ActionId(waiting)], VETTING))
     publish.publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
     assert alice.user_id not in dict(top(stores.engine))
     assert violations(stores) == {}
@@ -146,7 +146,7 @@ def test_name_that_is_a_word_of_ours_does_no_harm(web: Process, stores: Stores) 
         player = Player(web.url, name)
         action_id = ActionId(player.started())
         assert player.end(action_id).status_code == 200
-        in_transaction(stores.engine, lambda conn, it=action_id: settle.set_aside(conn, it))  # type: ignore[misc]
+        in_transaction(stores.engine, lambda conn, it=action_id: settle.set_aside(conn, BOARDS, it))  # type: ignore[misc]
         stores.execute(
             "INSERT INTO audit_events (kind, actor, details) VALUES ('flag_changed', 'shell', '{\"name\": \"x\"}')"
         )
@@ -230,12 +230,12 @@ def test_erase_without_the_right_password_erases_nobody(alice: Player, bob: Play
 
 def test_erase_of_a_suspended_player_is_allowed_and_final(alice: Player, stores: Stores) -> None:
     user_id = UserId(alice.user_id)
-    in_transaction(stores.engine, lambda conn: correct.suspend(conn, user_id, **BOTH))
+    in_transaction(stores.engine, lambda conn: correct.suspend(conn, BOARDS, user_id, **BOTH))
     assert erased(alice).status_code == 204
     for change in (
-        lambda conn: correct.reinstate(conn, user_id, **BOTH),
-        lambda conn: correct.suspend(conn, user_id, **BOTH),
-        lambda conn: correct.adjust(conn, user_id, 5, **BOTH),
+        lambda conn: correct.reinstate(conn, BOARDS, user_id, **BOTH),
+        lambda conn: correct.suspend(conn, BOARDS, user_id, **BOTH),
+        lambda conn: correct.adjust(conn, BOARDS, user_id, 5, **BOTH),
     ):
         with pytest.raises(correct.WrongState, match="was erased"):
             in_transaction(stores.engine, change)
@@ -257,7 +257,7 @@ def test_last_admin_stays_until_there_is_another(alice: Player, bob: Player, sto
 def test_erase_of_a_suspended_admin_is_not_of_the_last_one(stores: Stores, no_admins: None) -> None:
     admin = add_user(stores.engine, "admin")
     stores.execute("UPDATE users SET role = 'admin', status = 'suspended' WHERE id = :id", id=admin)
-    assert in_transaction(stores.engine, lambda conn: erase.erase(conn, admin, **BOTH))
+    assert in_transaction(stores.engine, lambda conn: erase.erase(conn, BOARDS, admin, **BOTH))
 
 
 def test_erase_of_all_admins_at_once_leaves_one(stores: Stores, no_admins: None) -> None:
@@ -267,7 +267,9 @@ def test_erase_of_all_admins_at_once_leaves_one(stores: Stores, no_admins: None)
 
         def leave(user_id: UserId) -> str:
             try:
-                in_transaction(stores.engine, lambda conn: erase.erase(conn, user_id, actor=user_id, reason=None))
+                in_transaction(
+                    stores.engine, lambda conn: erase.erase(conn, BOARDS, user_id, actor=user_id, reason=None)
+                )
             except ScoreboardError as error:
                 return error.code
             return "erased"
@@ -297,9 +299,9 @@ def test_erase_beside_completions_and_settles_ends_right(
         ids = completed(engine, *players * 6)
         chunks = [ids[n::4] for n in range(4)]
         work = [
-            *(lambda conn, it=it: settle.settle(conn, it, VETTING) for it in chunks),
-            *(lambda conn, it=it: erase.erase(conn, it, **BOTH) for it in players[:2]),
-            *(lambda conn, it=it: correct.adjust(conn, it, 5, **BOTH) for it in players),
+            *(lambda conn, it=it: settle.settle(conn, BOARDS, it, VETTING) for it in chunks),
+            *(lambda conn, it=it: erase.erase(conn, BOARDS, it, **BOTH) for it in players[:2]),
+            *(lambda conn, it=it: correct.adjust(conn, BOARDS, it, 5, **BOTH) for it in players),
         ]
 
         def run(call: Any) -> object:
@@ -331,7 +333,7 @@ def test_erase_by_an_admin_shows_nobody_and_may_be_repeated(
     settled(stores, alice)
     held = ActionId(alice.started())
     assert alice.end(held).status_code == 200
-    in_transaction(stores.engine, lambda conn: settle.set_aside(conn, held))
+    in_transaction(stores.engine, lambda conn: settle.set_aside(conn, BOARDS, held))
     url = f"/admin/users/{alice.user_id}/erase"
     problem(bob.http.post(url, json={}), 400)
     problem(alice.http.post(url, json={"reason": "x"}), 403)
@@ -378,7 +380,7 @@ def test_erase_of_many_actions_is_done_at_once_and_then_swept(stores: Stores) ->
         number=number,
     )
     left = "SELECT count(*) FROM actions WHERE user_id = :id AND (client_ip IS NOT NULL OR metadata <> '{}')"
-    in_transaction(stores.engine, lambda conn: erase.erase(conn, user_id, **BOTH))
+    in_transaction(stores.engine, lambda conn: erase.erase(conn, BOARDS, user_id, **BOTH))
     assert stores.value(left, id=user_id) == number - erase.AT_ONCE
     # One that was on its way when its user was erased, older by its id than all others.
     stores.execute(
@@ -421,7 +423,7 @@ def test_erase_looks_through_a_long_history_of_words_in_batches(
     monkeypatch.setattr(erase, "EVENTS_AT_ONCE", 10)
     monkeypatch.setattr(erase, "IN_FLIGHT", 0.0)
     in_transaction(
-        stores.engine, lambda conn: erase.erase(conn, UserId(alice.user_id), actor="shell", reason="asked for")
+        stores.engine, lambda conn: erase.erase(conn, BOARDS, UserId(alice.user_id), actor="shell", reason="asked for")
     )
     named = "SELECT count(*) FROM audit_events WHERE strpos(reason, :name) > 0"
     assert stores.value(named, name=name) > 0

@@ -18,7 +18,7 @@ from app.board import correct, settle
 from app.domain.ids import DEFAULT_BOARD, UserId, new_id
 from db import boards, exports
 from db.transaction import in_transaction
-from tests.support.board import VETTING, completed
+from tests.support.board import BOARDS, VETTING, completed
 from tests.support.people import add_user
 from tests.support.service import ROOT, Stores, eventually, free_port
 
@@ -48,7 +48,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 def scored(engine: sa.Engine, *user_ids: UserId) -> list[str]:
     ids = completed(engine, *user_ids)
-    in_transaction(engine, lambda conn: settle.settle(conn, ids, VETTING))
+    in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, ids, VETTING))
     return [str(it) for it in ids]
 
 
@@ -67,7 +67,7 @@ def test_export_of_standings_has_everybody_not_only_the_ten(engine: sa.Engine, s
     players = [add_user(engine) for _ in range(13)]
     for n, player in enumerate(players):
         scored(engine, *[player] * (n + 1))
-    in_transaction(engine, lambda conn: correct.suspend(conn, players[0], actor="shell", reason="x"))
+    in_transaction(engine, lambda conn: correct.suspend(conn, BOARDS, players[0], actor="shell", reason="x"))
     add_user(engine, "pointless")
 
     done = export(stores, "--csv")
@@ -88,7 +88,7 @@ def test_actions_have_why_they_were_held_and_their_metadata(engine: sa.Engine, s
     alice = add_user(engine)
     cleared = scored(engine, alice)[0]
     held = completed(engine, alice)[0]
-    in_transaction(engine, lambda conn: settle.set_aside(conn, held))
+    in_transaction(engine, lambda conn: settle.set_aside(conn, BOARDS, held))
     stores.execute('UPDATE actions SET metadata = \'{"level": "ü"}\' WHERE id = :id', id=cleared)
     first, second = lines(export(stores, "actions", "--jsonl").stdout)
     assert (first["actionId"], first["settlement"], first["score"]) == (cleared, "cleared", 10)
@@ -107,7 +107,7 @@ def test_csv_holds_nothing_that_a_spreadsheet_runs(engine: sa.Engine, stores: St
     players = [add_user(engine) for _ in FORMULAS]
     ids = completed(engine, *players)
     for player, action_id, formula in zip(players, ids, FORMULAS, strict=True):
-        in_transaction(engine, lambda conn, it=action_id: settle.set_aside(conn, it))  # type: ignore[misc]
+        in_transaction(engine, lambda conn, it=action_id: settle.set_aside(conn, BOARDS, it))  # type: ignore[misc]
         values = {"it": formula, "id": action_id}
         stores.execute("UPDATE audit_events SET reason = :it WHERE action_id = :id", **values)
         stores.execute("UPDATE actions SET metadata = to_jsonb(CAST(:it AS text)), type = :it WHERE id = :id", **values)

@@ -8,7 +8,7 @@ from app.domain import ranking
 from app.domain.ids import DEFAULT_BOARD, UserId, new_id
 from db import boards, standings, users
 from db.transaction import in_transaction
-from tests.support.board import VETTING, completed, top
+from tests.support.board import BOARDS, VETTING, completed, top
 from tests.support.corrections import OPERATOR, violations
 from tests.support.people import add_user
 from tests.support.service import Stores
@@ -25,7 +25,7 @@ def engine(stores: Stores) -> sa.Engine:
 
 def scored(engine: sa.Engine, *user_ids: UserId) -> None:
     ids = completed(engine, *user_ids)
-    in_transaction(engine, lambda conn: settle.settle(conn, ids, VETTING))
+    in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, ids, VETTING))
 
 
 def hidden(engine: sa.Engine) -> set[str]:
@@ -44,8 +44,8 @@ def test_hidden_follows_every_change_of_a_status(engine: sa.Engine) -> None:
     for player in (alice, bob, carol):
         scored(engine, player)
     assert hidden(engine) == set()
-    in_transaction(engine, lambda conn: correct.suspend(conn, alice, **OPERATOR))
-    in_transaction(engine, lambda conn: erase.erase(conn, bob, actor="carl", reason=None))
+    in_transaction(engine, lambda conn: correct.suspend(conn, BOARDS, alice, **OPERATOR))
+    in_transaction(engine, lambda conn: erase.erase(conn, BOARDS, bob, actor="carl", reason=None))
     assert hidden(engine) == {alice, bob}
     assert [user_id for user_id, _ in top(engine)] == [carol]
     assert [rank(engine, player) for player in (alice, carol)] == [None, 1]
@@ -54,7 +54,7 @@ def test_hidden_follows_every_change_of_a_status(engine: sa.Engine) -> None:
     with engine.begin() as conn:
         conn.execute(sa.text("UPDATE users SET status = 'active' WHERE id = :id"), {"id": alice})
     assert hidden(engine) == {bob}
-    in_transaction(engine, rebuild.rebuild)
+    in_transaction(engine, lambda conn: rebuild.rebuild(conn, DEFAULT_BOARD))
     assert [user_id for user_id, _ in top(engine)] == [alice, carol]
     assert violations(engine) == {}
 
@@ -62,8 +62,8 @@ def test_hidden_follows_every_change_of_a_status(engine: sa.Engine) -> None:
 def test_hidden_may_be_absent_for_a_standing_begun_suspended(engine: sa.Engine) -> None:
     alice, bob, carol = (add_user(engine) for _ in range(3))
     (action_id,) = completed(engine, alice)
-    in_transaction(engine, lambda conn: correct.suspend(conn, alice, **OPERATOR))
-    in_transaction(engine, lambda conn: settle.settle(conn, [action_id], VETTING))
+    in_transaction(engine, lambda conn: correct.suspend(conn, BOARDS, alice, **OPERATOR))
+    in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, [action_id], VETTING))
     scored(engine, bob)
     scored(engine, carol)
     assert hidden(engine) == set()
@@ -73,8 +73,8 @@ def test_hidden_may_be_absent_for_a_standing_begun_suspended(engine: sa.Engine) 
     own = in_transaction(engine, lambda conn: standings.own(conn, DEFAULT_BOARD, [alice, bob, carol]))
     assert {it.user_id: it.rank for it in own} == {alice: None, bob: 1, carol: 2}
 
-    in_transaction(engine, lambda conn: correct.adjust(conn, carol, -10, **OPERATOR))
-    in_transaction(engine, rebuild.rebuild)
+    in_transaction(engine, lambda conn: correct.adjust(conn, BOARDS, carol, -10, **OPERATOR))
+    in_transaction(engine, lambda conn: rebuild.rebuild(conn, DEFAULT_BOARD))
     assert [user_id for user_id, _ in top(engine)] == [bob]
     assert hidden(engine) == {alice}
 
@@ -84,7 +84,7 @@ def test_rank_is_exact_down_to_the_deepest_and_null_beyond(engine: sa.Engine, mo
     players = [add_user(engine) for _ in range(5)]
     scored(engine, *players)
     scored(engine, players[4])
-    in_transaction(engine, lambda conn: correct.suspend(conn, players[0], **OPERATOR))
+    in_transaction(engine, lambda conn: correct.suspend(conn, BOARDS, players[0], **OPERATOR))
     # All but the last reached their points at one moment: they stand in the order of their ids.
     assert [rank(engine, player) for player in players] == [None, 2, 3, None, 1]
     own = in_transaction(engine, lambda conn: standings.own(conn, DEFAULT_BOARD, players))

@@ -11,7 +11,7 @@ from app.cli.__main__ import cli
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from db import boards, feature_flags
 from db.transaction import in_transaction
-from tests.support.board import VETTING, completed, top
+from tests.support.board import BOARDS, VETTING, completed, top
 from tests.support.people import add_user
 from tests.support.service import Stores
 
@@ -37,7 +37,7 @@ def name_of(stores: Stores, user_id: UserId) -> str:
 
 def scored(engine: sa.Engine, *user_ids: UserId) -> list[ActionId]:
     ids = completed(engine, *user_ids)
-    in_transaction(engine, lambda conn: settle.settle(conn, ids, VETTING))
+    in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, ids, VETTING))
     return ids
 
 

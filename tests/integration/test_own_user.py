@@ -4,6 +4,7 @@ from app.board.settle import settle
 from app.board.vetting import Vetting
 from app.domain.fraud import FraudRules
 from app.domain.ids import ActionId
+from tests.support.board import BOARDS
 from tests.support.people import Player
 from tests.support.service import Process, Stores
 
@@ -11,7 +12,7 @@ from tests.support.service import Process, Stores
 def _settle(stores: Stores) -> None:
     ids = [ActionId(str(row[0])) for row in stores.rows("SELECT id FROM actions WHERE settled_at IS NULL")]
     with stores.engine.begin() as conn:
-        settle(conn, ids, Vetting(FraudRules(), 10))
+        settle(conn, BOARDS, ids, Vetting(FraudRules(), 10))
 
 
 def test_newcomer_has_no_rank(web: Process, alice: Player) -> None:

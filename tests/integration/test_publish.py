@@ -21,6 +21,7 @@ from db import boards
 from db.redis import TOP_SCORES_CHANNEL, Publisher, connect
 from db.transaction import in_transaction
 from telemetry import metrics
+from tests.support.board import BOARDS
 from tests.support.live import award, clear, forge
 from tests.support.people import Listener, listener
 from tests.support.service import Stores
@@ -105,10 +106,10 @@ def test_publish_counts_and_logs_each_change_once(
     operator = {"actor": "shell", "reason": "a test"}
     epoch = read(stores.engine, DEFAULT_BOARD).stamp[0]
     changes: list[Callable[[sa.Connection], object]] = [
-        lambda conn: correct.adjust(conn, dora.user_id, points=5, **operator),
-        lambda conn: correct.suspend(conn, dora.user_id, **operator),
-        lambda conn: correct.reinstate(conn, dora.user_id, **operator),
-        lambda conn: erase(conn, dora.user_id, actor="shell", reason="a test"),
+        lambda conn: correct.adjust(conn, BOARDS, dora.user_id, points=5, **operator),
+        lambda conn: correct.suspend(conn, BOARDS, dora.user_id, **operator),
+        lambda conn: correct.reinstate(conn, BOARDS, dora.user_id, **operator),
+        lambda conn: erase(conn, BOARDS, dora.user_id, actor="shell", reason="a test"),
         lambda conn: boards.renew_epoch(conn, DEFAULT_BOARD, old=epoch, new=id_after(epoch)),
     ]
     before = metrics.top10_changed._value.get()

@@ -19,6 +19,7 @@ from config.settings import HERE
 from db import actions as rows
 from db import boards, fraud_facts, invariants, marks, moderation, outbox, persons, standings, users
 from db.transaction import in_transaction
+from tests.support.board import BOARDS
 from tests.support.service import Stores
 
 PLAYERS, EACH = 10_000, 3
@@ -114,7 +115,7 @@ def test_few_rows_are_read_for_an_action(engine: sa.Engine) -> None:
     count = {
         "start": read(engine, lambda conn: actions.start(conn, starts, max_open=1000)),
         "end": read(engine, lambda conn: done.extend(actions.end(conn, ends, RULES))),
-        "settle": read(engine, lambda conn: settle.settle(conn, [it.action_id for it in starts], VETTING)),
+        "settle": read(engine, lambda conn: settle.settle(conn, BOARDS, [it.action_id for it in starts], VETTING)),
         "lag": read(engine, outbox.settle_lag),
         "list": read(engine, lambda conn: rows.of_user(conn, players[0], statuses=["started"], before=None, limit=20)),
         "expired": read(engine, lambda conn: rows.cancel_expired(conn, {"daily": 3600}, limit=500)),

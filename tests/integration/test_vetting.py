@@ -1,5 +1,6 @@
 """The fraud rules on real histories: facts come from the database, verdicts hold actions back, too many suspend."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
@@ -13,11 +14,11 @@ from app.board.vetting import Vetting
 from app.board.worker import Desk
 from app.domain import fraud
 from app.domain.fraud import FraudRules
-from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
+from app.domain.ids import DEFAULT_BOARD, ActionId, BoardId, UserId, new_id
 from db import boards, fraud_facts, outbox
 from db.redis import Publisher
 from db.transaction import TimedOut, in_transaction
-from tests.support.board import RULES, top
+from tests.support.board import BOARDS, RULES, top
 from tests.support.people import add_user
 from tests.support.service import Stores
 
@@ -59,7 +60,7 @@ def done(engine: sa.Engine, user_id: UserId, ago: float, *, score: int = 10, ip:
 
 def settled(engine: sa.Engine, ids: list[ActionId], rules: Vetting) -> list[str]:
     """Settle, and give each action's settlement."""
-    in_transaction(engine, lambda conn: settle.settle(conn, ids, rules))
+    in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, ids, rules))
     with engine.connect() as conn:
         rows = conn.execute(sa.text("SELECT id::text, settlement FROM actions"))
         found = {action_id: settlement for action_id, settlement in rows}
@@ -157,19 +158,19 @@ def test_held_actions_suspend_and_a_release_restarts_the_count(engine: sa.Engine
     rules = by({"velocity": {"completions_per_minute": 0}, **SUSPEND})
     first = done(engine, alice, 300)
     settled(engine, [first, done(engine, bob, 300)], rules)
-    assert vetting.suspend_whom_due(engine, rules) == []
-    in_transaction(engine, lambda conn: correct.release(conn, first, actor="shell", reason=None))
+    assert vetting.suspend_whom_due(engine, BOARDS, rules) == []
+    in_transaction(engine, lambda conn: correct.release(conn, BOARDS, first, actor="shell", reason=None))
     settled(engine, [done(engine, alice, 200)], rules)
-    assert vetting.suspend_whom_due(engine, rules) == []  # one of the two was released
+    assert vetting.suspend_whom_due(engine, BOARDS, rules) == []  # one of the two was released
     settled(engine, [done(engine, alice, 100)], rules)
-    assert vetting.suspend_whom_due(engine, rules) == [alice]
-    assert vetting.suspend_whom_due(engine, rules) == []
+    assert vetting.suspend_whom_due(engine, BOARDS, rules) == [alice]
+    assert vetting.suspend_whom_due(engine, BOARDS, rules) == []
     assert top(engine) == []
     assert stores.rows("SELECT user_id::text, actor, reason FROM audit_events WHERE kind = 'suspended'") == [
         (alice, "system", "2 held actions in 24 hours.")
     ]
-    in_transaction(engine, lambda conn: correct.reinstate(conn, alice, actor="shell", reason=None))
-    assert vetting.suspend_whom_due(engine, rules) == []
+    in_transaction(engine, lambda conn: correct.reinstate(conn, BOARDS, alice, actor="shell", reason=None))
+    assert vetting.suspend_whom_due(engine, BOARDS, rules) == []
 
 
 def test_suspending_one_who_is_in_use_holds_up_no_other(
@@ -180,16 +181,16 @@ def test_suspending_one_who_is_in_use_holds_up_no_other(
     settled(engine, [done(engine, user_id, ago) for user_id in (alice, bob) for ago in (300, 200)], rules)
     suspend = correct.suspend
 
-    def held(conn: sa.Connection, user_id: UserId, *, actor: str, reason: str) -> None:
+    def held(conn: sa.Connection, board_ids: Sequence[BoardId], user_id: UserId, *, actor: str, reason: str) -> None:
         if user_id == alice:
             raise TimedOut("somebody is in the way")
-        suspend(conn, user_id, actor=actor, reason=reason)
+        suspend(conn, board_ids, user_id, actor=actor, reason=reason)
 
     with monkeypatch.context() as busy:
         busy.setattr(correct, "suspend", held)
-        assert vetting.suspend_whom_due(engine, rules) == [bob]
+        assert vetting.suspend_whom_due(engine, BOARDS, rules) == [bob]
     assert stores.rows("SELECT name FROM marks WHERE name = 'held'") == []  # alice is to be looked at again
-    assert vetting.suspend_whom_due(engine, rules) == [alice]
+    assert vetting.suspend_whom_due(engine, BOARDS, rules) == [alice]
 
 
 def test_suspending_looks_at_a_long_day_of_held_actions_in_parts(
@@ -206,11 +207,11 @@ def test_suspending_looks_at_a_long_day_of_held_actions_in_parts(
             user=user_id,
         )
     monkeypatch.setattr(fraud_facts.due_for_suspension, "__kwdefaults__", {"most": 2})
-    assert vetting.suspend_whom_due(engine, rules) == [players[0]]
+    assert vetting.suspend_whom_due(engine, BOARDS, rules) == [players[0]]
     monkeypatch.setattr(vetting, "SUSPEND_FOR", -1.0)
-    assert vetting.suspend_whom_due(engine, rules) == []
+    assert vetting.suspend_whom_due(engine, BOARDS, rules) == []
     monkeypatch.setattr(vetting, "SUSPEND_FOR", 0.5)
-    found = [user_id for _ in range(6) for user_id in vetting.suspend_whom_due(engine, rules)]
+    found = [user_id for _ in range(6) for user_id in vetting.suspend_whom_due(engine, BOARDS, rules)]
     assert found == players[1:]
 
 
@@ -220,9 +221,9 @@ def test_suspending_counts_what_was_held_within_24_hours(engine: sa.Engine, stor
     settled(engine, [done(engine, alice, 300)], rules)
     stores.execute("UPDATE audit_events SET at = at - interval '25 hours'")
     settled(engine, [done(engine, alice, 200)], rules)
-    assert vetting.suspend_whom_due(engine, rules) == []
+    assert vetting.suspend_whom_due(engine, BOARDS, rules) == []
     stores.execute("UPDATE audit_events SET at = at + interval '2 hours' WHERE at < now() - interval '24 hours'")
-    assert vetting.suspend_whom_due(engine, rules) == [alice]
+    assert vetting.suspend_whom_due(engine, BOARDS, rules) == [alice]
 
 
 @pytest.mark.parametrize("died", [False, True], ids=["settling", "sweep, after the settling one died"])
@@ -231,7 +232,7 @@ def test_worker_suspends_whom_it_held_too_often(engine: sa.Engine, stores: Store
     settled(engine, [done(engine, alice, 300), done(engine, bob, 300)], by({}))
     assert top(engine) == [(alice, 10), (bob, 10)]
     rules = by({"velocity": {"completions_per_minute": 0}, **SUSPEND})
-    desk = Desk(engine, Publisher.on(stores.redis), RULES, rules)
+    desk = Desk(engine, Publisher.on(stores.redis), BOARDS, RULES, rules)
     ids = [done(engine, alice, 200), done(engine, alice, 100)]
     if died:
         settled(engine, ids, rules)
@@ -248,7 +249,7 @@ def test_shared_address_never_suspends(engine: sa.Engine) -> None:
     players = [add_user(engine) for _ in range(3)]
     rules = by({**SHARED, **SUSPEND})
     settled(engine, [done(engine, players[i % 3], 30 - i) for i in range(20)], rules)
-    assert vetting.suspend_whom_due(engine, rules) == []
+    assert vetting.suspend_whom_due(engine, BOARDS, rules) == []
 
 
 def test_vetting_without_rules_clears_everything(engine: sa.Engine) -> None:
@@ -263,7 +264,7 @@ def test_moments_of_a_reversal_are_those_of_the_actions(engine: sa.Engine, store
     alice = add_user(engine)
     ids = [done(engine, alice, ago) for ago in (50, 5)]
     settled(engine, ids, by({}))
-    in_transaction(engine, lambda conn: correct.reverse(conn, ids[1], actor="shell", reason="a test"))
+    in_transaction(engine, lambda conn: correct.reverse(conn, BOARDS, ids[1], actor="shell", reason="a test"))
     reached: datetime = stores.value("SELECT reached_at FROM standings")
     assert reached == stores.value("SELECT end_at FROM actions WHERE id = :id", id=ids[0])
     assert stores.value("SELECT now()") - reached > timedelta(seconds=49)
@@ -281,5 +282,5 @@ def test_settle_suspends_whom_it_has_just_held(
         return {}, None
 
     monkeypatch.setattr(fraud_facts, "due_for_suspension", nobody)
-    worker.settle_and_publish(Desk(engine, Publisher.on(stores.redis), RULES, rules), ids)
+    worker.settle_and_publish(Desk(engine, Publisher.on(stores.redis), BOARDS, RULES, rules), ids)
     assert stores.rows("SELECT id::text FROM users WHERE status = 'suspended'") == [(alice,)]

@@ -240,7 +240,7 @@ def test_live_board_seldom_asks_postgresql_for_foreign_messages(
         threads = Threads("test", 2, depth=10)
         relay = SupervisedRedis(stores.redis_url)
         board = LiveBoard(DEFAULT_BOARD, stores.engine, Publisher.on(stores.redis), relay, threads)
-        checking = asyncio.create_task(board._check_for_ever())
+        checking = asyncio.create_task(board.run())
         began = time.monotonic()
         while time.monotonic() - began < 0.5:
             board.offer(theirs)

@@ -24,6 +24,7 @@ from config.settings import HERE
 from db.redis import Publisher
 from db.transaction import in_transaction
 from tests.simulation.crowd import CHEATS, DAY, HONEST, Person, crowd
+from tests.support.board import BOARDS
 from tests.support.service import ROOT, Stores
 
 SEED = 20261124
@@ -82,7 +83,7 @@ def insert(stores: Stores, people: list[Person], midnight: datetime) -> dict[str
 
 def settle_all(stores: Stores) -> None:
     """Settle everything in the order in which it was completed, as workers that keep up would."""
-    desk = Desk(stores.engine, Publisher.on(stores.redis), SCORING, VETTING)
+    desk = Desk(stores.engine, Publisher.on(stores.redis), BOARDS, SCORING, VETTING)
     with stores.engine.connect() as conn:
         ids = list(
             conn.execute(sa.text("SELECT id::text FROM actions WHERE settled_at IS NULL ORDER BY end_at")).scalars()
@@ -173,7 +174,7 @@ def test_cheats_are_held_and_honest_players_hardly_notice(stores: Stores) -> Non
     assert not suspended & {person.name for person in honest}
     # No unvetted score is shown: the standings are the cleared ones, and everything adds up.
     assert stores.value("SELECT count(*) FROM actions WHERE settlement = 'pending'") == 0
-    checks = in_transaction(stores.engine, audit.audit)
+    checks = in_transaction(stores.engine, lambda conn: audit.audit(conn, BOARDS))
     assert [check for check in checks if check.violations] == []
 
     page = PAGE.read_text()

@@ -14,7 +14,7 @@ from app.domain.errors import ScoreboardError
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId
 from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.support.board import VETTING, completed, first_ten, top
+from tests.support.board import BOARDS, VETTING, completed, first_ten, top
 from tests.support.people import add_user
 from tests.support.service import Stores
 
@@ -26,7 +26,15 @@ Change = Callable[[sa.Connection], object]
 
 def violations(engine: sa.Engine) -> dict[str, int]:
     """Count the violations of each invariant that is violated."""
-    return {check.name: check.violations for check in in_transaction(engine, audit.audit) if check.violations}
+    return {
+        check.name: check.violations
+        for check in in_transaction(engine, lambda conn: audit.audit(conn, BOARDS))
+        if check.violations
+    }
+
+
+def rebuilding(conn: sa.Connection) -> object:
+    return rebuild.rebuild(conn, DEFAULT_BOARD)
 
 
 def change_at_once(stores: Stores, *, rounds: int) -> None:
@@ -37,22 +45,22 @@ def change_at_once(stores: Stores, *, rounds: int) -> None:
     for _ in range(rounds):
         active = [UserId(it) for it in _ids(stores, "SELECT id FROM users WHERE status = 'active'")]
         ids = completed(engine, *random.choices(active, k=24))
-        changes = [
+        changes: list[Change] = [
             *_settles(ids),
             *_corrections(stores, players, random),
-            rebuild.rebuild,
+            rebuilding,
         ]
         random.shuffle(changes)
         results = _all_at_once(engine, changes)
-        assert results[changes.index(rebuild.rebuild)] == ([], None)
+        assert results[changes.index(rebuilding)] == ([], None)
         assert not [it for it in results if isinstance(it, ScoreboardError) and it.status >= 500]
         # A claim that was skipped because another transaction held it is left to the sweep.
-        in_transaction(engine, lambda conn, ids=ids: settle.settle(conn, ids, VETTING))  # type: ignore[misc]
+        in_transaction(engine, lambda conn, ids=ids: settle.settle(conn, BOARDS, ids, VETTING))  # type: ignore[misc]
         assert top(engine) == first_ten(engine)
         assert violations(engine) == {}
     update = publish(engine, publisher, DEFAULT_BOARD)
     assert [(row["userId"], row["score"]) for row in json.loads(update.payload)] == top(engine)
-    assert [check.violations for check in audit.published(engine, publisher)] == [0, 0]
+    assert [check.violations for check in audit.published(engine, publisher, BOARDS)] == [0, 0]
 
 
 def _ids(stores: Stores, query: str) -> list[str]:
@@ -61,7 +69,7 @@ def _ids(stores: Stores, query: str) -> list[str]:
 
 def _settles(ids: list[ActionId]) -> list[Change]:
     chunks = [ids[i : i + 8] for i in range(0, len(ids), 8)]
-    return [lambda conn, it=it: settle.settle(conn, it, VETTING) for it in chunks]  # type: ignore[misc]
+    return [lambda conn, it=it: settle.settle(conn, BOARDS, it, VETTING) for it in chunks]  # type: ignore[misc]
 
 
 def _corrections(stores: Stores, players: list[UserId], random: Random) -> list[Change]:
@@ -71,13 +79,16 @@ def _corrections(stores: Stores, players: list[UserId], random: Random) -> list[
     adjusted, suspended, reinstated = random.choices(players, k=3)
     return [
         *(
-            lambda conn, it=it: correct.reverse(conn, it, **OPERATOR)
+            lambda conn, it=it: correct.reverse(conn, BOARDS, it, **OPERATOR)
             for it in random.sample(counted, min(2, len(counted)))
         ),
-        *(lambda conn, it=it: correct.release(conn, it, **OPERATOR) for it in random.sample(taken, min(1, len(taken)))),
-        lambda conn: correct.adjust(conn, adjusted, 15, **OPERATOR),
-        lambda conn: correct.suspend(conn, suspended, **OPERATOR),
-        lambda conn: correct.reinstate(conn, reinstated, **OPERATOR),
+        *(
+            lambda conn, it=it: correct.release(conn, BOARDS, it, **OPERATOR)
+            for it in random.sample(taken, min(1, len(taken)))
+        ),
+        lambda conn: correct.adjust(conn, BOARDS, adjusted, 15, **OPERATOR),
+        lambda conn: correct.suspend(conn, BOARDS, suspended, **OPERATOR),
+        lambda conn: correct.reinstate(conn, BOARDS, reinstated, **OPERATOR),
     ]
 
 
