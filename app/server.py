@@ -13,7 +13,7 @@ from uvicorn.supervisors import Multiprocess
 
 from app.domain import board_rules, fraud, scoring
 from app.main import create_app
-from app.serving import http_protocol, websocket_protocol
+from app.serving import draining, http_protocol, websocket_protocol
 from config import rules, settings
 from telemetry import logs, tracing
 
@@ -69,7 +69,7 @@ def serve() -> None:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=config.keep_alive,
-        timeout_graceful_shutdown=20,
+        timeout_graceful_shutdown=draining.GRACE,
         backlog=2048,
     )
     listener = _listen(config.port)

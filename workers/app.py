@@ -1,24 +1,17 @@
 """The Celery application: `celery -A workers.app worker`, `celery -A workers.app beat`."""
 
-import contextlib
 import gc
 import logging
-import os
 import signal
 import sys
-import threading
 from typing import Any
 
-import billiard
 from celery import Celery
 from celery.signals import (
     setup_logging,
-    task_postrun,
-    task_prerun,
     worker_init,
     worker_process_init,
     worker_process_shutdown,
-    worker_shutting_down,
 )
 from kombu import Exchange, Queue
 
@@ -26,16 +19,8 @@ from app.domain import board_rules, fraud, scoring
 from config import queues, rules, settings
 from tasks import resources
 from telemetry import logs, tracing
-from workers import metrics
+from workers import metrics, shutdown
 from workers.broker import PatientConnection
-
-TASK_LIMIT = 5
-"""Seconds after which a task's process ends; the sweep settles what it left."""
-
-SHUTDOWN_WITHIN = 20
-"""Seconds that the tasks at hand are given when the worker is asked to end."""
-
-log = logging.getLogger("scoreboard.worker")
 
 config = settings.load_or_exit()
 board_ids = rules.load_or_exit("BOARDS_FILE", config.boards_file, board_rules.parse)
@@ -100,24 +85,6 @@ def serve_metrics(**_: Any) -> None:
     metrics.serve(config)
 
 
-@worker_shutting_down.connect
-def end_in_time(**_: Any) -> None:
-    # A child that hangs where no limit reaches it would be waited for for ever, and the platform kill us in the end.
-    last_call = threading.Timer(SHUTDOWN_WITHIN, _end_now)
-    last_call.daemon = True
-    last_call.start()
-
-
-def _end_now() -> None:
-    log.error("a child did not end within %d s and is killed; the sweep settles what it had", SHUTDOWN_WITHIN)
-    for child in billiard.active_children():
-        if child.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child.pid, signal.SIGKILL)
-    logs.flush()
-    os._exit(1)
-
-
 @worker_process_init.connect
 def set_up_process(**_: Any) -> None:
     # A SIGTERM to the whole group must still let the parent drain this child.
@@ -127,20 +94,11 @@ def set_up_process(**_: Any) -> None:
     gc.freeze()  # what was imported lives for ever
 
 
-@task_prerun.connect
-def limit_task(**_: Any) -> None:
-    # By the child's own clock: Celery's is in the parent, where it stands still while the broker is away, and then
-    # strikes children that were done long before. The default action ends the process, whatever it is at.
-    signal.setitimer(signal.ITIMER_REAL, TASK_LIMIT)
-
-
-@task_postrun.connect
-def lift_limit(**_: Any) -> None:
-    signal.setitimer(signal.ITIMER_REAL, 0)
-
-
 @worker_process_shutdown.connect
 def close_process(**_: Any) -> None:
     resources.close()
     tracing.shut_down()
     logs.flush()  # such a process ends without Python's own farewell
+
+
+shutdown.watch()

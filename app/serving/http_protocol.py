@@ -15,6 +15,7 @@ from app.domain.errors import Malformed
 from app.domain.ids import new_id
 from app.http.answers import common_headers, problem
 from app.serving import descriptors
+from app.serving.draining import LAST_CALL
 from app.serving.one_write import OneWrite, lines
 from telemetry import logs
 
@@ -31,9 +32,6 @@ TAKEN_WITHIN = 30.0
 
 MOST_PIPELINED = 100
 """Requests that may wait on one connection for the answers before theirs."""
-
-LAST_CALL = 1.0
-"""Seconds for which a process that stops takes one more request on each connection that is open and idle."""
 
 
 class HttpProtocol(HttpToolsProtocol):
