@@ -11,11 +11,14 @@ import pytest
 import redis
 import sqlalchemy as sa
 
+from app.domain.ids import DEFAULT_BOARD, new_id
+from db import boards
 from db import engine as engines
 from db.migrate import migrate
 from dev import embedded
 from tests.support.board import BOARDS
-from tests.support.people import Player, listener
+from tests.support.live import complaints
+from tests.support.people import Listener, Player, listener
 from tests.support.service import Process, Service, Stores
 
 # The same examples in every run: what fails in CI fails here.
@@ -81,6 +84,32 @@ def stores(template: sa.Engine, request: pytest.FixtureRequest) -> Iterator[Stor
 
 
 @pytest.fixture(scope="module")
+def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Postgres]:
+    """A PostgreSQL that can be killed or hung."""
+    with embedded.Postgres(tmp_path_factory.mktemp("postgres") / "postgres") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Redis]:
+    """A Redis that can be killed or hung."""
+    with embedded.Redis(tmp_path_factory.mktemp("redis") / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def engine(stores: Stores) -> sa.Engine:
+    """This module's database with nothing in it, and an empty Redis."""
+    with stores.engine.begin() as conn:
+        conn.execute(
+            sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, erasures, marks CASCADE")
+        )
+        boards.ensure(conn, DEFAULT_BOARD, new_id())
+    stores.redis.flushall()
+    return stores.engine
+
+
+@pytest.fixture(scope="module")
 def service(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Starts processes on this module's stores; all of them are stopped at its end."""
     service = Service(stores, tmp_path_factory.mktemp("logs"))
@@ -92,6 +121,18 @@ def service(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def web(service: Service) -> Process:
     """A web process without rate limits."""
     return service.web()
+
+
+@pytest.fixture
+def quiet(service: Service) -> Iterator[None]:
+    """Fails a test after which a process has complained in its log."""
+    yield
+    assert complaints(service.processes) == []
+
+
+@pytest.fixture
+def dora(stores: Stores) -> Listener:
+    return listener(stores, "dora")
 
 
 @pytest.fixture

@@ -5,25 +5,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from db import engine as engines
-from db.migrate import migrate
 from dev import embedded
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load, Operation, complete
 from tests.faults.probe import Probe
 from tests.faults.proxy import PostgresProxy
-from tests.support.board import BOARDS
 from tests.support.network import Cut
 from tests.support.people import Player
 from tests.support.service import Process, Service, Stores, eventually, problem
+from tests.support.stores import on_postgres
 
 TOLD_WITHIN = 3.0
 """Seconds within which everybody is answered, be it by a 503."""
@@ -60,11 +57,8 @@ def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.
 @pytest.fixture(scope="module")
 def stores(stores: Stores, own_postgres: embedded.Postgres) -> Iterator[Stores]:
     """This module's stores, with a PostgreSQL that can be killed."""
-    url = own_postgres.url.replace("postgresql://", "postgresql+psycopg2://")
-    engine = engines.connect(url, engines.OPERATOR, pool_size=5, name="test")
-    migrate(engine, BOARDS)
-    yield replace(stores, database_url=own_postgres.url, engine=engine)
-    engine.dispose()
+    with on_postgres(stores, own_postgres.url) as stores:
+        yield stores
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from tests.faults.probe import Probe
 from tests.support.people import Player, suspend, unique
 from tests.support.service import NO_LIMITS, Process, Service, Stores, eventually, problem
 from tests.support.sockets import refusal
+from tests.support.stores import on_redis
 
 FAST = 1.5
 """Seconds within which 99 of 100 answers have to come while Redis is away."""
@@ -34,16 +34,10 @@ Fault = Callable[[embedded.Redis], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="module")
-def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Redis]:
-    with embedded.Redis(tmp_path_factory.mktemp("redis") / "redis") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def stores(stores: Stores, own_redis: embedded.Redis) -> Iterator[Stores]:
     """This module's stores, with a Redis that can be killed."""
-    with redis_client.connect(own_redis.url, timeout=1) as client:
-        yield replace(stores, redis_url=own_redis.url, redis=client)
+    with on_redis(stores, own_redis.url) as stores:
+        yield stores
 
 
 @pytest.fixture(scope="module")

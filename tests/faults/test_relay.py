@@ -24,47 +24,31 @@ from app.live.board import LiveBoard
 from app.live.relay import SupervisedRedis
 from db.redis import TOP_SCORES_CHANNEL, Publisher, connect
 from dev import embedded
-from tests.support.live import award, clear, complaints, forge, in_process
+from tests.support.live import award, clear, forge, in_process
 from tests.support.loop import until
 from tests.support.people import Listener, listener
 from tests.support.service import Process, Service, Stores, eventually, free_port
 from tests.support.sockets import listening, until_version
+from tests.support.stores import on_redis
 
 KEY = "top_scores:10"
 FAR_FUTURE = "ffffffff-ffff-7fff-bfff-ffffffffffff"
 HEALED = 5.0
 """Seconds within which everything is well again."""
 
-
-@pytest.fixture(scope="module")
-def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Redis]:
-    with embedded.Redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture(scope="module")
 def stores(stores: Stores, own_redis: embedded.Redis) -> Iterator[Stores]:
     """This module's stores, with a Redis that can be killed."""
-    with redis.Redis.from_url(own_redis.url, socket_timeout=1) as client:
-        yield replace(stores, redis_url=own_redis.url, redis=client)
-
-
-@pytest.fixture(scope="module")
-def service(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(stores, tmp_path_factory.mktemp("logs"))
-    yield service
-    service.stop()
+    with on_redis(stores, own_redis.url) as stores:
+        yield stores
 
 
 @pytest.fixture(scope="module")
 def webs(service: Service) -> list[Process]:
     return [service.web(), service.web()]
-
-
-@pytest.fixture(autouse=True)
-def _quiet(service: Service) -> Iterator[None]:
-    yield
-    assert complaints(service.processes) == []
 
 
 @pytest.fixture

@@ -6,22 +6,12 @@ import sqlalchemy as sa
 from app.board import audit, correct, rebuild, settle
 from app.domain.errors import NotFound
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
-from db import boards, invariants, standings
+from db import invariants, standings
 from db.transaction import in_transaction
 from tests.support.board import BOARDS, VETTING, completed, first_ten, top
 from tests.support.corrections import OPERATOR, change_at_once, violations
 from tests.support.people import add_user
 from tests.support.service import Stores
-
-
-@pytest.fixture
-def engine(stores: Stores) -> sa.Engine:
-    """This module's database with nothing in it."""
-    with stores.engine.begin() as conn:
-        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
-        boards.ensure(conn, DEFAULT_BOARD, new_id())
-    stores.redis.flushall()
-    return stores.engine
 
 
 def scored(engine: sa.Engine, user_id: UserId, times: int = 1) -> list[ActionId]:

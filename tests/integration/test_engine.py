@@ -101,13 +101,6 @@ def terminate(notes: Stores, pid: int) -> None:
 # A server that does not answer
 
 
-@pytest.fixture(scope="module")
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A PostgreSQL that can be stopped."""
-    with Postgres(tmp_path_factory.mktemp("postgres")) as store:
-        yield store
-
-
 @pytest.fixture
 def paused(own_postgres: Postgres) -> Iterator[Callable[[], None]]:
     """Stops the server's processes; they go on after the test."""

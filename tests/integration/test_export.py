@@ -15,23 +15,12 @@ import pytest
 import sqlalchemy as sa
 
 from app.board import correct, settle
-from app.domain.ids import DEFAULT_BOARD, UserId, new_id
-from db import boards, exports
+from app.domain.ids import DEFAULT_BOARD, UserId
+from db import exports
 from db.transaction import in_transaction
 from tests.support.board import BOARDS, VETTING, completed
 from tests.support.people import add_user
 from tests.support.service import ROOT, Stores, eventually, free_port
-
-
-@pytest.fixture
-def engine(stores: Stores) -> sa.Engine:
-    """This module's database with nothing in it."""
-    with stores.engine.begin() as conn:
-        conn.execute(
-            sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, erasures, marks CASCADE")
-        )
-        boards.ensure(conn, DEFAULT_BOARD, new_id())
-    return stores.engine
 
 
 def export(stores: Stores, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":

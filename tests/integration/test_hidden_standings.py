@@ -5,22 +5,12 @@ import sqlalchemy as sa
 
 from app.board import correct, erase, rebuild, settle
 from app.domain import ranking
-from app.domain.ids import DEFAULT_BOARD, UserId, new_id
-from db import boards, standings, users
+from app.domain.ids import DEFAULT_BOARD, UserId
+from db import standings, users
 from db.transaction import in_transaction
 from tests.support.board import BOARDS, VETTING, completed, top
 from tests.support.corrections import OPERATOR, violations
 from tests.support.people import add_user
-from tests.support.service import Stores
-
-
-@pytest.fixture
-def engine(stores: Stores) -> sa.Engine:
-    """This module's database with nothing in it."""
-    with stores.engine.begin() as conn:
-        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE"))
-        boards.ensure(conn, DEFAULT_BOARD, new_id())
-    return stores.engine
 
 
 def scored(engine: sa.Engine, *user_ids: UserId) -> None:

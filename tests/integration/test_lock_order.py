@@ -16,20 +16,11 @@ from app.board import correct, settle
 from app.domain.actions import End, Start
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from db import actions as rows
-from db import boards, standings
+from db import standings
 from db.transaction import in_transaction
 from tests.support.board import BOARDS, VETTING, completed
 from tests.support.people import add_user, insert_user
-from tests.support.service import Stores, eventually
-
-
-@pytest.fixture
-def engine(stores: Stores) -> sa.Engine:
-    """This module's database with nothing in it."""
-    with stores.engine.begin() as conn:
-        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards CASCADE"))
-        boards.ensure(conn, DEFAULT_BOARD, new_id())
-    return stores.engine
+from tests.support.service import eventually
 
 
 @pytest.fixture

@@ -2,28 +2,17 @@
 
 import json
 
-import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from app.board import settle
 from app.cli.__main__ import cli
-from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
-from db import boards, feature_flags
+from app.domain.ids import ActionId, UserId
+from db import feature_flags
 from db.transaction import in_transaction
 from tests.support.board import BOARDS, VETTING, completed, top
 from tests.support.people import add_user
 from tests.support.service import Stores
-
-
-@pytest.fixture
-def engine(stores: Stores) -> sa.Engine:
-    """This module's database with nothing in it."""
-    with stores.engine.begin() as conn:
-        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
-        boards.ensure(conn, DEFAULT_BOARD, new_id())
-    stores.redis.flushall()
-    return stores.engine
 
 
 def manage(stores: Stores, *arguments: str) -> Result:

@@ -148,13 +148,6 @@ def test_transaction_beyond_the_pool_is_unavailable(database: sa.Engine) -> None
     assert isinstance(next(it for it in found if it != 1), DatabaseUnavailable)
 
 
-@pytest.fixture(scope="module")
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A PostgreSQL that can be taken away."""
-    with Postgres(tmp_path_factory.mktemp("postgres")) as store:
-        yield store
-
-
 @pytest.mark.parametrize("known", [False, True], ids=["at the beginning", "later"])
 @pytest.mark.parametrize("how", ["killed", "hung"])
 def test_server_away_is_unavailable_in_time_and_works_afterwards(how: str, known: bool, own_postgres: Postgres) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 
 import httpx2
 import pytest
@@ -16,42 +15,21 @@ from app.concurrency.threads import Threads
 from app.domain.ids import UserId
 from app.live.close_codes import CloseCode
 from db import engine as engines
-from db.migrate import migrate
 from dev import embedded
-from tests.support.board import BOARDS
-from tests.support.live import award, complaints
+from tests.support.live import award
 from tests.support.people import Listener, end_tokens, listener, suspend
-from tests.support.service import Process, Service, Stores, eventually
+from tests.support.service import Process, Stores, eventually
 from tests.support.sockets import code_of, listening, message, refusal
+from tests.support.stores import on_postgres
 
-
-@pytest.fixture(scope="module")
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Postgres]:
-    with embedded.Postgres(tmp_path_factory.mktemp("postgres")) as server:
-        yield server
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture(scope="module")
 def stores(stores: Stores, own_postgres: embedded.Postgres) -> Iterator[Stores]:
     """This module's stores, with a PostgreSQL that can be killed."""
-    url = own_postgres.url.replace("postgresql://", "postgresql+psycopg2://")
-    engine = engines.connect(url, engines.OPERATOR, pool_size=5, name="test")
-    migrate(engine, BOARDS)
-    yield replace(stores, database_url=own_postgres.url, engine=engine)
-    engine.dispose()
-
-
-@pytest.fixture(scope="module")
-def service(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(stores, tmp_path_factory.mktemp("logs"))
-    yield service
-    service.stop()
-
-
-@pytest.fixture(autouse=True)
-def _quiet(service: Service) -> Iterator[None]:
-    yield
-    assert complaints(service.processes) == []
+    with on_postgres(stores, own_postgres.url) as stores:
+        yield stores
 
 
 def users(stores: Stores, *names: str) -> list[Listener]:

@@ -37,16 +37,6 @@ from tests.support.service import Stores
 
 
 @pytest.fixture
-def engine(stores: Stores) -> sa.Engine:
-    """This module's database with nothing in it."""
-    with stores.engine.begin() as conn:
-        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
-        boards.ensure(conn, DEFAULT_BOARD, new_id())
-    stores.redis.flushall()
-    return stores.engine
-
-
-@pytest.fixture
 def publisher(stores: Stores) -> Publisher:
     return Publisher.on(stores.redis)
 

@@ -360,13 +360,6 @@ def test_limits_and_those_whom_they_limit_are_told_apart(either: Limiter, owner:
     assert either.get_window_stats(twice, owner, "a").remaining == 1
 
 
-@pytest.fixture(scope="module")
-def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    """A Redis that can be taken away."""
-    with Redis(tmp_path_factory.mktemp("redis")) as store:
-        yield store
-
-
 @pytest.mark.parametrize("how", ["killed", "hung"])
 def test_buckets_without_redis_are_local_for_two_seconds(
     how: str, own_redis: Redis, limiter_on: Make, owner: str, caplog: pytest.LogCaptureFixture

@@ -15,7 +15,7 @@ from app.board.worker import Desk
 from app.domain import fraud
 from app.domain.fraud import FraudRules
 from app.domain.ids import DEFAULT_BOARD, ActionId, BoardId, UserId, new_id
-from db import boards, fraud_facts, outbox
+from db import fraud_facts, outbox
 from db.redis import Publisher
 from db.transaction import TimedOut, in_transaction
 from tests.support.board import BOARDS, RULES, top
@@ -26,15 +26,6 @@ VELOCITY: dict[str, Any] = {"velocity": {"completions_per_minute": 3}}
 BURST: dict[str, Any] = {"burst": {"points_per_minute": 100, "robust_z": 7.0, "min_history": 5}}
 SHARED: dict[str, Any] = {"shared_ip": {"accounts": 3, "completions_per_minute": 4}}
 SUSPEND: dict[str, Any] = {"suspend": {"held_in_24h": 2}}
-
-
-@pytest.fixture
-def engine(stores: Stores) -> sa.Engine:
-    """This module's database with nothing in it."""
-    with stores.engine.begin() as conn:
-        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
-        boards.ensure(conn, DEFAULT_BOARD, new_id())
-    return stores.engine
 
 
 def by(rules: dict[str, Any], *trusted: str) -> Vetting:

@@ -24,7 +24,7 @@ from app.routes import live
 from app.serving import websocket_protocol
 from app.web import Web
 from config.settings import DEVELOPMENT_SECRET
-from tests.support.live import InProcess, award, complaints, in_process
+from tests.support.live import InProcess, award, in_process
 from tests.support.people import Listener, Player, end_tokens, listener, suspend
 from tests.support.service import Process, Service, Stores, eventually
 from tests.support.sockets import code_of, frame, listening, message, raw_peer, reset, until_version, upgrade
@@ -33,15 +33,7 @@ TEXT, CLOSE, PING = 1, 8, 9
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def _quiet(service: Service) -> Iterator[None]:
-    yield
-    assert complaints(service.processes) == []
-
-
-@pytest.fixture
-def dora(stores: Stores) -> Listener:
-    return listener(stores, "dora")
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def test_socket_ends_with_its_token(service: Service) -> None:

@@ -2,33 +2,22 @@
 
 import json
 import socket
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from tests.support.live import complaints
 from tests.support.people import Listener, Player, listener, suspend
 from tests.support.service import Process, Service, Stores, eventually
 from tests.support.sockets import frame, listening, message, raw_peer, refusal, reset, upgrade
 
-
-@pytest.fixture(autouse=True)
-def _quiet(service: Service) -> Iterator[None]:
-    yield
-    assert complaints(service.processes) == []
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture(scope="module")
 def web(service: Service) -> Process:
     return service.web(WS_MAX_PER_USER="2", WS_MAX_PER_IP="4")
-
-
-@pytest.fixture
-def dora(stores: Stores) -> Listener:
-    return listener(stores, "dora")
 
 
 WAYS: list[tuple[dict[str, Any], str | None]] = [

@@ -5,7 +5,6 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import pairwise
@@ -23,7 +22,7 @@ from app.live.board import LiveBoard
 from app.live.relay import SupervisedRedis
 from db import redis
 from db.redis import Publisher
-from tests.support.live import award, clear, complaints, in_process
+from tests.support.live import award, clear, in_process
 from tests.support.people import Listener, listener
 from tests.support.service import Process, Service, Stores, eventually
 from tests.support.sockets import listening, message, refusal, until_version
@@ -31,15 +30,7 @@ from tests.support.sockets import listening, message, refusal, until_version
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-@pytest.fixture(autouse=True)
-def _quiet(service: Service) -> Iterator[None]:
-    yield
-    assert complaints(service.processes) == []
-
-
-@pytest.fixture
-def dora(stores: Stores) -> Listener:
-    return listener(stores, "dora")
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture
