@@ -39,6 +39,7 @@ from app.http.answers import (
     problem,
 )
 from app.http.cors import with_cors
+from app.live.board import LiveBoard
 from app.router import ACTION, ACTIONS, Endpoint
 from app.routes import actions, scores
 from app.web import Web
@@ -81,6 +82,10 @@ class Edge:
     def _web(self) -> Web:
         # Made when the application starts, before the first request.
         return cast(Web, self.app.state.web)
+
+    @cached_property
+    def _board(self) -> LiveBoard:
+        return self._web.board
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -155,7 +160,7 @@ class Edge:
             return None
         if not self._board_is_open or not _NOT_PLAIN.isdisjoint(known):
             return None
-        update = self._web.board.at_hand()
+        update = self._board.at_hand()
         if update is None:
             return None
         if update is not self._update:

@@ -119,18 +119,10 @@ def wire(settings: Settings, board_ids: Iterable[BoardId], scoring_rules: scorin
 
 async def close(web: Web) -> None:
     """Let go of a web process's resources."""
-    for part in (
-        web.admission,
-        web.starts,
-        web.ends,
-        web.enqueuer,
-        web.sessions,
-        web.database,
-        web.reads,
-        web.upkeep,
-        web.passwords,
-    ):
+    for part in (web.admission, web.starts, web.ends, web.enqueuer, web.sessions):
         part.close()
+    for threads in (web.database, web.reads, web.upkeep, web.passwords):
+        threads.close()
     web.engine.dispose()
     web.redis.close()
     await web.buckets.aclose()
