@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from app.description import shapes
 from app.domain.actions import STATUSES, Action, CompletedAction
 from app.domain.ids import DEFAULT_BOARD
 from app.domain.messages import Row
+from app.routes import shapes
 from app.routes.actions import EndBody, StartBody
 from app.routes.admin import Adjustment, MayHaveReason, WithReason
 from app.routes.auth import LoginBody, RegisterBody
