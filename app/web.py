@@ -27,6 +27,7 @@ from app.live.connections import Connections
 from app.live.own_scores import OwnScores
 from app.live.push_latency import PushLatency
 from app.live.relay import SupervisedRedis
+from app.readiness import Checks
 from app.serving.draining import Draining
 from config.settings import Settings
 from db.redis import AsyncRedis, Publisher, Redis
@@ -61,7 +62,7 @@ class Web:
     upkeep: Threads
     passwords: Threads
     draining: Draining
-    readiness: SingleFlight[dict[str, str]]
+    readiness: SingleFlight[Checks]
     lag: SingleFlight[float | None]
 
     @property

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from app.domain import ranking
 from app.domain.ids import BoardId, UserId
+from app.domain.users import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class Profile:
 
     username: str
     email: str
-    role: str
+    role: Role
     total_score: int
     score: int
     rank: int | None

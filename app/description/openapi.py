@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from app.description.operations import OPERATIONS, Operation
-from app.routes.shapes import Problem
+from app.http.answers import Problem
 
 _REF = "#/components/schemas/{name}"
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}}

@@ -1,7 +1,10 @@
-"""The rules for usernames, e-mail addresses and passwords."""
+"""The rules for usernames, e-mail addresses and passwords, and the roles of users."""
 
 import re
 import unicodedata
+from typing import Literal
+
+Role = Literal["player", "admin"]
 
 USERNAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{2,31}"
 EMAIL = r"[^\s@\x00-\x1f\x7f]{1,64}@[^\s@\x00-\x1f\x7f]{1,189}"

@@ -82,6 +82,17 @@ async def _read_body(request: Request) -> bytes:
     return body
 
 
+class Problem(msgspec.Struct, rename="camel"):
+    """Why a request failed (RFC 9457); `code` is stable, `action` is there when it has ended before."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+
+
 def problem(error: ScoreboardError, request_id: str) -> Response:
     """Render an expected error. Source: contract, section 4, "Errors"; RFC 9457."""
     return _problem(error.status, error.code, error.title, error.detail, request_id, error.retry_after, **error.extra)
@@ -95,16 +106,9 @@ def _problem(
         headers["WWW-Authenticate"] = "Bearer"
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
-    body = {
-        "type": f"urn:scoreboard:error:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "requestId": request_id,
-        **extra,
-    }
-    return JSON(body, status, headers, media_type="application/problem+json")
+    body = Problem(f"urn:scoreboard:error:{code}", title, status, detail, code, request_id)
+    content = {**msgspec.to_builtins(body), **extra} if extra else body
+    return JSON(content, status, headers, media_type="application/problem+json")
 
 
 async def on_scoreboard_error(request: Request, error: Exception) -> Response:

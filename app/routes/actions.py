@@ -14,7 +14,8 @@ from app.domain.ids import ActionId, is_id, new_id
 from app.domain.scoring import DEFAULT_TYPE
 from app.http.answers import JSON, read_json
 from app.routes.guards import own_path
-from app.routes.paging import cursor_of, limit_of, page
+from app.routes.paging import cursor_of, limit_of
+from app.routes.shapes import OwnActions
 from app.web import Web, web_of
 from db import actions
 from telemetry import logs, metrics
@@ -99,7 +100,7 @@ async def list_own(request: Request) -> Response:
     items, more = await web.own_statement(
         user_id, lambda conn: actions.of_user(conn, user_id, statuses=statuses, before=before, limit=limit)
     )
-    return JSON(page(items, more))
+    return JSON(OwnActions(items, items[-1].action_id if more else None))
 
 
 async def show(request: Request) -> Response:

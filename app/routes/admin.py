@@ -17,6 +17,7 @@ from app.domain.ids import ActionId, UserId, is_id
 from app.http.answers import JSON, read_json
 from app.routes.operators import OptionalReason, Reason, change, operator
 from app.routes.paging import cursor_of, limit_of
+from app.routes.shapes import ModeratedActions, UserRecord, UserRecords
 from app.web import Web
 from db import moderation
 from telemetry import logs
@@ -54,7 +55,7 @@ async def list_actions(request: Request) -> Response:
     rows, after = await web.transaction(
         lambda conn: moderation.actions_by_settlement(conn, settlement, before=before, limit=limit)
     )
-    return JSON({"items": [_moderated(row) for row in rows], "nextCursor": after})
+    return JSON(ModeratedActions([_moderated(row) for row in rows], after))
 
 
 async def release(request: Request) -> Response:
@@ -90,7 +91,7 @@ async def list_users(request: Request) -> Response:
     if "\0" in query:
         raise Malformed("query: must not contain NUL.")
     rows = await web.transaction(lambda conn: moderation.find_users(conn, query, limit=limit))
-    return JSON({"items": [_user(row) for row in rows]})
+    return JSON(UserRecords([_user(row) for row in rows]))
 
 
 async def suspend(request: Request) -> Response:
@@ -194,13 +195,13 @@ def _fields(action: Action) -> dict[str, Any]:
     return {name: getattr(action, name) for name in Action.__struct_fields__}
 
 
-def _user(row: sa.Row[Any]) -> dict[str, Any]:
-    return {
-        "userId": row.id,
-        "username": row.username,
-        "email": row.email,
-        "role": row.role,
-        "status": row.status,
-        "totalScore": row.total_score,
-        "createdAt": row.created_at,
-    }
+def _user(row: sa.Row[Any]) -> UserRecord:
+    return UserRecord(
+        user_id=row.id,
+        username=row.username,
+        email=row.email,
+        role=row.role,
+        status=row.status,
+        total_score=row.total_score,
+        created_at=row.created_at,
+    )

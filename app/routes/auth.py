@@ -23,6 +23,7 @@ from app.domain.ids import UserId, new_id
 from app.domain.users import EMAIL, LONGEST_PASSWORD, SHORTEST_PASSWORD, USERNAME, InvalidUser, check_user
 from app.http.answers import JSON, read_json
 from app.routes.guards import own_token
+from app.routes.shapes import AccessToken, Registered
 from app.web import Web, web_of
 from db import audit_events, users
 from telemetry import logs
@@ -77,7 +78,7 @@ async def register(request: Request) -> Response:
     )
     if not added:
         raise NameTaken("This username or e-mail address is taken.")
-    return JSON({"userId": user_id, "username": body.username}, 201)
+    return JSON(Registered(user_id, body.username), 201)
 
 
 async def login(request: Request) -> Response:
@@ -138,12 +139,5 @@ async def logout(request: Request) -> Response:
 
 def token_answer(web: Web, user_id: UserId, token_version: int, *, logged_in_at: int | None = None) -> Response:
     """Answer with a new token, as a login does; `logged_in_at` is given when it continues an earlier one."""
-    return JSON(
-        {
-            "accessToken": web.tokens.issue(user_id, token_version, logged_in_at=logged_in_at),
-            "expiresIn": web.tokens.ttl,
-            "tokenType": "Bearer",
-            "userId": user_id,
-        },
-        headers={"Cache-Control": "no-store"},
-    )
+    token = web.tokens.issue(user_id, token_version, logged_in_at=logged_in_at)
+    return JSON(AccessToken(token, web.tokens.ttl, "Bearer", user_id), headers={"Cache-Control": "no-store"})

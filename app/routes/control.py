@@ -1,7 +1,5 @@
 """Flags, the audit and the counters: what operators steer and see."""
 
-from typing import Any
-
 import msgspec
 import sqlalchemy as sa
 from starlette.requests import Request
@@ -12,6 +10,7 @@ from app.domain.errors import NotFound
 from app.domain.ids import DEFAULT_BOARD
 from app.http.answers import JSON, read_json
 from app.routes.operators import OptionalReason, change, operator
+from app.routes.shapes import AuditReport, Flags, FlagState, InvariantCheck, Stats
 from config import queues
 from db import audit_events, feature_flags, moderation
 from db.feature_flags import Flag
@@ -29,7 +28,7 @@ async def list_flags(request: Request) -> Response:
     """GET /admin/flags"""
     web, _ = await operator(request)
     flags = await web.transaction(feature_flags.read)
-    return JSON({"items": [_flag(flag) for flag in flags]})
+    return JSON(Flags([_flag(flag) for flag in flags]))
 
 
 async def set_flag(request: Request) -> Response:
@@ -67,11 +66,11 @@ async def show_audit(request: Request) -> Response:
         checks, age = last
         complete = {check.name for check in checks} == audit.NAMES
     return JSON(
-        {
-            "ok": complete and not any(check.violations for check in checks),
-            "checks": [{"name": check.name, "violations": check.violations} for check in checks],
-            "ageSeconds": age,
-        }
+        AuditReport(
+            ok=complete and not any(check.violations for check in checks),
+            checks=[InvariantCheck(check.name, check.violations) for check in checks],
+            age_seconds=age,
+        )
     )
 
 
@@ -84,25 +83,20 @@ async def show_stats(request: Request) -> Response:
     except Exception:  # Redis is away, or the broker is elsewhere: the other numbers are worth having
         queued = None
     return JSON(
-        {
-            "users": counters.users,
-            "suspended": counters.suspended,
-            "held": counters.held,
-            "started": counters.started,
-            "unsettled": counters.unsettled,
-            "completionsPerMinute": counters.completions,
-            "settleLagSeconds": round(counters.settle_lag, 3),
-            "boardVersion": counters.version,
-            "queueLength": queued,
-            "connections": web.connections.count,
-        }
+        Stats(
+            users=counters.users,
+            suspended=counters.suspended,
+            held=counters.held,
+            started=counters.started,
+            unsettled=counters.unsettled,
+            completions_per_minute=counters.completions,
+            settle_lag_seconds=round(counters.settle_lag, 3),
+            board_version=counters.version,
+            queue_length=queued,
+            connections=web.connections.count,
+        )
     )
 
 
-def _flag(flag: Flag) -> dict[str, Any]:
-    return {
-        "name": flag.name,
-        "enabled": flag.enabled,
-        "updatedAt": flag.updated_at,
-        "updatedBy": flag.updated_by,
-    }
+def _flag(flag: Flag) -> FlagState:
+    return FlagState(flag.name, flag.enabled, flag.updated_at, flag.updated_by)

@@ -1,21 +1,16 @@
 """Whether the process lives and is ready, and the page's files."""
 
-import asyncio
 from pathlib import Path
 
-from redis.exceptions import RedisError, ResponseError
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from app.domain.errors import ScoreboardError
+from app import readiness
 from app.http.answers import JSON, PAGE_POLICY
-from app.web import Web, web_of
-from db.redis import WORKER_SEEN_KEY
-from db.redis import check_writable as check_redis_writable
-from db.redis_connection import ReadOnly as RedisReadOnly
-from db.transaction import ReadOnly, check_writable
+from app.routes.shapes import Health, Readiness
+from app.web import web_of
 
 STATIC = Path(__file__).parent.parent / "static"
 _ASK_EACH_TIME = {"Cache-Control": "no-cache"}
@@ -54,48 +49,19 @@ async def client_types(request: Request) -> Response:
 
 async def healthz(request: Request) -> Response:
     """GET /healthz: the process lives, whatever else is away."""
-    return JSON({"status": "ok"})
+    return JSON(Health("ok"))
 
 
 async def readyz(request: Request) -> Response:
     """GET /readyz: whether this process should be sent requests."""
     web = web_of(request)
-    checks = await web.readiness.run(lambda: _checks(web))
-    fine = all(word == OK for word in checks.values())
-    status = "down" if web.draining or checks["database"] != OK else "ok" if fine else "degraded"
-    answer = {"status": status, "checks": checks}
+    checks = await web.readiness.run(lambda: readiness.check(web.engine, web.redis, web.relay, web.upkeep))
     if web.draining:
-        answer["detail"] = "The process is stopping."
-    return JSON(answer, 503 if status == "down" else 200, {"Retry-After": "2"} if status == "down" else None)
-
-
-OK, READ_ONLY, DOWN = "ok", "read-only", "down"
-
-
-async def _checks(web: Web) -> dict[str, str]:
-    async def ask_database() -> str:
-        try:
-            await web.upkeep.run(check_writable, web.engine)
-        except ReadOnly:
-            return READ_ONLY
-        except ScoreboardError:
-            return DOWN
-        return OK
-
-    async def ask_redis() -> tuple[str, str]:
-        try:
-            await web.upkeep.run(check_redis_writable, web.redis)
-            word = OK
-        except RedisReadOnly:
-            word = READ_ONLY
-        except ResponseError:  # it is full, and can be read
-            word = DOWN
-        except (RedisError, ScoreboardError):
-            return DOWN, DOWN
-        try:
-            return word, OK if await web.upkeep.run(web.redis.exists, WORKER_SEEN_KEY) else DOWN
-        except (RedisError, ScoreboardError):
-            return word, DOWN
-
-    database, (cache, worker) = await asyncio.gather(ask_database(), ask_redis())
-    return {"database": database, "redis": cache, "relay": OK if web.relay.connected else DOWN, "worker": worker}
+        answer = Readiness("down", checks, "The process is stopping.")
+    elif checks.database != "ok":
+        answer = Readiness("down", checks)
+    else:
+        answer = Readiness("ok" if checks == readiness.READY else "degraded", checks)
+    if answer.status == "down":
+        return JSON(answer, 503, {"Retry-After": "2"})
+    return JSON(answer)

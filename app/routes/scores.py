@@ -8,6 +8,7 @@ from app.domain.ids import DEFAULT_BOARD
 from app.domain.messages import Update
 from app.http.answers import JSON
 from app.routes.guards import bearer
+from app.routes.shapes import ActionTypes, TypeRule
 from app.web import web_of
 
 
@@ -46,19 +47,20 @@ async def jwks(request: Request) -> Response:
 
 async def action_types(request: Request) -> Response:
     """GET /action-types"""
+    rules = web_of(request).rules.items()
     return JSON(
-        {
-            "types": [
-                {
-                    "type": name,
-                    "points": it.points,
-                    "minSeconds": it.min_seconds,
-                    "maxSeconds": it.max_seconds,
-                    "perDay": it.per_day,
-                }
-                for name, it in web_of(request).rules.items()
+        ActionTypes(
+            [
+                TypeRule(
+                    type=name,
+                    points=rule.points,
+                    min_seconds=rule.min_seconds,
+                    max_seconds=rule.max_seconds,
+                    per_day=rule.per_day,
+                )
+                for name, rule in rules
             ]
-        }
+        )
     )
 
 

@@ -1,4 +1,7 @@
-"""The shapes of answers, for those that no other type gives. Source: contract, section 4."""
+"""The answers that no type of the domain describes: routes answer with them, and OpenAPI is made from them.
+
+Source: contract, section 4.
+"""
 
 from datetime import datetime
 from typing import Literal
@@ -6,71 +9,61 @@ from typing import Literal
 import msgspec
 
 from app.domain.actions import Action, ModeratedAction
+from app.domain.users import Role
+from app.readiness import Checks
 
 
-class Registered(msgspec.Struct):
+class Registered(msgspec.Struct, rename="camel"):
     """A new account."""
 
-    userId: str
+    user_id: str
     username: str
 
 
-class AccessToken(msgspec.Struct):
+class AccessToken(msgspec.Struct, rename="camel"):
     """A token, its life in seconds, and whose it is."""
 
-    accessToken: str
-    expiresIn: int
-    tokenType: Literal["Bearer"]
-    userId: str
+    access_token: str
+    expires_in: int
+    token_type: Literal["Bearer"]
+    user_id: str
 
 
-class OwnUser(msgspec.Struct):
+class OwnUser(msgspec.Struct, rename="camel"):
     """A player's own view: the total of all actions, and what of it stands on the board."""
 
-    userId: str
+    user_id: str
     username: str
     email: str
-    role: Literal["player", "admin"]
-    totalScore: int
+    role: Role
+    total_score: int
     score: int
     rank: int | None
 
 
-class TypeRule(msgspec.Struct):
+class TypeRule(msgspec.Struct, rename="camel"):
     """What an action of a type is worth, and within which bounds."""
 
     type: str
     points: int
-    minSeconds: int
-    maxSeconds: int | None
-    perDay: int | None
+    min_seconds: int
+    max_seconds: int | None
+    per_day: int | None
 
 
-class ActionTypes(msgspec.Struct):
+class ActionTypes(msgspec.Struct, rename="camel"):
     """The scoring rules in force."""
 
     types: list[TypeRule]
 
 
-class Health(msgspec.Struct):
+class Health(msgspec.Struct, rename="camel"):
     """The process lives."""
 
     status: Literal["ok"]
 
 
-Word = Literal["ok", "read-only", "down"]
-
-
-class Checks(msgspec.Struct):
-    """What the process needs, and whether it is there."""
-
-    database: Word
-    redis: Word
-    relay: Word
-    worker: Word
-
-
-class Readiness(msgspec.Struct):
+class Readiness(msgspec.Struct, rename="camel"):
     """Whether the process should be sent requests."""
 
     status: Literal["ok", "degraded", "down"]
@@ -78,54 +71,54 @@ class Readiness(msgspec.Struct):
     detail: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class UserRecord(msgspec.Struct):
+class UserRecord(msgspec.Struct, rename="camel"):
     """A user as operators see one; who is erased has neither name nor address."""
 
-    userId: str
+    user_id: str
     username: str | None
     email: str | None
-    role: Literal["player", "admin"]
+    role: Role
     status: Literal["active", "suspended", "erased"]
-    totalScore: int
-    createdAt: datetime
+    total_score: int
+    created_at: datetime
 
 
-class UserRecords(msgspec.Struct):
+class UserRecords(msgspec.Struct, rename="camel"):
     """Users that were found."""
 
     items: list[UserRecord]
 
 
-class OwnActions(msgspec.Struct):
+class OwnActions(msgspec.Struct, rename="camel"):
     """A page of a player's own actions, newest first, and the cursor of the next one."""
 
     items: list[Action]
-    nextCursor: str | None
+    next_cursor: str | None
 
 
-class ModeratedActions(msgspec.Struct):
+class ModeratedActions(msgspec.Struct, rename="camel"):
     """A page of actions, newest first, and the cursor of the next one."""
 
     items: list[ModeratedAction]
-    nextCursor: str | None
+    next_cursor: str | None
 
 
-class FlagState(msgspec.Struct):
+class FlagState(msgspec.Struct, rename="camel"):
     """A flag, and who set it when."""
 
     name: str
     enabled: bool
-    updatedAt: datetime | None
-    updatedBy: str | None
+    updated_at: datetime | None
+    updated_by: str | None
 
 
-class Flags(msgspec.Struct):
+class Flags(msgspec.Struct, rename="camel"):
     """All flags."""
 
     items: list[FlagState]
 
 
-class InvariantCheck(msgspec.Struct):
+class InvariantCheck(msgspec.Struct, rename="camel"):
     """One invariant, and how many violations of it there are."""
 
     name: str
@@ -140,7 +133,7 @@ class AuditReport(msgspec.Struct, rename="camel"):
     age_seconds: int
 
 
-class Stats(msgspec.Struct):
+class Stats(msgspec.Struct, rename="camel"):
     """Counters; the lag in seconds; the queue's length is null while it can't be asked.
 
     Completions are those of the last 60 s.
@@ -151,19 +144,8 @@ class Stats(msgspec.Struct):
     held: int
     started: int
     unsettled: int
-    completionsPerMinute: int
-    settleLagSeconds: float
-    boardVersion: int
-    queueLength: int | None
+    completions_per_minute: int
+    settle_lag_seconds: float
+    board_version: int
+    queue_length: int | None
     connections: int
-
-
-class Problem(msgspec.Struct):
-    """Why a request failed (RFC 9457); `code` is stable, `action` is there when it has ended before."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    requestId: str

@@ -8,6 +8,7 @@ from app.domain.errors import Unauthorized
 from app.domain.ids import DEFAULT_BOARD
 from app.http.answers import JSON
 from app.routes.guards import own_path
+from app.routes.shapes import OwnUser
 from db import users
 
 
@@ -18,13 +19,13 @@ async def show(request: Request) -> Response:
     if profile is None:
         raise Unauthorized("The token is no longer valid.")
     return JSON(
-        {
-            "userId": user_id,
-            "username": profile.username,
-            "email": profile.email,
-            "role": profile.role,
-            "totalScore": profile.total_score,
-            "score": profile.score,
-            "rank": profile.rank,
-        }
+        OwnUser(
+            user_id=user_id,
+            username=profile.username,
+            email=profile.email,
+            role=profile.role,
+            total_score=profile.total_score,
+            score=profile.score,
+            rank=profile.rank,
+        )
     )
