@@ -135,7 +135,7 @@ def test_index_serves_it_however_many_actions_there_are(engine: sa.Engine, store
     stores.execute("ANALYZE actions")
     with engine.begin() as conn:
         query = sa.text(f"EXPLAIN (ANALYZE, FORMAT JSON) {persons._FORGET_ADDRESSES.text}")
-        root = conn.execute(query, {"days": 30, "most": queues.BATCH}).scalar_one()[0]["Plan"]
+        root = conn.execute(query, {"days": 30, "limit": queues.BATCH}).scalar_one()[0]["Plan"]
     indexes, seen = [], [root]
     while seen:
         node: dict[str, Any] = seen.pop()

@@ -197,7 +197,7 @@ def test_suspending_looks_at_a_long_day_of_held_actions_in_parts(
             hours=9 - ago,
             user=user_id,
         )
-    monkeypatch.setattr(fraud_facts.due_for_suspension, "__kwdefaults__", {"most": 2})
+    monkeypatch.setattr(fraud_facts.due_for_suspension, "__kwdefaults__", {"limit": 2})
     assert vetting.suspend_whom_due(engine, BOARDS, rules) == [players[0]]
     monkeypatch.setattr(vetting, "SUSPEND_FOR", -1.0)
     assert vetting.suspend_whom_due(engine, BOARDS, rules) == []
