@@ -67,7 +67,7 @@ class Edge:
     """The outermost layer: gives each request an id, counts it, and sends it on: by a shortcut, or to the router.
 
     A route may add headers to its answer, whatever becomes of it, by appending to `scope["answer_headers"]`. What
-    every answer of HTTP has in common is added in `app.serving.http_protocol`.
+    every answer of HTTP has in common is added in `app.serving.one_write`.
     """
 
     def __init__(self, app: Starlette, settings: Settings) -> None:
