@@ -18,8 +18,8 @@ from db.migrate import migrate
 from dev import embedded
 from tests.support.board import BOARDS
 from tests.support.live import complaints
-from tests.support.people import Listener, Player, listener
-from tests.support.service import Process, Service, Stores
+from tests.support.people import Listener, Player, listener, set_role
+from tests.support.service import Process, Service, Stores, eventually
 
 # The same examples in every run: what fails in CI fails here.
 hypothesis.settings.register_profile("scoreboard", deadline=None, derandomize=True, database=None, print_blob=True)
@@ -145,6 +145,16 @@ def alice(web: Process, stores: Stores) -> Iterator[Player]:
 @pytest.fixture
 def bob(web: Process, stores: Stores) -> Iterator[Player]:
     player = Player(web.url, listener(stores, "bob").username, register=False)
+    yield player
+    player.close()
+
+
+@pytest.fixture
+def operator(web: Process, stores: Stores) -> Iterator[Player]:
+    """A player who may operate, which the web process knows."""
+    player = Player(web.url, listener(stores, "operator").username, register=False)
+    set_role(stores, player.user_id)
+    eventually(lambda: player.http.get("/admin/flags").status_code == 200, what="that it may operate")
     yield player
     player.close()
 

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.windows import Windows, guest_message, heading, sign_in
-from tests.support.people import Player
+from tests.support.people import Player, set_role
 from tests.support.service import Process, Stores, eventually
 
 Score = Callable[[dict[str, int]], None]
@@ -62,10 +62,7 @@ def test_playing(windows: Windows, web: Process, alice: Player, score: Score, st
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_operators_page(windows: Windows, web: Process, alice: Player, stores: Stores, scheme: str) -> None:
     alice.score(2)
-    stores.execute("UPDATE users SET role = 'admin' WHERE id = :id", id=alice.user_id)
-    stores.execute(
-        "INSERT INTO audit_events (kind, user_id, actor) VALUES ('role_changed', :id, 'shell')", id=alice.user_id
-    )
+    set_role(stores, alice.user_id)
     eventually(lambda: alice.http.get("/admin/flags").status_code == 200, what="that it may operate")
     page = windows.open(f"{web.url}/operator", color_scheme=scheme)
     assert findings(page) == []

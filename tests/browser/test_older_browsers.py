@@ -6,11 +6,10 @@ import pytest
 from playwright.sync_api import Dialog, expect
 
 from tests.browser.older import older_css
-from tests.browser.operators import make_operator
 from tests.browser.test_signatures import FOLLOW, named
 from tests.browser.windows import Windows, connection, expect_score, guest_message, message, row, sign_in
 from tests.support.people import Player, unique
-from tests.support.service import ROOT, Process, Service, Stores
+from tests.support.service import ROOT, Process, Service
 
 STATIC = ROOT / "app" / "static"
 
@@ -45,8 +44,7 @@ def test_older_browser_shows_the_wall(windows: Windows, web: Process, score: Cal
     assert board["width"] > 0.9 * 1920
 
 
-def test_older_browser_operates(windows: Windows, web: Process, stores: Stores, alice: Player) -> None:
-    operator = make_operator(web, stores)
+def test_older_browser_operates(windows: Windows, web: Process, operator: Player, alice: Player) -> None:
     page = windows.open(f"{web.url}/operator", older=True)
     said: list[str] = []
 
@@ -66,7 +64,6 @@ def test_older_browser_operates(windows: Windows, web: Process, stores: Stores, 
     found.get_by_role("button", name="Suspend").click()
     expect(found).to_contain_text("suspended")
     assert len(said) == 3
-    operator.close()
 
 
 def test_older_browser_reads_the_api_page(windows: Windows, web: Process) -> None:

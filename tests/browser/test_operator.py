@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.operators import make_operator
 from tests.browser.windows import Windows, connection, expect_score, guest_message, row, sign_in
 from tests.support.people import Player, unique
 from tests.support.service import ROOT, Process, Service, Stores, eventually
@@ -23,13 +22,6 @@ def worker(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Proces
     rules.write_text(RULES)
     service.beat()
     return service.worker(FRAUD_FILE=str(rules))
-
-
-@pytest.fixture
-def operator(web: Process, stores: Stores) -> Iterator[Player]:
-    player = make_operator(web, stores)
-    yield player
-    player.close()
 
 
 @pytest.fixture

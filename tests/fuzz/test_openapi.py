@@ -4,14 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.people import Player, unique
-from tests.support.service import Process, Service, Stores, eventually
+from tests.support.service import Process, Service, Stores
 
 CASES = int(os.environ.get("FUZZ_CASES", "2500"))
 """Requests of the large run at least; `bin/fuzz` asks for more."""
@@ -27,18 +26,6 @@ def worker(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Proces
     rules.write_text("")
     service.beat()
     return service.worker(FRAUD_FILE=str(rules))
-
-
-@pytest.fixture
-def operator(web: Process, stores: Stores, worker: Process) -> Iterator[Player]:
-    player = Player(web.url, unique("operator"))
-    stores.execute("UPDATE users SET role = 'admin' WHERE id = :id", id=player.user_id)
-    stores.execute(
-        "INSERT INTO audit_events (kind, user_id, actor) VALUES ('role_changed', :id, 'shell')", id=player.user_id
-    )
-    eventually(lambda: player.http.get("/admin/flags").status_code == 200, what="that it may operate")
-    yield player
-    player.close()
 
 
 def others(web: Process) -> list[str]:

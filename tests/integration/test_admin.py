@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,21 +12,9 @@ from app.domain.ids import ActionId, new_id
 from config import queues
 from db.transaction import in_transaction
 from tests.support.board import BOARDS, VETTING
-from tests.support.people import Player, add_user, unique
+from tests.support.people import Player, add_user, set_role
 from tests.support.service import Process, Service, Stores, eventually, problem
 from tests.support.sockets import listening, message
-
-
-@pytest.fixture
-def operator(web: Process, stores: Stores) -> Iterator[Player]:
-    player = Player(web.url, unique("operator"))
-    with stores.engine.begin() as conn:
-        conn.exec_driver_sql("UPDATE users SET role = 'admin' WHERE id = %s", (player.user_id,))
-        conn.exec_driver_sql(
-            "INSERT INTO audit_events (kind, user_id, actor) VALUES ('role_changed', %s, 'shell')", (player.user_id,)
-        )
-    yield player
-    player.close()
 
 
 def settled(stores: Stores, player: Player) -> str:
@@ -332,10 +319,7 @@ def test_suspended_operator_loses_writes_at_once_and_reads_soon(
 def test_operator_role_change_takes_effect_within_seconds(alice: Player, stores: Stores) -> None:
     problem(alice.http.get("/admin/flags"), 403)  # so that this process knows what she is
     for role, status in (("admin", 200), ("player", 403)):
-        stores.execute("UPDATE users SET role = :role WHERE id = :id", role=role, id=alice.user_id)
-        stores.execute(
-            "INSERT INTO audit_events (kind, user_id, actor) VALUES ('role_changed', :id, 'shell')", id=alice.user_id
-        )
+        set_role(stores, alice.user_id, role)
         eventually(
             lambda status=status: alice.http.get("/admin/flags").status_code == status,  # type: ignore[misc]
             within=5,

@@ -1,7 +1,6 @@
 """/openapi.json and /asyncapi.json: valid, complete, and what the service really answers."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -13,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from app.description.openapi import public
 from app.router import ROUTES
 from tests.support.people import PASSWORD, Player, unique
-from tests.support.service import Process, Service, Stores, eventually
+from tests.support.service import Process, Service
 from tests.support.sockets import listening, message
 
 
@@ -25,18 +24,6 @@ def rest(web: Process) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def live(web: Process) -> dict[str, Any]:
     return dict(httpx2.get(f"{web.url}/asyncapi.json", timeout=10).json())
-
-
-@pytest.fixture
-def operator(web: Process, stores: Stores) -> Iterator[Player]:
-    player = Player(web.url, unique("operator"))
-    stores.execute("UPDATE users SET role = 'admin' WHERE id = :id", id=player.user_id)
-    stores.execute(
-        "INSERT INTO audit_events (kind, user_id, actor) VALUES ('role_changed', :id, 'shell')", id=player.user_id
-    )
-    eventually(lambda: player.http.get("/admin/flags").status_code == 200, what="that it may operate")
-    yield player
-    player.close()
 
 
 def follow(schema: Any, root: dict[str, Any]) -> Any:

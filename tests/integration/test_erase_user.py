@@ -17,7 +17,7 @@ from db import persons
 from db.redis import Publisher
 from db.transaction import in_transaction
 from tests.support.board import BOARDS, VETTING, completed, first_ten, top
-from tests.support.people import PASSWORD, Player, add_user, unique
+from tests.support.people import PASSWORD, Player, add_user, set_role, unique
 from tests.support.person import found_in_database, found_in_redis
 from tests.support.service import Process, Service, Stores, eventually, problem
 from tests.support.sockets import listening, message
@@ -55,13 +55,6 @@ def violations(stores: Stores) -> dict[str, int]:
 
 def status_of(stores: Stores, user_id: str) -> str:
     return str(stores.value("SELECT status FROM users WHERE id = :id", id=user_id))
-
-
-def make_admin(stores: Stores, player: Player) -> None:
-    stores.execute("UPDATE users SET role = 'admin' WHERE id = :id", id=player.user_id)
-    stores.execute(
-        "INSERT INTO audit_events (kind, user_id, actor) VALUES ('role_changed', :id, 'shell')", id=player.user_id
-    )
 
 
 @pytest.fixture
@@ -243,10 +236,10 @@ def test_erase_of_a_suspended_player_is_allowed_and_final(alice: Player, stores:
 
 
 def test_last_admin_stays_until_there_is_another(alice: Player, bob: Player, stores: Stores, no_admins: None) -> None:
-    make_admin(stores, alice)
+    set_role(stores, alice.user_id)
     problem(erased(alice), 409, "last-admin")
     assert alice.http.get(f"/users/{alice.user_id}").status_code == 200
-    make_admin(stores, bob)
+    set_role(stores, bob.user_id)
     stores.execute("UPDATE users SET status = 'suspended' WHERE id = :id", id=bob.user_id)
     problem(erased(alice), 409, "last-admin")
     stores.execute("UPDATE users SET status = 'active' WHERE id = :id", id=bob.user_id)
@@ -328,7 +321,7 @@ def engine(stores: Stores) -> sa.Engine:
 def test_erase_by_an_admin_shows_nobody_and_may_be_repeated(
     web: Process, alice: Player, bob: Player, stores: Stores
 ) -> None:
-    make_admin(stores, bob)
+    set_role(stores, bob.user_id)
     eventually(lambda: bob.http.get("/admin/users").status_code == 200, within=5, what="the role")
     settled(stores, alice)
     held = ActionId(alice.started())

@@ -63,6 +63,13 @@ def suspend(stores: Stores, user_id: UserId) -> None:
     )
 
 
+def set_role(stores: Stores, user_id: str, role: str = "admin") -> None:
+    """Make a user an admin, or a player again, as an operator's command does."""
+    stores.execute("UPDATE users SET role = :role WHERE id = :id", role=role, id=user_id)
+    event = "INSERT INTO audit_events (kind, user_id, actor) VALUES ('role_changed', :id, 'shell')"
+    stores.execute(event, id=user_id)
+
+
 def end_tokens(stores: Stores, user_id: UserId, version: int = 0) -> None:
     """Log a user out, as /auth/logout does."""
 
