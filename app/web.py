@@ -88,11 +88,11 @@ class Web:
         return await self.database.run(in_statement, self.engine, work)
 
     async def own_statement(self, user_id: UserId, work: Callable[[sa.Connection], T]) -> T:
-        """Run a player's own read, which is one statement: in threads apart, and one of a player at a time."""
+        """Run a player's own read, which is one statement, in threads of their own, one of a player at a time."""
         return await self.reads.run(user_id, in_statement, self.engine, work)
 
     async def tokens_changed(self, user_id: UserId) -> None:
-        """Let this process know at once that a user's tokens ended, or what the user may do."""
+        """Look a user up again whose tokens a committed change may have ended, and close the sockets that end by it."""
         with contextlib.suppress(ScoreboardError):  # it is done; the next poll finds it as well
             await self.sessions.refresh([user_id])
 

@@ -1,4 +1,4 @@
-"""Who may ask: the token, the path and the rate limit, in the order that the contract sets."""
+"""Who may send a request: token, path and rate limit, checked in the order of the contract."""
 
 from collections.abc import Awaitable, Callable
 from typing import Concatenate, NamedTuple
@@ -17,11 +17,11 @@ FIRST_SIGHT = 0.5
 """Seconds that a write waits to learn whether its token was revoked, before its own transaction finds out."""
 
 Limit = Callable[Concatenate[Admission, Scope, Claims, ...], Awaitable[None]]
-"""A method of Admission that takes a request off one of its limits."""
+"""A method of Admission: the rate limit that a request counts against."""
 
 
 class Caller(NamedTuple):
-    """A player whose token and path are right, and who is within the limit."""
+    """A player whose token, path and rate limit were checked."""
 
     web: Web
     user_id: UserId
@@ -29,12 +29,12 @@ class Caller(NamedTuple):
 
 
 async def own_path(request: Request, limit: Limit) -> Caller:
-    """Let a player pass who asks for an own path. Source: contract, section 4, for the order.
+    """Return the player who sent a request for a path of their own. Source: contract, section 4, for the order.
 
     Raises:
         Unauthorized: when there is no token, or it is invalid, expired or revoked.
         Forbidden: when it is another player's path; nothing is looked up for it.
-        RateLimited: when the limit is used up.
+        RateLimited: when the rate limit is used up.
         Unavailable: when a read's token can't be looked up, since the database is away.
     """
     web = web_of(request)
@@ -51,7 +51,7 @@ async def own_path(request: Request, limit: Limit) -> Caller:
 
 
 async def own_token(request: Request) -> tuple[Web, Claims]:
-    """Let whoever has a good token write what concerns the token itself.
+    """Return the claims of a token that a write is about, once the write is admitted.
 
     Raises:
         Unauthorized, RateLimited: like own_path.
@@ -64,7 +64,7 @@ async def own_token(request: Request) -> tuple[Web, Claims]:
 
 
 async def known_user(request: Request) -> tuple[Web, Claims, UserState]:
-    """Return the claims of a token and the state of its user, before any limit.
+    """Return the claims of a token and the state of its user, without asking any rate limit.
 
     Raises:
         Unauthorized, Unavailable: like own_path.

@@ -18,7 +18,11 @@ OptionalReason = Annotated[str, msgspec.Meta(max_length=500)] | None
 
 
 async def operator(request: Request) -> tuple[Web, Claims]:
-    """Let admins pass."""
+    """Return the claims of an admin's token, once the request is admitted.
+
+    Raises:
+        Unauthorized, Unavailable, Forbidden, RateLimited: in this order.
+    """
     web, claims, state = await known_user(request)
     if state.role != "admin" or not state.active:
         raise Forbidden("This is for operators.")
