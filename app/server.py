@@ -21,17 +21,17 @@ SWITCH_INTERVAL = 0.0005
 """Seconds of the GIL's switch interval: the default starves the database threads."""
 
 GC_THRESHOLDS = (10_000, 20, 50)
-"""Objects made, and younger collections done, before a generation is looked through for cycles: we make few."""
+"""Thresholds of the garbage collector, raised because we create few reference cycles."""
 
 
 OPEN_FILES = 65_536
-"""What a process may have open, where it is allowed to: shells and platforms give it 1,024, and each socket is one."""
+"""The soft limit on open files, if the hard one allows it: the usual 1,024 are too few, as each socket is one."""
 
 
 def application() -> ASGIApp:
     """Make this process's application: what uvicorn calls, in each of its processes."""
     sys.setswitchinterval(SWITCH_INTERVAL)
-    # What was imported lives for ever: to look through it again and again stopped everything for 80 ms at a time.
+    # Imported modules are never freed; scanning them in each full collection stopped the process for 80 ms.
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     config = settings.load_or_exit()

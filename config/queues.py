@@ -1,4 +1,4 @@
-"""The names of tasks and queues, for those who send (web, beat) and those who work (worker)."""
+"""The names and bounds of tasks and queues, for the senders (web, beat) and the worker."""
 
 from redis.connection import parse_url
 
@@ -23,13 +23,13 @@ AUDIT_EVERY = 60
 # No message expires: Celery's `expires` is set by the sender's clock and judged by the worker's. Instead the queues are
 # bounded, and a message that comes late or twice finds nothing to do.
 LONGEST_SETTLE_QUEUE = 2000
-"""Settle messages that may wait; of what is completed beyond that the sweep takes care."""
+"""Settle messages that may wait; completions beyond that are left to the sweep."""
 
 LONGEST_SWEEP_QUEUE = {SWEEP: 4, AUDIT: 8}
 """Messages in the sweep queue at which beat sends no more of a task; audits go on where sweeps are slow."""
 
 BATCH = 500
-"""Actions that one transaction settles at most."""
+"""The most actions that one transaction settles."""
 
 
 def broker_options(socket_timeout: float) -> dict[str, object]:

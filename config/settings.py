@@ -78,7 +78,7 @@ class SettingsError(Exception):
 
 
 class _Environment:
-    """Reads variables one by one and collects the mistakes, so that all of them are told at once."""
+    """Reads variables one by one and collects the mistakes, so that all are reported at once."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ

@@ -1,7 +1,7 @@
-"""How the addresses of PostgreSQL and Redis are parsed: what is found in them is understood, or refused by its name.
+"""Parses the addresses of PostgreSQL and Redis: every parameter is understood, ignored on purpose, or refused.
 
-Platforms and other clients put parameters of their own into an address. What only tells another client how to behave is
-left out. Nothing of a value is repeated in an error: it may hold a password.
+Platforms and other clients add parameters of their own. Those that only concern other clients are ignored. Errors never
+repeat a value: it may hold a password.
 """
 
 import re
@@ -27,7 +27,7 @@ _WORDS = {
 }
 _FILES = ("sslrootcert", "sslcert", "sslkey")
 _OURS = {"connect_timeout", "application_name", "keepalives_idle", "keepalives_interval", "keepalives_count"}
-"""What the service sets itself."""
+"""Parameters that the service sets itself, and ignores in an address."""
 
 _FOREIGN_TO_REDIS = {
     # ioredis, redis-py and others: how connections are made and kept, for which we have bounds of our own.
@@ -71,7 +71,7 @@ def database_url(text: str) -> str:
 
 
 def _hosts_apart(rest: str) -> str:
-    """Return an address whose several hosts, which SQLAlchemy doesn't take in their place, are parameters."""
+    """Return an address with its hosts as parameters if they are several, as SQLAlchemy wants them."""
     user, hosts, path, query = _PLACES.fullmatch(rest).groups("")  # type: ignore[union-attr]
     if "," not in hosts:
         return rest

@@ -48,7 +48,7 @@ def integer(minimum: int, maximum: int) -> Callable[[str], int]:
 
 
 def one_of(*words: str) -> Callable[[str], str]:
-    """Take one of some words."""
+    """Accept one of a set of words."""
 
     def parse(text: str) -> str:
         if text not in words:
@@ -87,7 +87,7 @@ def signing_key(text: str) -> SigningKey:
 def origin(text: str) -> str:
     """Return the origin of a page as browsers send it: in lower case, without the port that is the scheme's own.
 
-    What no browser sends is refused: it would be taken in silence, and match no page.
+    What no browser sends is refused, since it would match no page.
     """
     if "*" in text:
         raise ValueError(f"takes no patterns: name each origin, not {text!r}")

@@ -32,7 +32,7 @@ def page_of(query: sa.TextClause) -> sa.TextClause:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What became of one insert: the user as the statement saw it, and the action's start, if it was inserted.
+    """The result of one insert: the user as the statement saw it, and the action's start if it was inserted.
 
     `full` means that the user had too many open actions for this one.
     """
@@ -56,7 +56,7 @@ class Finish:
 
 @dataclass(slots=True)
 class Locked:
-    """What a batch has locked, and the database's time, the same for all of them; None when no action is locked."""
+    """The locked rows of a batch, and the database's time; None when no action is locked."""
 
     now: datetime | None = None
     users: dict[UserId, LockedUser] = field(default_factory=dict)
@@ -178,7 +178,7 @@ _LOCK_SKIPPING = sa.text(_LOCK_WITH_USERS.format(how="SKIP LOCKED"))
 
 
 def lock_with_users(conn: sa.Connection, ends: Sequence[End], *, skip_locked: bool) -> Locked:
-    """Lock users, then actions, each in the order of their ids; with `skip_locked`, those that nobody else holds."""
+    """Lock users, then actions, each in the order of their ids; `skip_locked` leaves out those that are locked."""
     values = {"users": [end.user_id for end in ends], "actions": [end.action_id for end in ends]}
     locked = Locked()
     rows = conn.execute(_LOCK_SKIPPING if skip_locked else _LOCK_WAITING, values).all()

@@ -1,4 +1,4 @@
-"""SQL on `audit_events`: append-only, but for the words that name an erased person."""
+"""SQL on `audit_events`: append-only, except that the name of an erased person is removed."""
 
 import re
 from datetime import datetime
@@ -27,7 +27,7 @@ def record(
     reason: str | None = None,
     **details: Any,
 ) -> datetime:
-    """Append an event, and give its time; `actor` is a user id, "system" or "shell"."""
+    """Append an event and return its time; `actor` is a user id, "system" or "shell"."""
     values = {
         "kind": kind,
         "user_id": user_id,

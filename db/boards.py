@@ -127,5 +127,5 @@ _RENEW = sa.text("""
 
 
 def renew_epoch(conn: sa.Connection, board_id: BoardId, *, old: str, new: str) -> bool:
-    """Begin a new epoch of a board; False when somebody has done so already."""
+    """Begin a new epoch of a board; False when another process has done so already."""
     return conn.execute(_RENEW, {"board": board_id, "old": old, "new": new}).rowcount == 1

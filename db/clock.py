@@ -1,6 +1,6 @@
 """Compares this host's clock with PostgreSQL's, which is the only one that decides anything.
 
-No state depends on the hosts' clocks. But tokens are issued and expire by them, and log lines tell the time.
+No state depends on the hosts' clocks. But tokens are issued and expire by them, and log lines carry their time.
 """
 
 import logging
@@ -14,7 +14,7 @@ from telemetry import logs, metrics
 log = logging.getLogger("scoreboard.clock")
 
 OFF = 1.0
-"""Seconds by which a clock may be off before it is warned of."""
+"""Seconds by which a clock may be off before a warning is logged."""
 
 CHECK_EVERY = 60.0
 """Seconds between two checks of a process."""
@@ -25,7 +25,7 @@ _NOW = sa.text("SELECT extract(epoch FROM clock_timestamp())")
 def check(engine: sa.Engine) -> float:
     """Warn when this host's clock is off by over a second, and return by how many seconds it is ahead.
 
-    The answer was given at some moment between sending and receiving: only what that leaves no room for counts.
+    The database read its clock at some moment between sending and receiving; that uncertainty is not counted.
 
     Raises:
         TimedOut, DatabaseUnavailable: like in_statement.

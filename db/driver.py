@@ -67,8 +67,8 @@ def begin_with_next(conn: sa.Connection) -> None:
 def send_with_next(conn: sa.Connection, statement: sa.TextClause, values: dict[str, Any]) -> None:
     """Queue a statement that returns nothing; it is sent in one round trip with the next one, or with COMMIT.
 
-    The server runs one after the other, each with a snapshot of its own. Outside of in_transaction it is sent at once.
-    A function that only queues its statement says so by a name that ends in `_with_next`.
+    The server runs the statements one after the other, each with its own snapshot. Outside of in_transaction it is sent
+    at once. The names of functions that only queue their statement end in `_with_next`.
     """
     queued = conn.info.get(_QUEUED)
     if queued is None:
@@ -100,14 +100,14 @@ def _numbered(statement: sa.TextClause, number: int) -> str:
 
 
 def note_transaction_id(conn: sa.Connection, xid: str) -> None:
-    """Keep the transaction's id that a statement has returned, which saves asking for it before COMMIT."""
+    """Keep the transaction's id that a statement has returned, which saves a query before COMMIT."""
     conn.info[_XID] = xid
 
 
 def transaction_id(conn: sa.Connection) -> str | None:
     """Return the running transaction's id; None when it has written nothing.
 
-    An id that was not noted is asked for, with which all that is queued is sent.
+    An id that was not noted is queried, which also sends everything that is queued.
     """
     if noted := conn.info.get(_XID):
         return str(noted)

@@ -25,7 +25,7 @@ class Bounds:
 WEB = Bounds(lock=0.8, statement=1.5, answer=2.0, checkout=1.0, idle_in_transaction=5)
 # Twice `answer` is less than the life of a task: a COMMIT that hangs, and asking what became of it.
 WORKER = Bounds(lock=1.5, statement=2, answer=2.2, checkout=1, idle_in_transaction=10)
-# An index on a table of a hundred million rows takes its time.
+# An index on a table of a hundred million rows may take hours.
 RELEASE = Bounds(lock=5, statement=6 * 3600, answer=6 * 3600 + 10, checkout=5, idle_in_transaction=60)
 OPERATOR = Bounds(lock=5, statement=600, answer=610, checkout=5, idle_in_transaction=60)
 

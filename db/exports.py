@@ -58,7 +58,7 @@ def rows(engine: sa.Engine, what: str, board_id: BoardId) -> Iterator[tuple[Any,
     """Read an export's rows, all of one moment. What was read is never read again: a lost connection is an error."""
     with engine.connect() as conn, conn.begin():
         conn.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-        # Whoever reads our output may take a while over it.
+        # The reader of our output may be slow.
         conn.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = '10min'"))
         found = conn.execution_options(stream_results=True, max_row_buffer=AT_ONCE, yield_per=AT_ONCE).execute(
             sa.text(EXPORTS[what].query), {"board": board_id}

@@ -1,7 +1,7 @@
 """Moments in the database's time before which there is nothing left to do.
 
 A partial index such as the outbox's keeps the entries of what was done for as long as some old snapshot may see them:
-an export of twenty minutes, or a backup. Whoever looks for what is left reads them all, unless it knows where to begin.
+an export of twenty minutes, or a backup. A query for what is left reads them all, unless it knows where to begin.
 The marks are in PostgreSQL and not in Redis, so that a restored backup has the marks that belong to it.
 """
 
@@ -10,7 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 MARGIN = 120
-"""Seconds by which a mark stays behind: longer than any transaction may take that writes what is looked for."""
+"""Seconds by which a mark stays behind the present: longer than any transaction that writes such entries may take."""
 
 OUTBOX, HELD = "outbox", "held"
 

@@ -22,9 +22,9 @@ log = logging.getLogger("scoreboard.release")
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 LOCK_WITHIN = "500ms"
-"""How long a migration waits for a lock: behind it everybody else waits, and the web's patience is 800 ms."""
+"""How long a migration waits for a lock: other transactions queue up behind it, and the web's timeout is 800 ms."""
 PATIENCE = 600.0
-"""Seconds in which it tries again."""
+"""Seconds within which a migration is tried again."""
 # One at a time, however many releases run at once. The number is arbitrary, and this project's own.
 _MIGRATION_LOCK = 7_201_811_964_225
 
@@ -68,8 +68,8 @@ def _have_to_ourselves(database: sa.Engine, conn: sa.Connection) -> None:
 def _take_turns(conn: sa.Connection) -> None:
     """Wait until no other release is under way.
 
-    By asking again and again: a statement that waits for the lock would be an old transaction to an index that the
-    other release makes concurrently, and each would wait for the other.
+    It polls: a statement that waited for the lock would be an old transaction, which CREATE INDEX CONCURRENTLY in the
+    other release would wait for, and each would wait for the other.
     """
     give_up = time.monotonic() + PATIENCE
     while not conn.execute(sa.text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _MIGRATION_LOCK}).scalar_one():
@@ -81,7 +81,7 @@ def _take_turns(conn: sa.Connection) -> None:
 
 
 def _upgrade(conn: sa.Connection, migrations: Path) -> None:
-    """Run the migrations, each in a transaction of its own, again while somebody holds a lock that one needs."""
+    """Run the migrations, each in its own transaction; repeat one while another transaction holds a lock it needs."""
     config = Config()
     config.set_main_option("script_location", str(migrations))
     config.attributes["connection"] = conn

@@ -19,7 +19,7 @@ _CLAIM = sa.text("""
 
 
 def claim(conn: sa.Connection, action_ids: Iterable[ActionId]) -> list[Facts]:
-    """Lock those of the actions that are completed, not settled, and in nobody else's hands."""
+    """Lock those of the actions that are completed, not settled, and not locked by another transaction."""
     claimed = []
     for xid, *facts in conn.execute(_CLAIM, {"ids": list(action_ids)}).all():
         note_transaction_id(conn, xid)
@@ -96,7 +96,7 @@ _COUNT_ATTEMPT = sa.text("""
 
 
 def count_attempt(conn: sa.Connection, action_ids: Iterable[ActionId]) -> int:
-    """Raise the attempts of unsettled actions that nobody holds, and give their number."""
+    """Raise the attempts of unsettled actions that are not locked, and return their number."""
     return conn.execute(_COUNT_ATTEMPT, {"ids": list(action_ids)}).rowcount
 
 

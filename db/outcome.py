@@ -1,4 +1,4 @@
-"""What became of a transaction whose COMMIT got no answer."""
+"""Finds out whether a transaction was committed when the answer to its COMMIT was lost."""
 
 import logging
 import random
@@ -14,7 +14,7 @@ from db.waiting import pause
 log = logging.getLogger(__name__)
 
 PATIENCE = 1.0
-"""Seconds after which nothing is tried again: whoever asked has a deadline too."""
+"""Seconds after which nothing is tried again, since the caller has a deadline too."""
 
 # A crash discards the statistics, so that their age tells of it; a restart in order keeps them. Through a pooler the
 # same connection may have come to another server, so that the one which answers says which it is.
@@ -35,7 +35,7 @@ def server_of(conn: sa.Connection) -> str:
 
 
 def committed(engine: sa.Engine, xid: str, *, server: str, began: float, patience: float = PATIENCE) -> bool:
-    """Whether a transaction whose COMMIT got no answer was committed, as the database says.
+    """Return whether a transaction was committed whose COMMIT got no answer, as the database says.
 
     Args:
         server: the one that it was sent to, see server_of.

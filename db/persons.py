@@ -1,6 +1,6 @@
-"""SQL on what makes a user a person: the password, and erasing all of it.
+"""SQL on a user's personal data: the password, and erasing everything.
 
-What an erased person left in actions is forgotten a batch at a time; `erasures` holds who is not done yet.
+An erased person's traces in actions are removed batch by batch; `erasures` holds those who are not done yet.
 """
 
 from dataclasses import dataclass
@@ -175,9 +175,9 @@ def finish_erasures(conn: sa.Connection, *, age: float, limit: int, events: int)
     return True
 
 
-# In the words of the index, which serves nothing else; now(), not clock_timestamp(), since an index serves only what
-# stays the same throughout a statement. And an array of ids, not a join: there are mostly few, which the planner can't
-# know, and it would read the whole table for many.
+# The condition is written like the index's, or the index isn't used; now(), not clock_timestamp(), since an index scan
+# needs a bound that is constant within the statement. And an array of ids, not a join: there are mostly few, which the
+# planner can't know, and for many it would read the whole table.
 _FORGET_ADDRESSES = sa.text("""
     UPDATE actions SET client_ip = NULL WHERE id = ANY(ARRAY(
         SELECT id FROM actions

@@ -1,4 +1,4 @@
-"""Redis: every key, channel and script that the project has, and connections on which every wait is bounded."""
+"""Redis: every key, channel and script of the project, and clients whose every wait is bounded."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from db import redis_connection
 
 TOP_SCORES_CHANNEL = "top_scores_updates"
 RELAY_CHANNEL = "scoreboard:relay"
-"""Nobody publishes here: it keeps the pub/sub connection subscribed when nothing else does."""
+"""Nothing is published here: it keeps the pub/sub connection subscribed when nothing else does."""
 AUDIT_CURSOR_KEY = "scoreboard:audit-cursor"
 AUDIT_RESULT_KEY = "scoreboard:audit"
 AUDIT_RESULT_TTL = 7 * 24 * 3600

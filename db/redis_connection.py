@@ -1,7 +1,7 @@
-"""Connections to Redis that are left when the server at their other end takes no writes.
+"""Connections to Redis that are closed when their server refuses writes.
 
-After a failover the old connections lead to what is a replica by now, and the address to another server. A replica
-answers all the same, so that nothing else would ever end such a connection.
+After a failover the address leads to a new primary, but old connections still lead to the former one, now a replica.
+It keeps answering reads, so that nothing else would ever end such a connection.
 """
 
 from typing import Any

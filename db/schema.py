@@ -1,4 +1,4 @@
-"""Compares a database's schema with `db.tables`: what a release must not find out at run time."""
+"""Compares a database's schema with `db.tables`, so that a release fails at once and not at run time."""
 
 import re
 

@@ -1,7 +1,7 @@
-"""Sessions at PostgreSQL: at which of its hosts one is opened, which server that is, and how our bounds are kept there.
+"""Opens sessions at PostgreSQL: at which of several hosts, on which server, and with our time-outs in force.
 
-Bounds are parameters of the session's start, which costs nothing later on. A pooler such as PgBouncer refuses those, or
-drops them; then they go along with each transaction's first statement, and end with it, whoever gets the session next.
+The time-outs are parameters of the session's start, which costs nothing later on. A pooler such as PgBouncer refuses or
+drops those; then they are sent with each transaction's first statement and end with it, as others share the session.
 """
 
 import logging
@@ -20,7 +20,7 @@ from db import waiting
 log = logging.getLogger("scoreboard.database")
 
 LONGEST = 5.0
-"""Seconds that opening a session may take, whatever a process that waits for long statements waits for."""
+"""Seconds that opening a session may take, also in a process that waits long for statements."""
 
 _REFUSED = re.compile("startup parameter|command-line options")
 """What PgBouncer and Amazon's proxy say of bounds at the start of a session."""
@@ -35,7 +35,7 @@ _ARRIVED = """
 
 
 class Session(psycopg2.extensions.connection):  # type: ignore[misc]
-    """A connection that knows its server, and what has to be sent for our bounds to be in force.
+    """A connection that knows its server, and what to send so that our time-outs are in force.
 
     `server` is the moment at which the server began, to the microsecond: a promoted standby shares the identity and the
     transaction ids of the server whose place it takes, but not that.
@@ -142,7 +142,7 @@ def keep_bounds(engine: sa.Engine, conn: sa.Connection) -> None:
 
 
 LOOKS = 5
-"""Times that somebody else may have got the session before our second connection could."""
+"""How often another client may get the session before our second connection does."""
 
 
 def _backend(conn: sa.Connection) -> int:

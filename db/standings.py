@@ -67,7 +67,7 @@ _RECOMPUTE = """
     )
     SELECT user_id::text FROM gone UNION ALL SELECT user_id::text FROM written
 """
-# While nobody else can write standings: whoever has changed a status has marked before, or will afterwards.
+# Under the lock on the table: a transaction that changes a status has marked its rows before, or will afterwards.
 _MARK_ALL = sa.text("""
     UPDATE standings SET hidden = (users.status <> 'active') FROM users
     WHERE users.id = standings.user_id AND standings.hidden <> (users.status <> 'active')
@@ -77,7 +77,7 @@ _RECOMPUTE_ALL = sa.text(_RECOMPUTE.format(counted=_EVERYBODY, among=""))
 
 
 def recompute(conn: sa.Connection, board_id: BoardId, user_ids: Sequence[UserId]) -> list[UserId]:
-    """Work standings that fell out anew from what counts, and give those that changed.
+    """Recompute standings that fell from what counts, and return those that changed.
 
     The rows are locked in a statement before: the sums must see whatever settled up to that moment, and what settles
     afterwards adds to them.
@@ -90,7 +90,7 @@ def recompute(conn: sa.Connection, board_id: BoardId, user_ids: Sequence[UserId]
 
 
 def recompute_all(conn: sa.Connection, board_id: BoardId) -> list[UserId]:
-    """Work every standing out anew, nobody else writing meanwhile, and give those that changed."""
+    """Recompute every standing under a lock against other writers, and return those that changed."""
     conn.execute(sa.text("LOCK TABLE standings IN SHARE ROW EXCLUSIVE MODE"))
     conn.execute(_MARK_ALL)
     return list(conn.execute(_RECOMPUTE_ALL, {"board": board_id}).scalars())

@@ -1,4 +1,4 @@
-"""Waiting for PostgreSQL: with a bound always, and on an event loop without holding it up.
+"""Waits for PostgreSQL: always with a bound, and on an event loop without blocking it.
 
 SQLAlchemy and psycopg2 block, so one calls them in threads. But threads that run Python hand the interpreter to each
 other at each round trip, mostly from core to core, which costs a busy process a sixth of its CPU. What it does most
@@ -53,7 +53,7 @@ _thread = threading.local()
 
 @contextlib.contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Bound all waits of psycopg2 in this thread together. Not on an event loop, whose thread is everybody's."""
+    """Bound all waits of psycopg2 in this thread together. Not on an event loop, whose thread all tasks share."""
     _thread.deadline = time.monotonic() + seconds
     try:
         yield
@@ -90,5 +90,5 @@ async def _becomes_ready(fd: int, reading: bool, seconds: float) -> bool:
 
 
 def in_thread(call: Callable[[], T]) -> T:
-    """Return what a call returns; on an event loop from a thread, as for what may block: a name's address, say."""
+    """Return what a call returns; on an event loop run it in a thread, since it may block, as a DNS lookup does."""
     return await_(asyncio.to_thread(call)) if in_greenlet() else call()

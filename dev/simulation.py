@@ -49,7 +49,7 @@ def names() -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Player:
-    """Somebody who plays; `haste` is how much shorter the pauses are than usual."""
+    """A simulated player; `haste` is how much shorter the pauses are than usual."""
 
     user_id: UserId
     token_version: int

@@ -1,4 +1,4 @@
-"""The audit task: are the invariants kept? Every minute, a part of it."""
+"""The audit task: checks a part of the invariants every minute."""
 
 import contextlib
 
@@ -14,6 +14,6 @@ from tasks.resources import desk
 @shared_task(name=queues.AUDIT)
 def audit() -> None:
     """Check this host's clock and the invariants, and raise the alarm for every violation."""
-    with contextlib.suppress(DatabaseUnavailable):  # the audit says so
+    with contextlib.suppress(DatabaseUnavailable):  # the audit reports that itself
         clock.check(desk().engine)
     watch(desk())

@@ -22,7 +22,7 @@ _desk: Desk | None = None
 def configure(
     settings: Settings, board_ids: tuple[BoardId, ...], scoring_rules: ScoringRules, fraud_rules: FraudRules
 ) -> None:
-    """Say what this process, and those forked from it, work with; nothing is opened yet."""
+    """Set what this process, and those forked from it, work with; nothing is opened yet."""
     global _open
     metrics.begin_at_zero(rules=fraud.RULES, invariants=audit.NAMES)
 

@@ -1,4 +1,4 @@
-"""The sweep task: everything that no message reached, every two seconds."""
+"""The sweep task: settles what no message named, and does the upkeep, every two seconds."""
 
 from celery import shared_task
 

@@ -1,1 +1,1 @@
-"""What a process says of itself: logs, metrics, traces."""
+"""Telemetry: logs, metrics, traces."""

@@ -1,4 +1,4 @@
-"""How many lines of one kind one client may have: the rest is counted, and told in one line a minute."""
+"""Limits log lines by event and client: the rest is counted, and summed up in one line a minute."""
 
 import os
 import threading
@@ -14,7 +14,7 @@ WINDOW = 60.0
 """Seconds."""
 
 MOST_CLIENTS = 10_000
-"""Clients that are counted at a time, each for each event; the lines of one who is forgotten begin anew."""
+"""The most pairs of event and client that are counted; one that is evicted starts again at zero."""
 
 Key = tuple[str, str | None]
 

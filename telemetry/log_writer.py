@@ -1,4 +1,4 @@
-"""The thread that writes log lines, so that nobody who logs ever waits for whoever reads the log."""
+"""Writes log lines in a thread of its own, so that logging never waits for the reader of the log."""
 
 import atexit
 import contextlib
@@ -37,7 +37,7 @@ class Writer:
 
     def _begin(self) -> None:
         self._queue: queue.SimpleQueue[bytes | threading.Event] = queue.SimpleQueue()
-        self._lock = threading.RLock()  # one that a signal handler may take over its own thread's head
+        self._lock = threading.RLock()  # reentrant, since a signal handler may log while its thread holds the lock
         self._waiting = 0
         self._dropped = 0
         self._thread: threading.Thread | None = None
@@ -87,10 +87,10 @@ class Writer:
 
 
 def _write(data: bytes) -> None:
-    """Write all of it, however long that takes; nothing when nobody can read it any more."""
+    """Write all of it, however long that takes; give up when the reader has gone."""
     with contextlib.suppress(OSError):
         while data:
             try:
                 data = data[os.write(STANDARD_ERROR, data) :]
-            except BlockingIOError:  # whoever shares it has made it so
+            except BlockingIOError:  # another process that shares it has made it non-blocking
                 select.select([], [STANDARD_ERROR], [])

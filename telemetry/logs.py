@@ -1,4 +1,4 @@
-"""Logging to standard error: lines for people in development, JSON in production. Nobody who logs waits for the reader.
+"""Logging to standard error: lines for people in development, JSON in production. Logging never waits for the reader.
 
 An event is a log line whose message is a constant name; everything else about it is a keyword field.
 """
@@ -80,7 +80,7 @@ def refused(
     logger: logging.Logger = security,
     **fields: Any,
 ) -> None:
-    """Log the event `name`, which `client` can bring about as often as it likes: so many lines a minute, then a sum."""
+    """Log the event `name`, which a client may cause without limit: a bounded number of lines a minute, then a sum."""
     if _quota.allows(name, client):
         event(logger, name, level, **fields, client=client)
 

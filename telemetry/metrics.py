@@ -80,7 +80,7 @@ def begin_at_zero(*, policies: Iterable[str] = (), rules: Iterable[str] = (), in
 
 
 class _Asked(Collector):
-    """Gauges whose values are found out when somebody asks."""
+    """Gauges whose values are computed at the scrape."""
 
     def __init__(self, values: dict[str, tuple[str, float]]) -> None:
         self._values = values
@@ -94,7 +94,7 @@ def scrape(**asked: tuple[str, float]) -> bytes:
     """Return all metrics, of this process's children and siblings too, in Prometheus's text format.
 
     Args:
-        asked: gauges that were found out for this scrape: help text and value by name.
+        asked: gauges that were computed for this scrape: help text and value by name.
     """
     directory = metrics_directory.shared()
     registry = CollectorRegistry() if directory else REGISTRY
@@ -116,7 +116,7 @@ def refusal(authorization: str | None, *, token: str | None, production: bool) -
 
 
 def _forget_the_dead(directory: Path) -> None:
-    """Leave the gauges of processes that have ended out of the sums."""
+    """Remove the gauges of processes that have ended."""
     for path in directory.glob("gauge_live*_*.db"):
         pid = path.stem.rpartition("_")[2]
         if pid.isdecimal() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():

@@ -1,4 +1,4 @@
-"""Where the processes of one service count together."""
+"""The directory by which a process and its children count metrics together."""
 
 import atexit
 import fcntl
@@ -20,7 +20,7 @@ def share() -> None:
     _remove_abandoned()
     directory = tempfile.mkdtemp(prefix=_PREFIX)
     # Held by this process and those forked from it, until the last of them ends however it may.
-    # It gets its name once it is held, so that nobody finds it free.
+    # It gets its final name once it is locked, so that no other process finds it unlocked.
     unnamed = os.path.join(directory, "new")
     lock = os.open(unnamed, os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)

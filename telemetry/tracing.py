@@ -1,7 +1,7 @@
 """OpenTelemetry traces: one from the request through the task that settles it to the publish.
 
 Off, and nothing of it imported, unless `OTEL_EXPORTER_OTLP_ENDPOINT` is set. The SDK reads its other variables itself:
-sampler, headers, limits. Spans wait in a bounded queue and are dropped when nobody takes them: a request never waits.
+sampler, headers, limits. Spans wait in a bounded queue and are dropped when it is full: a request never waits.
 """
 
 import contextlib
@@ -98,7 +98,7 @@ def request(headers: Sequence[tuple[bytes, bytes]], request_id: str) -> Iterator
 
 
 def answered(method: str, route: str, status: int) -> None:
-    """Say what became of the request; nothing of its path or query but the route's pattern."""
+    """Record the request's outcome; of its path and query only the route's pattern."""
     span = _request.get()
     if span is None:
         return

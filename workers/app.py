@@ -91,7 +91,7 @@ def set_up_process(**_: Any) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.setswitchinterval(0.001)
     tracing.set_up("worker", config.traces_endpoint)
-    gc.freeze()  # what was imported lives for ever
+    gc.freeze()  # imported modules are never freed
 
 
 @worker_process_shutdown.connect

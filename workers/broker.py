@@ -6,7 +6,7 @@ from kombu import Connection
 
 
 class PatientConnection(Connection):
-    """Asks again every second while the broker is away, where kombu's own would come to wait for half a minute."""
+    """Reconnects every second while the broker is away; kombu's own connection backs off to half a minute."""
 
     def ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
         return super().ensure_connection(

@@ -13,7 +13,7 @@ COLUMNS = "name,state,received,runtime,uuid,args"
 
 
 def main() -> None:
-    """Check the settings, then be Flower."""
+    """Check the settings, then run Flower."""
     config = settings.load_or_exit()
     if config.production and not config.flower_basic_auth:
         settings.exit_with(["FLOWER_BASIC_AUTH: production needs user:password, since Flower shows every task"])

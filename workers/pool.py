@@ -12,8 +12,8 @@ REAPED_WITHIN = 1.0
 class _ResultHandler(asynpool.ResultHandler):
     """Reads what children report until they have ended, where Celery's own reads until it waits for no more jobs.
 
-    A worker that is asked to end gives up each job whose beginning it has not read of. The child that does such a job
-    waits at its end, for half a minute, until its report is read; and nobody would read it.
+    A worker that is asked to end gives up each job that it has not yet read the start of. The child that runs such a
+    job waits at its end, for half a minute, until its report is read; and Celery would not read it.
     """
 
     def on_stop_not_started(self: Any) -> None:  # Celery's type hints know nothing of what is here
@@ -34,8 +34,8 @@ class _Pool(asynpool.AsynPool):
     ResultHandler = _ResultHandler
 
     def _event_process_exit(self, hub: Any, process: Any) -> None:
-        # The kernel closes the dying child's pipe, by which we learn of it, an instant before the child can be reaped;
-        # to one who looks in between it is alive, and nobody looks again soon.
+        # The kernel closes a dying child's pipe, by which we learn of its end, an instant before the child can be
+        # reaped. Checked in between, it still counts as alive, and isn't checked again for seconds.
         process.join(REAPED_WITHIN)
         super()._event_process_exit(hub, process)  # type: ignore[misc]
 

@@ -1,1 +1,1 @@
-"""Who may come in: tokens and their revocation, passwords, addresses, rate limits, admission."""
+"""Access: tokens and their revocation, passwords, client addresses, rate limits."""

@@ -24,21 +24,21 @@ from telemetry import metrics
 log = logging.getLogger("scoreboard.settle")
 
 OVERDUE = 2.0
-"""Seconds after its completion at which an action counts as forgotten by the queue."""
+"""Seconds after its completion at which an action counts as overdue: its message was lost."""
 
 SWEEP_FOR = 1.7
-"""Seconds that one sweep goes on beginning new batches: most of the two until the next one, so that what an outage left
-is settled at half the rate of messages at least."""
+"""Seconds during which one sweep begins new batches: most of the two until the next sweep, so that a backlog after an
+outage is settled at half the usual rate or faster."""
 
 SLOW = 0.25
-"""Seconds over which the database counts as slow at a query that should take a millisecond."""
+"""Seconds beyond which the database counts as slow, for a query that should take a millisecond."""
 
 FEW = 20
-"""Up to so many untried actions are settled one by one: an action that hangs then holds up no others."""
+"""Up to this number, untried actions are settled one by one, so that one that hangs doesn't hold up others."""
 
 
 def settle_overdue(desk: Desk) -> None:
-    """Settle what the queue forgot: many untried actions as one batch, the others one by one."""
+    """Settle overdue actions: many that are untried as one batch, the others one by one."""
     deadline = time.monotonic() + SWEEP_FOR
     more = True
     while more and time.monotonic() < deadline:
@@ -52,7 +52,7 @@ def settle_overdue(desk: Desk) -> None:
 
 
 def _settle_one_by_one(desk: Desk, overdue: Sequence[tuple[ActionId, int]], deadline: float) -> None:
-    """Settle actions each by itself, the least tried first: one that fails, or kills its process, fails alone."""
+    """Settle actions one by one, those with the fewest attempts first: one that kills its process fails alone."""
     for action_id, attempts in overdue:
         if time.monotonic() > deadline:
             return
@@ -63,7 +63,7 @@ def _settle_one_by_one(desk: Desk, overdue: Sequence[tuple[ActionId, int]], dead
 
 
 def _attempt(desk: Desk, action_ids: Sequence[ActionId]) -> bool:
-    """Settle actions after the attempt was committed, so that an action that kills its worker runs out of attempts.
+    """Commit the attempt, then settle the actions, so that an action that kills its worker runs out of attempts.
 
     Returns:
         Whether there was anything to try.
@@ -99,9 +99,9 @@ def _database_is_slow(desk: Desk) -> bool:
 
 
 def _restore_last_attempt(desk: Desk, action_ids: Sequence[ActionId]) -> None:
-    """Take back the attempt, which the database has spoiled, of those actions for which it was the last one.
+    """Take back an attempt that the database has spoiled, from those actions for which it was the last one.
 
-    Other attempts stay counted: they put an action behind those that were tried less often, and no more.
+    Other attempts stay counted: they only put an action behind those that were tried less often.
     """
     try:
         in_transaction(

@@ -29,8 +29,8 @@ task is killed at its time limit."""
 def run_duties(desk: Desk) -> None:
     """Settle what is overdue, publish the boards, suspend who is due, cancel what expired and forget what is too old.
 
-    Each duty fails by itself. After the first two they come in random order: one that takes all the time, each time,
-    must not keep the same others from ever running.
+    Each duty fails by itself. After the first two they run in random order, so that one that always takes all of the
+    time can't keep the same others from ever running.
     """
     try:
         desk.publisher.client.set(WORKER_SEEN_KEY, b"1", ex=WORKER_SEEN_TTL)

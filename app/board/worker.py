@@ -54,7 +54,7 @@ def settle_and_publish(desk: Desk, action_ids: Sequence[ActionId]) -> None:
 
 
 def settle_batch(desk: Desk, action_ids: Sequence[ActionId]) -> None:
-    """Settle actions in one transaction, and suspend whoever is due after it."""
+    """Settle actions in one transaction, then suspend the users who are due for it."""
     settled = in_transaction(desk.engine, lambda conn: settle.settle(conn, desk.board_ids, action_ids, desk.vetting))
     count(settled)
     if settled.cleared:

@@ -1,1 +1,1 @@
-"""Batches, threads and single flights: help with work that comes at the same time."""
+"""Concurrency: batches, thread pools with bounded queues, and single flights."""

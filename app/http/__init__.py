@@ -1,1 +1,1 @@
-"""Bodies, answers and errors of HTTP."""
+"""What all HTTP endpoints share: reading bodies, writing answers, rendering errors, CORS."""

@@ -1,4 +1,4 @@
-"""HTTP, what endpoints have in common: the body that comes in, JSON that goes out, errors as problem+json, headers."""
+"""What all HTTP endpoints share: reading the body, JSON answers, errors as problem+json, headers."""
 
 import logging
 from http import HTTPStatus
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 def common_headers(*, production: bool) -> list[Header]:
-    """Return the headers that every answer has; besides, API_POLICY is every answer's that has no policy of its own."""
+    """Return the headers of every answer; one without a content security policy of its own also gets API_POLICY."""
     headers = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
     return [*headers, (b"strict-transport-security", b"max-age=31536000")] if production else headers
 
@@ -50,7 +50,7 @@ async def read_json(request: Request, shape: type[T], *, or_nothing: bool = Fals
     """Read the body as a JSON object of a given shape.
 
     Args:
-        or_nothing: take an empty body for an empty object, whatever media type it is said to have.
+        or_nothing: read an empty body as an empty object, whatever its Content-Type.
 
     Raises:
         TooLarge, UnsupportedMediaType, Malformed: in this order.
@@ -130,12 +130,12 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def on_disconnect(request: Request, error: Exception) -> Response:
-    """Answer nobody: the client has gone while its body was read."""
+    """End a request whose client has gone while its body was read."""
     return Response(status_code=400)
 
 
 async def on_unexpected(request: Request, error: Exception) -> Response:
-    """Answer what nobody expected, with nothing of the inside; the traceback is in the log alone."""
+    """Answer an unexpected error without any internals; the traceback is in the log alone."""
     # uvicorn logs the traceback afterwards; this line says whose request it was.
     logs.event(
         log,

@@ -1,1 +1,1 @@
-"""The board as the sockets of this process see it, and how changes get here."""
+"""The live boards of a web process: kept in memory, fed from Redis, pushed to its sockets."""

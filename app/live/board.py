@@ -28,7 +28,7 @@ CHECK_EVERY = 3.0
 """Seconds between two looks at PostgreSQL: pub/sub may lose messages, and the key may be behind as well."""
 
 CHECK_AGAIN = 0.5
-"""Seconds between two looks at least, however often a message gives reason for one."""
+"""The shortest time between two checks in seconds, however many messages ask for one."""
 
 
 class LiveBoard:
@@ -102,7 +102,7 @@ class LiveBoard:
             self.offer(update)
 
     def offer(self, update: Update) -> None:
-        """Take a newer version of the epoch at hand.
+        """Take a newer version of the current epoch.
 
         An update of another epoch is never shown: pub/sub knows no database numbers, so it may be of another service on
         the same Redis server. It is a reason to ask PostgreSQL soon.

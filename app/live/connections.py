@@ -1,4 +1,4 @@
-"""The open WebSockets of this process: how many, whose, and how to end them."""
+"""The open WebSockets of this process: counts them by user and address, and closes them."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -15,7 +15,7 @@ from telemetry import metrics
 
 @dataclass(eq=False, slots=True)
 class Connection:
-    """One socket: whose it is, and the code it is to be closed with, once that is decided."""
+    """One socket: its user, its address, and its close code once that is decided."""
 
     user_id: UserId
     token_version: int
@@ -29,7 +29,7 @@ class Connection:
 
 
 class Connections:
-    """Admits sockets within the limits of the settings, and closes those of users whose tokens are over."""
+    """Admits sockets within the limits of the settings, and closes those whose tokens expire or are revoked."""
 
     def __init__(self, settings: Settings) -> None:
         self._max = settings.ws_max_connections

@@ -1,7 +1,7 @@
-"""Their own numbers, for the players who listen: rank, points on the board and total, of one moment.
+"""Pushes players' own numbers to their sockets: rank, points on the board and total, read together.
 
-Below the ten a rank changes without a new version of the board, so no message tells of it. One query for all who listen
-to this process takes the place of one by each of them.
+Below the ten a rank changes without a new version of the board, so no message announces it. One query reads the
+numbers of all players who listen to this process.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ from db.transaction import in_statement
 log = logging.getLogger("scoreboard.own_scores")
 
 EVERY = 1.0
-"""Seconds between two queries at least."""
+"""The shortest time between two queries, in seconds."""
 
 REST = 4
-"""How many times as long as a round took the next one is waited for: on a large board it comes less often."""
+"""The pause after a round, as a multiple of its duration, so that a large board is queried less often."""
 
 IN_A_ROW = 100
-"""Players who are told before the event loop is let do something else."""
+"""Players who are sent their numbers before the event loop gets a turn."""
 
 
 @dataclass(eq=False, slots=True)
@@ -43,7 +43,7 @@ class _Listener:
 
 
 class OwnScores:
-    """Tells players who listen their own numbers, at first and whenever these have changed."""
+    """Sends listening players their own numbers, at first and whenever they have changed."""
 
     def __init__(self, board: LiveBoard, engine: sa.Engine, signer: Signer, threads: Threads) -> None:
         self._board = board
@@ -66,7 +66,7 @@ class OwnScores:
                 del self._listeners[user_id]
 
     async def run(self) -> None:
-        """Tell players until cancelled."""
+        """Query and send until cancelled."""
         while True:
             began = time.monotonic()
             try:
@@ -89,7 +89,7 @@ class OwnScores:
                 await asyncio.sleep(0)
 
     def _due(self, user_id: UserId) -> list[_Listener]:
-        """Return who may be told: while broadcasting is off only those who were told nothing yet."""
+        """Return a player's listeners; while broadcasting is off, only those who were sent nothing yet."""
         return [it for it in self._listeners.get(user_id, ()) if self._board.broadcasting or it.told is None]
 
     def _tell(self, own: Own) -> None:

@@ -11,7 +11,7 @@ from telemetry import metrics
 REMEMBERED = 10_000
 
 SHOWN_WITHIN = 30.0
-"""Seconds after which a completion that no board has shown is taken for one that none will show."""
+"""Seconds after which a completion that has changed no board is no longer waited for."""
 
 
 class PushLatency:

@@ -19,8 +19,8 @@ SEND_WITHIN = 10.0
 class Pusher:
     """Sends each new board to one socket, at most one in an interval, and heartbeats.
 
-    There may be thousands: most boards are sent right where they become known, without waking this one's task; and one
-    timer is set for a heartbeat, not one for each board.
+    There may be thousands of these: most boards are sent from the callback that announces them, without waking the
+    task; and one timer is set for each heartbeat, not for each board.
     """
 
     def __init__(
@@ -79,9 +79,9 @@ class Pusher:
         self._wake()
 
     def _changed(self) -> None:
-        """Send what is new, once it may be; have the task do it where the peer has to be waited for."""
+        """Send the newest board once the interval allows; leave it to the task if sending has to wait."""
         if self._idle is None or self._idle.done():
-            return  # the task is at something, and will look for itself
+            return  # the task is sending, and looks for a newer board afterwards
         update = self._board.newer_than(self._seen)
         if update is None:
             return

@@ -1,7 +1,7 @@
 """A backend for `broadcaster` that outlives Redis.
 
-Its own Redis backend goes deaf for ever, and in silence, when the connection is lost; this one is supervised: it
-subscribes anew, and says by an empty message that others may have been missed.
+The library's own Redis backend silently stops receiving when its connection is lost. This one is supervised: it
+subscribes again, and sends an empty message to say that others may have been missed.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from db.redis import RELAY_CHANNEL
 log = logging.getLogger("scoreboard.relay")
 
 RESYNC = ""
-"""The message that says: there may have been others before this moment, look for yourself."""
+"""The message that says: others may have been missed, read the board."""
 
 PING_EVERY = 2.0
 DEAD_AFTER = 6.0

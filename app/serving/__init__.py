@@ -1,1 +1,1 @@
-"""What uvicorn is given: protocols for HTTP and WebSocket, the event loop, and how a process ends."""
+"""Serving with uvicorn: its protocols for HTTP and WebSocket, the event loop, and graceful shutdown."""

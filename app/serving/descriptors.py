@@ -1,4 +1,4 @@
-"""Room among the files that a process may have open: each connection is one, and so is each to a store."""
+"""Keeps the process below its limit on open files: every connection, to a client or a store, is one of them."""
 
 import logging
 import resource
@@ -10,19 +10,19 @@ from telemetry import logs
 log = logging.getLogger("scoreboard.http")
 
 LEAST_KEPT_FREE, MOST_KEPT_FREE = 100, 1000
-"""A tenth of the limit, within these bounds, is not for connections but for stores, files and those just arriving."""
+"""A tenth of the limit, within these bounds, is kept for stores, files and connections that just arrive."""
 
 CUT_AT_ONCE = 0.1
-"""The part of the connections that wait for their clients which is cut when there is no room."""
+"""The fraction of the connections waiting for their clients that is cut when there is no room."""
 
 NOT_AGAIN_WITHIN = 0.002
-"""Seconds: what was cut is closed, and counted no more, a moment later."""
+"""Seconds between two cuts: connections that were cut are closed, and no longer counted, a moment later."""
 
 _last_cut = float("-inf")
 
 
 class Connections(Sized, Iterable[Any], Protocol):
-    """What uvicorn keeps of HTTP and WebSocket connections alike."""
+    """The connections that uvicorn keeps, of HTTP and WebSocket alike."""
 
 
 def make_room(connections: Connections, now: float) -> None:

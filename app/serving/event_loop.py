@@ -16,11 +16,11 @@ ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
 
 class Loop(uvloop.Loop):
-    """uvloop's, except that connections are not kept waiting by a process that has much to do.
+    """uvloop's event loop, but one that also accepts connections promptly under load.
 
-    libuv takes one new connection in each turn of the loop, and the turns of an overloaded process are long: a thousand
-    clients who come at once, and the platform's probe behind them, would wait for a minute. Those who still wait are
-    taken together now and then.
+    libuv accepts one connection in each turn of the loop, and the turns of an overloaded process are long: a thousand
+    clients who connect at once, and the platform's probe behind them, would wait for a minute. So all that are waiting
+    are accepted together every `TAKE_EVERY` seconds.
     """
 
     async def create_server(self, *args: Any, **kwargs: Any) -> Any:

@@ -21,7 +21,7 @@ from telemetry import logs
 
 LARGEST_HEAD = 32 * 1024
 LARGEST_REST = 256 * 1024
-"""Bytes of a request that are not its body: its head, the sizes of its chunks, its trailers."""
+"""The most bytes of a request that are not its body: its head, the sizes of its chunks, its trailers."""
 
 REQUEST_WITHIN = 15.0
 """Seconds within which a connection's first request, and each later one from its first byte on, must have arrived,
@@ -31,7 +31,7 @@ TAKEN_WITHIN = 30.0
 """Seconds within which a client must read on when more than 64 KiB wait for it, or when the connection is closed."""
 
 MOST_PIPELINED = 100
-"""Requests that may wait on one connection for the answers before theirs."""
+"""Pipelined requests that may wait on one connection for earlier answers."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -96,12 +96,12 @@ class HttpProtocol(HttpToolsProtocol):
                 data = self._without_upgrade() + data[upgrade.args[0] :]
 
     def _should_upgrade(self) -> bool:
-        # The parser takes what follows the head of any request that offers an upgrade for another protocol: such a
-        # request is looked at again before it is taken. CONNECT is none of them.
+        # The parser hands over to another protocol after the head of any request that offers an upgrade, so such a
+        # request is examined before the offer is taken. CONNECT is none of them.
         return bool(self.scope["method"] != "CONNECT")
 
     def _without_upgrade(self) -> bytes:
-        """Return the head once more without the offer, which is ignored, for a parser that reads a body behind it.
+        """Return the head without the offer to upgrade, which is ignored, for a parser that also reads the body.
 
         Source: RFC 9110, section 7.8. Java's HttpClient offers h2c with each request unless told not to.
         """

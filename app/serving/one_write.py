@@ -1,4 +1,4 @@
-"""The transport of an HTTP connection: what uvicorn writes in pieces leaves in one."""
+"""The transport of an HTTP connection: sends in one write what uvicorn writes in pieces."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ _API_POLICY = lines([API_POLICY])
 class OneWrite:
     """A transport that completes an answer's head, and sends it together with its body: in one system call and packet.
 
-    uvicorn looks at each header of each answer anew; those that every answer has are added here, as ready-made bytes.
+    uvicorn encodes each header of each answer; those that every answer has are added here as ready-made bytes.
     `on_close` is called when the connection is being closed: what the peer does not read would keep it open.
     """
 
@@ -47,7 +47,7 @@ class OneWrite:
         self._transport.write(data)
 
     def answered(self) -> None:
-        """Take what is written next for the next answer's head."""
+        """Treat what is written next as the head of the next answer."""
         self._flush()
         self._in_body = False
 
@@ -57,7 +57,7 @@ class OneWrite:
         self._on_close()
 
     def plain(self) -> Any:
-        """Return the transport itself, for a connection that speaks HTTP no more."""
+        """Return the transport itself, for a connection that is upgraded to another protocol."""
         self._flush()
         return self._transport
 

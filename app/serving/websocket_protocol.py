@@ -1,7 +1,7 @@
-"""uvicorn's WebSocket protocol, drops peers that never read, and works around bugs in uvicorn.
+"""uvicorn's WebSocket protocol, which also drops peers that never read, and works around bugs in uvicorn.
 
-A close frame, and a transport that closes politely, wait behind whatever the peer did not read, so they may wait for
-ever. When the application has finished with a socket, or pings got no answer, the connection is cut.
+A close frame, and a transport's orderly close, wait behind what the peer has not read, perhaps for ever. When the
+application has finished with a socket, or pings got no answer, the connection is cut.
 """
 
 import asyncio

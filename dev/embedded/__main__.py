@@ -56,7 +56,7 @@ class Signals:
 
     def __init__(self) -> None:
         self._seen: list[int] = []
-        # nohup's wish is kept; SIGINT, which a shell ignores for every job in the background, is ours to pass on.
+        # SIGHUP stays ignored under nohup; SIGINT is passed on, though shells ignore it for background jobs.
         self._numbers = [n for n in FORWARDED if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
 
     def leave(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dev.embedded.child import NOBODY, child_argv
 
-LOG_BYTES = 10_000_000  # a longer log is begun anew at a start
+LOG_BYTES = 10_000_000  # a longer log is emptied at a start
 
 
 class StoreError(Exception):

@@ -93,7 +93,7 @@ class Postgres(Store):
         fresh.rename(self.working_directory)
 
     def clear_way(self) -> None:
-        """Remove the pid file that a killed server left: it would stop a new one once the number is used anew."""
+        """Remove the pid file that a killed server left: it would stop a new one once the number is used again."""
         if sys.platform.startswith("linux"):  # elsewhere nobody has looked whether its processes are gone
             (self.working_directory / "postmaster.pid").unlink(missing_ok=True)
 
