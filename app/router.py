@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from app.description import endpoints
-from app.routes import actions, admin, auth, control, live, metrics, ops, person, scores, users
+from app.routes import account, actions, admin, auth, flags, health, live, metrics, pages, scores, stats
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -37,8 +37,8 @@ ROUTES: list[BaseRoute] = [
     ACTIONS,
     ACTION,
     route("/top-scores", GET=scores.top_scores),
-    route("/users/{user_id}", GET=users.show, DELETE=person.erase),
-    route("/users/{user_id}/password", POST=person.change_password),
+    route("/users/{user_id}", GET=account.show, DELETE=account.erase),
+    route("/users/{user_id}/password", POST=account.change_password),
     route("/action-types", GET=scores.action_types),
     route("/auth/register", POST=auth.register),
     route("/auth/login", POST=auth.login),
@@ -53,21 +53,21 @@ ROUTES: list[BaseRoute] = [
     route("/admin/users/{id}/reinstate", POST=admin.reinstate),
     route("/admin/users/{id}/adjust", POST=admin.adjust),
     route("/admin/users/{id}/erase", POST=admin.erase),
-    route("/admin/flags", GET=control.list_flags),
-    route("/admin/flags/{name}", PUT=control.set_flag),
-    route("/admin/audit", GET=control.show_audit),
-    route("/admin/stats", GET=control.show_stats),
-    route("/healthz", GET=ops.healthz),
-    route("/readyz", GET=ops.readyz),
+    route("/admin/flags", GET=flags.list_flags),
+    route("/admin/flags/{name}", PUT=flags.set_flag),
+    route("/admin/audit", GET=stats.show_audit),
+    route("/admin/stats", GET=stats.show_stats),
+    route("/healthz", GET=health.healthz),
+    route("/readyz", GET=health.readyz),
     route("/metrics", GET=metrics.show),
     route("/openapi.json", GET=endpoints.openapi),
     route("/asyncapi.json", GET=endpoints.asyncapi),
     route("/docs", GET=endpoints.page),
-    route("/", GET=ops.page),
-    route("/operator", GET=ops.operator_page),
-    route("/scoreboard.js", GET=ops.client),
-    route("/scoreboard.d.ts", GET=ops.client_types),
+    route("/", GET=pages.page),
+    route("/operator", GET=pages.operator_page),
+    route("/scoreboard.js", GET=pages.client),
+    route("/scoreboard.d.ts", GET=pages.client_types),
     WebSocketRoute("/ws", live.live),
     WebSocketRoute("/{path:path}", live.nowhere),
-    Mount("/static", ops.files),
+    Mount("/static", pages.files),
 ]

@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, Response
 from app.description.asyncapi import document as asyncapi_document
 from app.description.openapi import document as openapi_document
 from app.http.answers import PAGE_POLICY
-from app.routes.ops import STATIC
+from app.routes.pages import STATIC
 
 VERSION = "1.0.0"
 """Of the API: rises with what clients notice."""

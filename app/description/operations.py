@@ -7,11 +7,11 @@ from app.domain.actions import STATUSES, Action, CompletedAction
 from app.domain.ids import DEFAULT_BOARD
 from app.domain.messages import Row
 from app.routes import shapes
+from app.routes.account import EraseBody, PasswordBody
 from app.routes.actions import EndBody, StartBody
 from app.routes.admin import Adjustment, MayHaveReason, WithReason
 from app.routes.auth import LoginBody, RegisterBody
-from app.routes.control import FlagBody
-from app.routes.person import EraseBody, PasswordBody
+from app.routes.flags import FlagBody
 
 JSON, TEXT, HTML, SCRIPT, PROMETHEUS = (
     "application/json",

@@ -1,7 +1,7 @@
 """How a web process shuts down, and whether it was asked to.
 
 1. SIGTERM, or SIGINT, sets `Draining` and goes on to uvicorn; a parent of several processes sends it to each. From now
-   on `/readyz` answers 503 (`app.routes.ops`), and a handshake of a WebSocket that is under way is refused with 503.
+   on `/readyz` answers 503 (`app.routes.health`), and a handshake of a WebSocket that is under way is refused with 503.
 2. uvicorn stops listening: new connections are refused by the operating system.
 3. Each connection is told at once. One with a request closes after its answer; an idle one takes one more request
    within `LAST_CALL` (`app.serving.http_protocol`); a WebSocket is closed with 1012 (`websocket_protocol` beside it).

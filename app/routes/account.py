@@ -1,4 +1,4 @@
-"""Change the password and erase the account; both require the current password."""
+"""A player's own account: show it, change the password, erase it. The last two require the current password."""
 
 import msgspec
 import sqlalchemy as sa
@@ -10,12 +10,14 @@ from app.access.passwords import hash_password, verify_password
 from app.access.tokens import Claims
 from app.board import erase as erasing
 from app.domain.errors import Malformed, Suspended, Unauthorized, WrongPassword
+from app.domain.ids import DEFAULT_BOARD
 from app.domain.users import InvalidUser, check_password
-from app.http.answers import read_json
+from app.http.answers import JSON, read_json
 from app.routes.auth import NewPassword, Text, token_answer
 from app.routes.guards import own_path
+from app.routes.shapes import OwnUser
 from app.web import Web
-from db import audit_events, persons
+from db import audit_events, persons, users
 from telemetry import logs
 
 
@@ -30,6 +32,25 @@ class EraseBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of an erasure."""
 
     password: Text
+
+
+async def show(request: Request) -> Response:
+    """GET /users/:userId"""
+    web, user_id, _ = await own_path(request, Admission.read)
+    profile = await web.own_statement(user_id, lambda conn: users.profile(conn, user_id, DEFAULT_BOARD))
+    if profile is None:
+        raise Unauthorized("The token is no longer valid.")
+    return JSON(
+        OwnUser(
+            user_id=user_id,
+            username=profile.username,
+            email=profile.email,
+            role=profile.role,
+            total_score=profile.total_score,
+            score=profile.score,
+            rank=profile.rank,
+        )
+    )
 
 
 async def change_password(request: Request) -> Response:

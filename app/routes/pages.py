@@ -1,4 +1,4 @@
-"""Whether the process lives and is ready, and the page's files."""
+"""The pages, their files, and the client to copy."""
 
 from pathlib import Path
 
@@ -7,10 +7,7 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from app import readiness
-from app.http.answers import JSON, PAGE_POLICY
-from app.routes.shapes import Health, Readiness
-from app.web import web_of
+from app.http.answers import PAGE_POLICY
 
 STATIC = Path(__file__).parent.parent / "static"
 _ASK_EACH_TIME = {"Cache-Control": "no-cache"}
@@ -45,23 +42,3 @@ async def client(request: Request) -> Response:
 async def client_types(request: Request) -> Response:
     """GET /scoreboard.d.ts: the client's types."""
     return FileResponse(STATIC / "scoreboard.d.ts", headers=_ASK_EACH_TIME, media_type="text/plain")
-
-
-async def healthz(request: Request) -> Response:
-    """GET /healthz: the process lives, whatever else is away."""
-    return JSON(Health("ok"))
-
-
-async def readyz(request: Request) -> Response:
-    """GET /readyz: whether this process should be sent requests."""
-    web = web_of(request)
-    checks = await web.readiness.run(lambda: readiness.check(web.engine, web.redis, web.relay, web.upkeep))
-    if web.draining:
-        answer = Readiness("down", checks, "The process is stopping.")
-    elif checks.database != "ok":
-        answer = Readiness("down", checks)
-    else:
-        answer = Readiness("ok" if checks == readiness.READY else "degraded", checks)
-    if answer.status == "down":
-        return JSON(answer, 503, {"Retry-After": "2"})
-    return JSON(answer)
