@@ -29,7 +29,7 @@ OVERLAP = 30.0
 REMEMBERED = 100_000
 CHUNK = 1000
 
-GONE = UserState(token_version=-1, active=False, role="")
+NO_USER = UserState(token_version=-1, active=False, role="")
 """The state of a user who does not exist."""
 
 
@@ -144,7 +144,7 @@ class Sessions:
 
 def _look_up(engine: sa.Engine, user_ids: Sequence[UserId]) -> list[UserState]:
     found = in_statement(engine, lambda conn: users.states(conn, user_ids))
-    return [found.get(user_id, GONE) for user_id in user_ids]
+    return [found.get(user_id, NO_USER) for user_id in user_ids]
 
 
 def _valid(state: UserState, claims: Claims) -> UserState:
