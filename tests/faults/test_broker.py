@@ -4,13 +4,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
 from dev import embedded
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
+from tests.faults.away import hung, killed
 from tests.faults.history import Load, complete, settled
 from tests.support.people import Player
 from tests.support.service import Process, Service, eventually, free_port
@@ -107,8 +108,8 @@ def test_completions_stay_fast_without_a_broker_and_are_swept(
     aftermath: Aftermath,
     healed: Callable[[str, float], None],
 ) -> None:
-    with black_hole() as (hung, _):
-        port = hung if how == "hung" else free_port()
+    with black_hole() as (hole, _):
+        port = hole if how == "hung" else free_port()
         cut_off = service.web(CELERY_BROKER_URL=f"redis://127.0.0.1:{port}/0")
         load = Load([cut_off.url], players)
         with Audience(players[0], [web, cut_off]) as audience:
@@ -121,8 +122,9 @@ def test_completions_stay_fast_without_a_broker_and_are_swept(
         aftermath.stop(cut_off)
 
 
-@pytest.mark.parametrize("how", ["killed", "stopped"])
+@pytest.mark.parametrize(("fault", "how"), [(killed, "killed"), (hung, "stopped")], ids=["killed", "stopped"])
 def test_service_survives_a_broker_that_goes_and_returns(
+    fault: Callable[[embedded.Redis], AbstractContextManager[None]],
     how: str,
     service: Service,
     web: Process,
@@ -136,17 +138,10 @@ def test_service_survives_a_broker_that_goes_and_returns(
         with load:
             load.flowing(within=5)
             away = time.monotonic()
-            if how == "killed":
-                broker.kill()
-            else:
-                broker.pause()
-            # Longer than a task may take: none that was done by then must be taken for one that hangs.
-            eventually(lambda: time.monotonic() - away > 7, within=10, what="some time")
-            assert load.p99(away) < FAST
-            if how == "killed":
-                broker.start()
-            else:
-                broker.resume()
+            with fault(broker):
+                # Longer than a task may take: none that was done by then must be taken for one that hangs.
+                eventually(lambda: time.monotonic() - away > 7, within=10, what="some time")
+                assert load.p99(away) < FAST
             back = time.monotonic()
         assert load.statuses().keys() == {200}
         settled(service.stores, within=15)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from dev import embedded
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
+from tests.faults.away import hung, killed
 from tests.faults.history import Load, Operation, complete
 from tests.faults.probe import Probe
 from tests.faults.proxy import PostgresProxy
@@ -114,16 +115,6 @@ def repeated(load: Load) -> list[Operation]:
 
 
 @contextmanager
-def killed(server: embedded.Postgres) -> Iterator[None]:
-    """Kill all of PostgreSQL's processes, as a power cut does."""
-    server.kill()
-    try:
-        yield
-    finally:
-        server.start()
-
-
-@contextmanager
 def restarted(server: embedded.Postgres) -> Iterator[None]:
     """Stop PostgreSQL in order."""
     server.stop()
@@ -131,16 +122,6 @@ def restarted(server: embedded.Postgres) -> Iterator[None]:
         yield
     finally:
         server.start()
-
-
-@contextmanager
-def hung(server: embedded.Postgres) -> Iterator[None]:
-    """Stop PostgreSQL's processes for a while."""
-    server.pause()
-    try:
-        yield
-    finally:
-        server.resume()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from db import redis as redis_client
 from dev import embedded
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
+from tests.faults.away import hung, killed
 from tests.faults.history import Load
 from tests.faults.probe import Probe
 from tests.support.people import Player, suspend, unique
@@ -47,31 +48,14 @@ def web(service: Service) -> Process:
     return service.web(**WIDE)
 
 
-def forget(server: embedded.Redis) -> None:
-    """Throw away all that a killed Redis had written down."""
-    for file in server.directory.path.glob("appendonlydir/*"):
-        file.unlink()
+def emptied(server: embedded.Redis) -> AbstractContextManager[None]:
+    """Kill Redis; it comes back empty, without what it had written down."""
 
+    def forget() -> None:
+        for file in server.directory.path.glob("appendonlydir/*"):
+            file.unlink()
 
-@contextmanager
-def killed(server: embedded.Redis) -> Iterator[None]:
-    """Kill Redis; it comes back empty."""
-    server.kill()
-    try:
-        yield
-    finally:
-        forget(server)
-        server.start()
-
-
-@contextmanager
-def hung(server: embedded.Redis) -> Iterator[None]:
-    """Stop Redis's process for a while."""
-    server.pause()
-    try:
-        yield
-    finally:
-        server.resume()
+    return killed(server, forget)
 
 
 @contextmanager
@@ -115,9 +99,9 @@ def nobody_noticed(load: Load, probe: Probe, since: float) -> None:
 @pytest.mark.parametrize(
     ("fault", "seconds", "what"),
     [
-        (killed, 0.3, "killed and back empty after 0.3 s"),
-        (killed, 5, "killed and back empty after 5 s"),
-        (killed, 20, "killed and back empty after 20 s"),
+        (emptied, 0.3, "killed and back empty after 0.3 s"),
+        (emptied, 5, "killed and back empty after 5 s"),
+        (emptied, 20, "killed and back empty after 20 s"),
         (hung, 10, "stopped (SIGSTOP) for 10 s"),
         (full, 5, "without memory (maxmemory 1mb) for 5 s"),
     ],
@@ -188,7 +172,7 @@ def test_redis_away_or_back_empty_keeps_logged_out_users_out(
 ) -> None:
     other = service.web(**WIDE)
     with Audience(alice, [web, other]) as leaving, Audience(bob, [web, other]) as cheating:
-        with killed(own_redis):
+        with emptied(own_redis):
             assert alice.http.post("/auth/logout").status_code == 204
             suspend(service.stores, UserId(bob.user_id))
             refused(alice, 401, "unauthorized")
@@ -207,7 +191,7 @@ def test_redis_away_or_back_empty_keeps_logged_out_users_out(
     aftermath.holds([])
 
 
-@pytest.mark.parametrize("fault", [killed, hung, full])
+@pytest.mark.parametrize("fault", [emptied, hung, full])
 def test_rate_limits_hold_while_redis_is_away_and_afterwards(
     fault: Fault,
     service: Service,
