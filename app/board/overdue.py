@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 
 import redis
+import sqlalchemy as sa
 
 from app.board import settle
 from app.board.worker import Desk, count, settle_batch
@@ -18,7 +19,7 @@ from app.domain.ids import ActionId
 from config import queues
 from db import outbox
 from db.redis import TO_RESTORE_KEY, TO_RESTORE_TTL
-from db.transaction import LockTimedOut, TimedOut, in_statement, in_transaction
+from db.transaction import LockTimedOut, TimedOut, in_statement, in_transaction, pgcode
 from telemetry import metrics
 
 log = logging.getLogger("scoreboard.settle")
@@ -35,6 +36,8 @@ SLOW = 0.25
 
 FEW = 20
 """Up to this number, untried actions are settled one by one, so that one that hangs doesn't hold up others."""
+
+FOREIGN_KEY_VIOLATION = "23503"
 
 
 def settle_overdue(desk: Desk) -> None:
@@ -82,9 +85,12 @@ def _attempt(desk: Desk, action_ids: Sequence[ActionId]) -> bool:
         if _database_is_slow(desk):
             _restore_last_attempt(desk, action_ids)
         raise
-    except Exception:
+    except Exception as error:
         # Each of them is tried again alone, until it runs out of attempts; the others must not wait for that.
         log.exception("settling %d actions failed", len(action_ids))
+        # No action is at fault for a board without a row: the release process was given another file of boards.
+        if isinstance(error, sa.exc.DBAPIError) and pgcode(error) == FOREIGN_KEY_VIOLATION:
+            _restore_last_attempt(desk, action_ids)
     return True
 
 

@@ -273,6 +273,22 @@ def test_sweep_gives_attempts_back_if_the_database_was_at_fault(
     assert stores.rows("SELECT DISTINCT settlement FROM actions") == [("cleared",)]
 
 
+def test_sweep_sets_nothing_aside_for_a_board_without_a_row(
+    engine: sa.Engine, stores: Stores, publisher: Publisher
+) -> None:
+    completed(engine, add_user(engine))
+    stores.execute("UPDATE actions SET end_at = end_at - interval '3 s', start_at = start_at - interval '3 s'")
+    desk = Desk(engine, publisher, (*BOARDS, BoardId("weekly")), RULES, VETTING)
+    for _ in range(settle.MAX_ATTEMPTS + 1):
+        sweep.run_duties(desk)
+    assert stores.rows("SELECT settlement, attempts FROM actions") == [("pending", settle.MAX_ATTEMPTS - 1)]
+    with engine.begin() as conn:
+        boards.ensure(conn, BoardId("weekly"), new_id())
+    sweep.run_duties(desk)
+    assert stores.rows("SELECT settlement FROM actions") == [("cleared",)]
+    assert stores.rows("SELECT board_id, score FROM standings ORDER BY 1") == [("all-time", 10), ("weekly", 10)]
+
+
 def test_sweep_sets_nothing_aside_if_attempts_cannot_be_returned(
     engine: sa.Engine, stores: Stores, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
