@@ -97,6 +97,7 @@ def test_reads_are_refused_within_five_seconds_in_every_process(alice: Player, o
         eventually(lambda it=path: alice.http.get(other.url + it).status_code == 401, within=5, what=f"401 for {path}")  # type: ignore[misc]
 
 
+@pytest.mark.usefixtures("quiet")
 def test_sockets_are_closed_within_five_seconds_in_every_process(
     alice: Player, bob: Player, web: Process, other: Process
 ) -> None:
@@ -115,6 +116,7 @@ def test_sockets_are_closed_within_five_seconds_in_every_process(
             assert closed.value.rcvd.code == 4401
         with pytest.raises(TimeoutError):
             of_bob.recv(timeout=0.1)
+        assert of_bob.ping().wait(1)
 
 
 def test_new_login_works_at_once_in_both_processes(alice: Player, web: Process, other: Process) -> None:

@@ -25,7 +25,7 @@ from app.serving import websocket_protocol
 from app.web import Web
 from config.settings import DEVELOPMENT_SECRET
 from tests.support.live import InProcess, award, in_process
-from tests.support.people import Listener, Player, end_tokens, listener, suspend
+from tests.support.people import Listener, Player, end_tokens, listener
 from tests.support.service import Process, Service, Stores, eventually
 from tests.support.sockets import code_of, frame, listening, message, raw_peer, reset, until_version, upgrade
 
@@ -47,24 +47,6 @@ def test_socket_ends_with_its_token(service: Service) -> None:
     player.close()
 
 
-def test_logout_ends_every_socket_of_the_user_in_every_process(
-    service: Service, web: Process, alice: Player, dora: Listener
-) -> None:
-    other = service.web()
-    with (
-        listening(web, alice.token) as here,
-        listening(other, alice.token) as there,
-        listening(other, dora.token) as stranger,
-    ):
-        for websocket in (here, there, stranger):
-            message(websocket)
-        assert alice.http.post("/auth/logout").status_code == 204
-        deadline = time.monotonic() + 5
-        for websocket in (here, there):
-            assert code_of(websocket, within=deadline - time.monotonic()) == CloseCode.TOKEN_OVER
-        assert stranger.ping().wait(1)
-
-
 def test_socket_of_a_later_login_stays(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -78,13 +60,6 @@ def test_socket_of_a_later_login_stays(
             assert code_of(old, within=2) == CloseCode.TOKEN_OVER
             with pytest.raises(TimeoutError):
                 new.recv(timeout=0.5)
-
-
-def test_suspension_ends_the_sockets_of_the_user(web: Process, stores: Stores, dora: Listener) -> None:
-    with listening(web, dora.token) as websocket:
-        message(websocket)
-        suspend(stores, dora.user_id)
-        assert code_of(websocket, within=5) == CloseCode.SUSPENDED
 
 
 @pytest.mark.parametrize("size", [4097, 8192, 200_000, 5_000_000])
