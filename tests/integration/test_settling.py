@@ -214,7 +214,7 @@ def test_sweep_duty_that_fails_keeps_no_other_from_running(
     assert "PostgreSQL is away" not in caplog.text
 
 
-def test_sweep_of_a_backlog_takes_most_of_the_time_until_the_next_but_not_all(
+def test_sweep_of_a_backlog_takes_most_of_its_interval(
     engine: sa.Engine, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a clock that moves while batches are settled, 0.1 s each; every other duty has its turn nevertheless."""

@@ -146,7 +146,7 @@ def test_no_more_of_a_day_is_read_than_its_limit(engine: sa.Engine, stores: Stor
     assert found == asked
 
 
-def test_last_minutes_completions_are_counted_by_reading_only_them(engine: sa.Engine, stores: Stores) -> None:
+def test_last_minutes_completions_alone_are_read_to_count_them(engine: sa.Engine, stores: Stores) -> None:
     """Some have an address and some have none, and it doesn't matter when they began."""
     done = "UPDATE actions SET end_at = now() WHERE id IN (SELECT id FROM actions WHERE score = 10 LIMIT 20)"
     stores.execute(done)
@@ -259,7 +259,7 @@ def test_network_of_ipv6_is_read_by_its_last_minute(engine: sa.Engine, stores: S
 
 
 @as_it_is
-def test_cleared_actions_are_found_behind_open_ones_a_part_at_a_time(
+def test_cleared_actions_are_found_behind_open_ones_in_parts(
     engine: sa.Engine, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(moderation, "LOOKED_AT", 1000)

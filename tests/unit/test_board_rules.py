@@ -10,7 +10,7 @@ from config import settings
 from config.rules import read
 
 
-def test_board_rules_that_come_with_the_project_have_the_default_board() -> None:
+def test_board_rules_of_the_project_have_the_default_board() -> None:
     assert board_rules.parse(read(settings.HERE / "boards.toml")) == (DEFAULT_BOARD,)
 
 
