@@ -65,7 +65,7 @@ sa.Index("users_email_idx", users.c.email, unique=True, postgresql_where=sa.text
 sa.Index("users_erased_idx", users.c.id, postgresql_where=sa.text("status = 'erased'"))
 # Who is on no board.
 sa.Index("users_inactive_idx", users.c.id, postgresql_where=sa.text("status <> 'active'"))
-# Whether somebody is the last admin.
+# Whether a user is the last admin.
 sa.Index("users_admins_idx", users.c.id, postgresql_where=sa.text("role = 'admin'"))
 
 actions = sa.Table(
@@ -224,7 +224,7 @@ sa.Index(
     audit_events.c.at,
     postgresql_where=sa.text("kind IN ('suspended', 'reinstated', 'role_changed', 'logged_out', 'erased')"),
 )
-# What people wrote, which may name somebody who is erased.
+# What people wrote, which may name an erased person.
 sa.Index(
     "audit_events_words_idx",
     audit_events.c.id,

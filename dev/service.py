@@ -110,7 +110,7 @@ class Service:
         stopped.cancel()
         if not ended.done():
             await self._end(process, ended)
-        kill_group(process.pid)  # children of a process that was killed would work beside those of the next one
+        kill_group(process.pid)  # or children of a killed process would run beside those of the next one
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(lines.complete.wait(), 1.0)
         return await ended

@@ -83,7 +83,7 @@ def adjust(
 ) -> None:
     """Give a user points, or take some."""
     if _lock_person(conn, user_id).total_score + points < 0:
-        raise BelowZero("The user has not so many points.")
+        raise BelowZero("The user does not have that many points.")
     users.add_points(conn, user_id, points)
     at = audit_events.record(conn, "adjusted", actor=actor, user_id=user_id, points=points, reason=reason)
     top.add(conn, board_ids, [(user_id, points, at)])

@@ -43,4 +43,4 @@ def keep_one_admin(person: persons.LockedPerson) -> None:
         LastAdmin: when this is the last one.
     """
     if person.role == "admin" and person.status == "active" and not person.other_admins:
-        raise LastAdmin("Nobody could operate any more: make another admin first.")
+        raise LastAdmin("This is the last active admin: make another admin first.")

@@ -1,4 +1,4 @@
-"""Making operators, setting passwords, erasing persons, and the demo players."""
+"""Commands that create admins, set passwords, erase persons, and create the demo players."""
 
 import sys
 
@@ -36,11 +36,11 @@ password_option = click.password_option(
 def create_admin(
     config: Settings, username: str, email: str | None, promote: bool, password: str | None, reason: str | None
 ) -> None:
-    """Create a user who may operate. Whoever has the name already is left alone, unless --promote is given."""
+    """Create an admin. An existing user of that name is left unchanged, unless --promote is given."""
     if promote:
         if email is not None:
             raise click.UsageError("--promote takes no --email: the user has one.")
-        _set_role(config, username, "admin", reason, done="is an admin now; the password is as it was")
+        _set_role(config, username, "admin", reason, done="is an admin now; the password is unchanged")
         return
     if email is None:
         raise click.UsageError("Missing option '--email'.")
@@ -53,7 +53,7 @@ def create_admin(
         user_id = UserId(new_id())
         if not users.insert(conn, user_id, username=username, email=email, password_hash=password_hash, role="admin"):
             raise click.ClickException(
-                "The username or the e-mail address is taken, and whoever took it keeps role and password. "
+                "The username or the e-mail address is taken; that user keeps role and password. "
                 f"If you trust that user: create-admin {username} --promote"
             )
         audit_events.record(conn, "role_changed", actor="shell", user_id=user_id, reason=reason, role="admin")
@@ -88,7 +88,7 @@ def _set_role(config: Settings, username: str, role: str, reason: str | None, *,
 @may_have_reason
 @click.pass_obj
 def set_password(config: Settings, username: str, password: str, reason: str | None) -> None:
-    """Set a user's password; every token of that user is void from then on."""
+    """Set a user's password; every token of that user is revoked."""
     _check(username, "nobody@example.org", password)
     password_hash = hash_password(password)
 
@@ -108,11 +108,11 @@ def set_password(config: Settings, username: str, password: str, reason: str | N
 @click.option("--yes", is_flag=True, help="Don't ask, at a terminal, whether this is meant.")
 @click.pass_obj
 def erase(config: Settings, user: str, reason: str, yes: bool) -> None:
-    """Erase a person for good: USER is a username, or an id. The actions stay, as nobody's, on no board."""
+    """Erase a person for good: USER is a username, or an id. The actions stay without a name, on no board."""
     with database(config) as made:
         user_id = transaction.in_transaction(made, lambda conn: _user_id(conn, user))
         if sys.stdin.isatty() and not yes:
-            click.confirm(f"Erase {user}? Nothing brings the person back.", abort=True)
+            click.confirm(f"Erase {user}? This can't be undone.", abort=True)
         erased = transaction.in_transaction(
             made, lambda conn: erasing.erase(conn, board_ids(config), user_id, actor="shell", reason=reason)
         )

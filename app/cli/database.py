@@ -1,4 +1,4 @@
-"""A command's way to the stores."""
+"""Opens the stores for a command."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

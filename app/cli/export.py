@@ -1,4 +1,4 @@
-"""Exporting standings, actions or users, for spreadsheets and for programs."""
+"""The command that exports standings, actions or users, for spreadsheets and for programs."""
 
 import contextlib
 import csv
@@ -51,7 +51,7 @@ def export(config: Settings, what: str, as_csv: bool, bom: bool, as_jsonl: bool,
             write: Write = _csv(file, columns, bom=bom) if as_csv else _json_lines(file, columns)
             written = _write(write, exports.rows(made, what, DEFAULT_BOARD), what)
     except BrokenPipeError:
-        # Whoever read it has had enough. Nothing may be written there any more, at the end of the process neither.
+        # The reader has closed the pipe. Nothing may be written to it any more, not even at the end of the process.
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise click.exceptions.Exit(SIGPIPE) from None

@@ -1,4 +1,4 @@
-"""Suspending and reinstating, releasing and reversing, adjusting, switching flags."""
+"""Commands to suspend and reinstate, release and reverse, adjust points, and switch flags."""
 
 import ipaddress
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Auditing and rebuilding."""
+"""Commands to audit and to rebuild."""
 
 import click
 
@@ -26,7 +26,7 @@ def audit(config: Settings) -> None:
 @click.command()
 @click.pass_obj
 def rebuild(config: Settings) -> None:
-    """Work standings and board out anew from the actions; it changes nothing unless something was wrong."""
+    """Recompute standings and boards from the actions; changes only what was wrong."""
     with database(config) as made:
         rebuilt = [
             transaction.in_transaction(made, lambda conn, it=board_id: rebuilding.rebuild(conn, it))  # type: ignore[misc]

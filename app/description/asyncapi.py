@@ -42,7 +42,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
 _ABOUT = {
     "top_scores_update": "The board. The first one comes at once; versions rise strictly within one epoch.",
     "own_scores": "With `?me=1` alone: one's own numbers, at first and whenever they have changed.",
-    "heartbeat": "Every 25 seconds, with the version that was last pushed: silence can be told from deafness.",
+    "heartbeat": "Every 25 seconds, with the version that was last pushed: without it the connection is dead.",
 }
 _SIGNATURE = {
     "type": "object",
@@ -55,7 +55,7 @@ _SIGNATURE = {
     "required": ["alg", "keyId", "value"],
 }
 REFUSALS = {
-    "401": "no token, or one that is invalid or over",
+    "401": "a missing, invalid or expired token",
     "403": "a foreign Origin, or a suspended user",
     "404": "no such board",
     "429": "too many handshakes or connections; see Retry-After",

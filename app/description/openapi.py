@@ -17,13 +17,13 @@ _PROBLEM = {"application/problem+json": {"schema": {"$ref": _REF.format(name="Pr
 _WITH_TOKEN = (401, 429, 503)
 _WITH_BODY = (400, 413, 415, 503)
 
-_TIMES = {401: "No token, or one that is invalid or over.", 429: "Too many requests.", 503: "Try again shortly."}
+_TIMES = {401: "A missing, invalid or expired token.", 429: "Too many requests.", 503: "Try again shortly."}
 _HEADERS = {
     401: {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "`Bearer`."}},
     429: {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
     503: {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
-    201: {"Location": {"schema": {"type": "string"}, "description": "Where what was made is."}},
-    304: {"ETag": {"schema": {"type": "string"}, "description": "The version that is still the newest."}},
+    201: {"Location": {"schema": {"type": "string"}, "description": "The address of what was created."}},
+    304: {"ETag": {"schema": {"type": "string"}, "description": "The current version."}},
 }
 _LIMITED = {
     "RateLimit-Policy": {"schema": {"type": "string"}, "description": 'The tightest bucket: `"complete";q=30;w=60`.'},

@@ -81,7 +81,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         about="The score is computed by the server when the action is completed. `Location` names the action.",
     ),
     ("/users/{user_id}/actions", "GET"): Operation(
-        "List the own actions",
+        "List your actions",
         "Actions",
         "player",
         {200: shapes.OwnActions},
@@ -106,7 +106,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         about="A 409 carries the action as it is recorded: a client that lost the first answer learns its score.",
     ),
     ("/users/{user_id}", "GET"): Operation(
-        "Read the own account", "Players", "player", {200: shapes.OwnUser}, errors=(403,)
+        "Read your account", "Players", "player", {200: shapes.OwnUser}, errors=(403,)
     ),
     ("/users/{user_id}/password", "POST"): Operation(
         "Change the password",
@@ -118,13 +118,13 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         about="Every token until then is void; the answer holds a new one.",
     ),
     ("/users/{user_id}", "DELETE"): Operation(
-        "Erase the own account",
+        "Erase your account",
         "Players",
         "player",
         {204: None},
         body=EraseBody,
         errors=(403, 409),
-        about="The person is erased for good; the actions stay, as nobody's, off the boards. The last admin can't.",
+        about="The person is erased for good; the actions stay without a name, off the boards. The last admin can't.",
     ),
     ("/action-types", "GET"): Operation("Read the scoring rules", "Actions", "anyone", {200: shapes.ActionTypes}),
     ("/auth/register", "POST"): Operation(

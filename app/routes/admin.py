@@ -179,7 +179,7 @@ async def _user_changed(
 def _path_id(request: Request) -> str:
     found: str = request.path_params["id"]
     if not is_id(found):
-        raise NotFound("There is nothing of that id.")
+        raise NotFound("Nothing has this id.")
     return found
 
 

@@ -64,7 +64,7 @@ async def register(request: Request) -> Response:
     """POST /auth/register"""
     web = web_of(request)
     if not web.settings.registration_open:
-        raise RegistrationClosed("Accounts are made by the operator here.")
+        raise RegistrationClosed("Ask the operator for an account.")
     await web.admission.credentials(request.scope)
     body = await read_json(request, RegisterBody)
     try:

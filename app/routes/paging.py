@@ -28,5 +28,5 @@ def cursor_of(request: Request) -> ActionId | None:
     if cursor is None:
         return None
     if not is_id(cursor):
-        raise Malformed("cursor: is none of ours.")
+        raise Malformed("cursor: must be the nextCursor of a page.")
     return ActionId(cursor)
