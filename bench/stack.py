@@ -143,7 +143,7 @@ def stack(**env: str) -> Iterator[Stack]:
 
 
 def wait_for_port(port: int, within: float = 30.0) -> None:
-    """Wait until somebody listens."""
+    """Wait until a server listens."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):

@@ -36,7 +36,7 @@ export function show(board) {
   return true;
 }
 
-/** Draws the board again, after somebody has signed in or out. */
+/** Draws the board again, after a sign-in or sign-out. */
 export function redraw() {
   if (shown) draw(shown.payload);
 }

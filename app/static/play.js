@@ -33,7 +33,7 @@ export async function start() {
   $("complete").focus();
 }
 
-/** Takes up the action that was open before the page was loaded anew. */
+/** Takes up the action that was open before the page was reloaded. */
 export async function resume() {
   const id = sessionStorage.getItem("action");
   if (!id) return;

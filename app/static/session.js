@@ -16,7 +16,7 @@ import { SUSPENDED_TEXT } from "./messages.js";
 const RENEW_AFTER = 2 / 3; // of the token's life
 const RENEW_RETRY_MS = 15_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
-const SIGN_OUTS = "sign-outs"; // how often somebody has signed out in this browser: it ends the sessions from before
+const SIGN_OUTS = "sign-outs"; // the number of sign-outs in this browser: it ends the sessions from before
 export const ENDED_TEXT = "Your session has ended. Please sign in again.";
 const SIGNED_OUT_TEXT = "You are signed out on this device.";
 
@@ -33,7 +33,7 @@ export function onEnd(callback) {
   ended = callback;
 }
 
-/** Takes up the session that this tab had before it was loaded anew. */
+/** Takes up the session that this tab had before it was reloaded. */
 export function restore() {
   session = parse(sessionStorage.getItem("session") ?? "null");
   if (session && session.signOuts !== signOuts()) {
@@ -69,7 +69,7 @@ export async function signOutEverywhere() {
 
 const signOuts = () => localStorage.getItem(SIGN_OUTS);
 
-/** Ends this tab's session when somebody has signed out in another tab. */
+/** Ends this tab's session after a sign-out in another tab. */
 function endIfSignedOut() {
   if (session && session.signOuts !== signOuts()) end(SIGNED_OUT_TEXT);
 }

@@ -198,7 +198,7 @@ def test_forged_version_is_replaced_by_the_board_of_the_database(
 ) -> None:
     before = watch.look()[0].stamp[0]
     forged = forge(stores, epoch=before if epoch == "same" else epoch, version=2**60, key=key)
-    # It is believed, be it for a moment: the next look at the database, which makes the epoch anew, may come at once.
+    # It is believed, be it for a moment: the next look at the database, which begins a new epoch, may come at once.
     eventually(
         lambda: all(it.text == forged or it.stamp[0] not in (before, epoch) for it in watch.look()),
         within=1,

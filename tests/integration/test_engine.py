@@ -419,7 +419,7 @@ def test_committed_waits_for_a_running_one_and_then_is_unknown(notes: Stores, da
 
 
 def test_committed_of_another_server_is_unknown(notes: Stores, database: sa.Engine, text: str) -> None:
-    """A promoted standby that missed it has the same transaction ids, and gave this one to somebody else."""
+    """A promoted standby that missed it has the same transaction ids, and gave this one to another transaction."""
     with notes.engine.connect() as conn:
         write(conn, text)
         xid = conn.execute(sa.text("SELECT pg_current_xact_id()::text")).scalar_one()

@@ -104,7 +104,7 @@ def test_erase_leaves_no_name_or_address_anywhere(service: Service, alice: Playe
     answer = erased(alice)
 
     assert (answer.status_code, answer.content) == (204, b"")
-    # Who has another name that begins with this one, or ends with it, is somebody else.
+    # Who has another name that begins with this one, or ends with it, is another user.
     stores.execute("UPDATE audit_events SET reason = replace(reason, :it, '')", it=f"{name}2 and x-{name}")
     assert found_in_database(stores.engine, name, email, ADDRESS) == []
     assert found_in_redis(stores.redis, name, email, ADDRESS) == []

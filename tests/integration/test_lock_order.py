@@ -1,6 +1,6 @@
 """Locks are taken in one order: users, actions, standings, boards; each by id.
 
-PostgreSQL tries a deadlock's victim again, so that a wrong order would show under load alone. Here somebody holds the
+PostgreSQL tries a deadlock's victim again, so that a wrong order would show under load alone. Here a test holds the
 lock that is due first: whoever waits for it must hold none of those that are due later.
 """
 

@@ -101,7 +101,7 @@ def test_revoked_token_comes_before_everything_else(alice: Player, carol: Player
 
 
 def test_request_refused_early_is_not_looked_up(carol: Player, stores: Stores) -> None:
-    """A path of somebody who doesn't exist tells as little as that of somebody who does."""
+    """The path of a user who doesn't exist reveals as little as that of one who does."""
     with stores.engine.begin() as conn:
         conn.execute(sa.text("LOCK TABLE actions IN ACCESS EXCLUSIVE MODE"))  # whoever looks there is answered 503
         answers = [

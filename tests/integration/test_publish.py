@@ -221,7 +221,7 @@ def test_publish_of_a_version_with_another_time_begins_an_epoch(
 def test_read_rows_are_in_the_order_of_their_ranks(stores: Stores, dora: Listener) -> None:
     for _ in range(2):
         award(stores, listener(stores).user_id)
-    # Written anew they lie in another order, in the table and in what a scan of it finds.
+    # Written again they lie in another order, in the table and in what a scan of it finds.
     rows = stores.rows("SELECT * FROM top_scores")
     stores.execute("DELETE FROM top_scores")
     for row in sorted(rows, key=lambda row: (row.rank == 3, row.rank == 1), reverse=True):

@@ -65,7 +65,7 @@ def test_ten_are_sorted_by_score_then_time_then_user(standings: list[Standing], 
         (FULL, [standing("k", 999), standing("l", 998)], "klabcdefgh"),
         (FULL, [standing("k", 0)], "abcdefghij"),
         (FULL, [standing("k", 999, active=False)], "abcdefghij"),
-        (FULL, [standing("j", 10, 1)], None),  # the same score, but later: somebody outside may be before
+        (FULL, [standing("j", 10, 1)], None),  # the same score, but later: a standing outside may be before
         (FULL, [standing("j", 9)], None),
         (FULL, [standing("a", 95)], None),  # still the first of these ten, but that takes a look at the others
         (FULL, [standing("a", 100, active=False)], None),
@@ -109,7 +109,7 @@ def change(before: Standing, what: str, points: int, at: datetime) -> Standing:
     match what:
         case "rise":
             return replace(before, score=before.score + points, reached_at=max(before.reached_at, at))
-        case "fall":  # the time is computed anew: it may be any
+        case "fall":  # the time is recomputed: it may be any
             return replace(before, score=max(0, before.score - points), reached_at=at)
         case "suspend":
             return replace(before, active=False)
