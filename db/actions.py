@@ -194,6 +194,7 @@ def lock_with_users(conn: sa.Connection, ends: Sequence[End], *, skip_locked: bo
 
 # For each user and type alone, or else the planner may come to read what everybody has completed since. Those that
 # score are the first of the day: the count ends after them, however many were completed beyond the limit.
+# coalesce() keeps the planner from expecting nearly none of them: it would read all of the day, and sort it.
 _COMPLETED_TODAY = sa.text("""
     SELECT asked.user_id::text, asked.type, own.completions
     FROM unnest(CAST(:users AS uuid[]), CAST(:types AS text[]), CAST(:limits AS bigint[]))
@@ -202,7 +203,7 @@ _COMPLETED_TODAY = sa.text("""
         SELECT count(*) AS completions FROM (
             SELECT 1 FROM actions
             WHERE user_id = asked.user_id AND end_at >= date_trunc('day', CAST(:now AS timestamptz), 'UTC')
-                AND score > 0 AND type = asked.type AND settlement <> 'reversed'
+                AND coalesce(score > 0 AND type = asked.type AND settlement <> 'reversed', false)
             ORDER BY end_at LIMIT asked.at_most
         ) AS counted
     ) AS own

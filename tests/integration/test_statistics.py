@@ -127,7 +127,6 @@ def test_few_rows_are_read_for_an_action(engine: sa.Engine) -> None:
     assert {name: n for name, n in count.items() if n > most[name]} == {}
 
 
-@pytest.mark.parametrize("engine", ["an empty database", "all as it is"], indirect=True)
 def test_no_more_of_a_day_is_read_than_its_limit(engine: sa.Engine, stores: Stores) -> None:
     """However much one player has completed today: what is beyond the limit has scored nothing."""
     busy = UserId("00000001-0000-7000-8000-000000000000")
