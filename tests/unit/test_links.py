@@ -91,3 +91,14 @@ def test_prose_is_wrapped_at_120_characters(page: Path) -> None:
         r"^\|.*$", "", CODE.sub(lambda code: code[0] if len(code[0]) < WIDTH else "", prose), flags=re.MULTILINE
     )
     assert [line for line in prose.splitlines() if len(line) > WIDTH] == []
+
+
+def test_table_of_the_rooms_of_app_names_modules_that_are_there() -> None:
+    table = (
+        (ROOT / "docs" / "architecture.md")
+        .read_text()
+        .partition("### The rooms of `app`")[2]
+        .partition("\nOne place")[0]
+    )
+    for room, modules in re.findall(r"^\| `(app/routes|app)`[^|]*\|(.*)\|$", table, re.MULTILINE):
+        assert [it for it in re.findall(r"`(\w+)`", modules) if not (ROOT / room / f"{it}.py").exists()] == []
