@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from app.domain.ids import DEFAULT_BOARD
 from db.migrate import MIGRATIONS, migrate
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
@@ -81,7 +82,7 @@ def test_migration_waiting_for_a_lock_delays_no_request(
 ) -> None:
     """A backup reads the table meanwhile: the migration waits for it, and everybody would wait behind the migration."""
     load = Load([web.url], players)
-    migration = threading.Thread(target=migrate, args=(service.stores.engine, next_release))
+    migration = threading.Thread(target=migrate, args=(service.stores.engine, [DEFAULT_BOARD], next_release))
     with Audience(players[0], [web]) as audience:
         with load:
             load.flowing(within=5)

@@ -78,7 +78,8 @@ class Proxy:
                     server.write(data)
                     await server.drain()
                 if cut:
-                    await asyncio.to_thread(self.then)
+                    # The end of the other direction ends this one; but what was to happen then happens.
+                    await asyncio.shield(asyncio.to_thread(self.then))
 
         async def back() -> None:
             while (data := await answers.read(65536)) and not deaf:
