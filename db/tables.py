@@ -1,7 +1,7 @@
 """Every table, column, constraint and index. What the migrations make must equal this; a test compares."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import INET, JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, INET, JSONB, UUID
 
 metadata = sa.MetaData(
     naming_convention={
@@ -20,9 +20,10 @@ users = sa.Table(
     "users",
     metadata,
     sa.Column("id", _id, primary_key=True),
-    # These four are null once the person is erased, and never before.
+    # These two are null once the person is erased, and never before.
     sa.Column("username", sa.Text),
     sa.Column("username_key", sa.Text),
+    # And these, which not everybody has.
     sa.Column("email", sa.Text),
     sa.Column("password_hash", sa.Text),
     sa.Column("role", sa.Text, nullable=False, server_default="player"),
@@ -31,12 +32,20 @@ users = sa.Table(
     sa.Column("total_score", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("created_at", _moment, nullable=False, server_default=_now),
     sa.Column("updated_at", _moment, nullable=False, server_default=_now),
+    sa.Column("display_name", sa.Text),
+    # That the user plays, but is on no board.
+    sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The id by which another system knows the user.
+    sa.Column("external_id", sa.Text),
+    # When all tokens last ended: those that other issuers issued before count no longer.
+    sa.Column("tokens_since", _moment),
     sa.CheckConstraint("role IN ('player', 'admin')", name="role"),
     sa.CheckConstraint("status IN ('active', 'suspended', 'erased')", name="status"),
     sa.CheckConstraint("total_score >= 0", name="total_score"),
+    sa.CheckConstraint("(username IS NULL) = (status = 'erased')", name="named"),
+    sa.CheckConstraint("(username_key IS NULL) = (status = 'erased')", name="named_key"),
     sa.CheckConstraint(
-        "num_nulls(username, username_key, email, password_hash) = CASE WHEN status = 'erased' THEN 4 ELSE 0 END",
-        name="erased",
+        "status <> 'erased' OR num_nonnulls(email, password_hash, display_name) = 0", name="erased_person"
     ),
 )
 # Partial, or else erasing a person would change what PostgreSQL takes for a key: that waits for everybody whose row
@@ -65,6 +74,8 @@ sa.Index("users_email_idx", users.c.email, unique=True, postgresql_where=sa.text
 sa.Index("users_erased_idx", users.c.id, postgresql_where=sa.text("status = 'erased'"))
 # Who is on no board.
 sa.Index("users_inactive_idx", users.c.id, postgresql_where=sa.text("status <> 'active'"))
+sa.Index("users_hidden_idx", users.c.id, postgresql_where=sa.text("hidden"))
+sa.Index("users_external_id_idx", users.c.external_id, unique=True, postgresql_where=sa.text("external_id IS NOT NULL"))
 # Whether a user is the last admin.
 sa.Index("users_admins_idx", users.c.id, postgresql_where=sa.text("role = 'admin'"))
 
@@ -83,6 +94,9 @@ actions = sa.Table(
     sa.Column("settlement", sa.Text),
     sa.Column("settled_at", _moment),
     sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("value", sa.BigInteger),
+    # The service key that reported it.
+    sa.Column("reported_by", _id),
     sa.CheckConstraint("status IN ('started', 'completed', 'cancelled')", name="status"),
     sa.CheckConstraint("settlement IN ('pending', 'cleared', 'held', 'reversed')", name="settlement"),
     sa.CheckConstraint("(status = 'completed') = (score IS NOT NULL)", name="score"),
@@ -191,6 +205,7 @@ top_scores = sa.Table(
     sa.Column("username", sa.Text, nullable=False),
     sa.Column("score", sa.BigInteger, nullable=False),
     sa.Column("updated_at", _moment, nullable=False, server_default=_now),
+    sa.Column("display_name", sa.Text),
     sa.CheckConstraint("rank BETWEEN 1 AND 10", name="rank"),
 )
 
@@ -208,7 +223,8 @@ audit_events = sa.Table(
     sa.Column("at", _moment, nullable=False, server_default=sa.text("clock_timestamp()")),
     sa.CheckConstraint(
         "kind IN ('held', 'released', 'reversed', 'adjusted', 'suspended', 'reinstated', 'role_changed', "
-        "'logged_out', 'flag_changed', 'erased')",
+        "'logged_out', 'flag_changed', 'erased', 'user_created', 'renamed', 'hidden', 'shown', 'reset_created', "
+        "'password_reset', 'join_code_created', 'join_code_deleted', 'key_created', 'key_revoked')",
         name="kind",
     ),
 )
@@ -261,3 +277,70 @@ feature_flags = sa.Table(
     sa.Column("updated_at", _moment, nullable=False, server_default=_now),
     sa.Column("updated_by", sa.Text),
 )
+
+join_codes = sa.Table(
+    "join_codes",
+    metadata,
+    sa.Column("id", _id, primary_key=True),
+    sa.Column("code_hash", sa.LargeBinary, nullable=False),
+    sa.Column("uses", sa.Integer, nullable=False),
+    sa.Column("used", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("expires_at", _moment),
+    sa.Column("note", sa.Text),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", _moment, nullable=False, server_default=_now),
+    sa.CheckConstraint("uses > 0", name="uses"),
+    sa.CheckConstraint("used BETWEEN 0 AND uses", name="used"),
+)
+sa.Index("join_codes_code_hash_idx", join_codes.c.code_hash, unique=True)
+
+# Links by which a user sets a new password; a used one is deleted.
+password_resets = sa.Table(
+    "password_resets",
+    metadata,
+    sa.Column("token_hash", sa.LargeBinary, primary_key=True),
+    sa.Column("user_id", _id, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("expires_at", _moment, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", _moment, nullable=False, server_default=_now),
+)
+sa.Index("password_resets_user_id_idx", password_resets.c.user_id)
+sa.Index("password_resets_expires_at_idx", password_resets.c.expires_at)
+
+service_keys = sa.Table(
+    "service_keys",
+    metadata,
+    sa.Column("id", _id, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("key_hash", sa.LargeBinary, nullable=False),
+    sa.Column("scopes", ARRAY(sa.Text), nullable=False),
+    sa.Column("expires_at", _moment),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", _moment, nullable=False, server_default=_now),
+    sa.Column("last_used_at", _moment),
+    sa.Column("revoked_at", _moment),
+)
+sa.Index("service_keys_key_hash_idx", service_keys.c.key_hash, unique=True)
+# A name is free again once its key is revoked.
+sa.Index("service_keys_name_idx", service_keys.c.name, unique=True, postgresql_where=sa.text("revoked_at IS NULL"))
+
+# What was asked for with an Idempotency-Key, by a player or a service key, and which action came of it.
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("owner_id", _id, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("body_hash", sa.LargeBinary, nullable=False),
+    sa.Column("action_id", _id, sa.ForeignKey("actions.id"), nullable=False),
+)
+
+# Who users are to other issuers of tokens.
+identities = sa.Table(
+    "identities",
+    metadata,
+    sa.Column("issuer", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("user_id", _id, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("created_at", _moment, nullable=False, server_default=_now),
+)
+sa.Index("identities_user_id_idx", identities.c.user_id)

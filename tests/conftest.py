@@ -102,7 +102,10 @@ def engine(stores: Stores) -> sa.Engine:
     """This module's database with nothing in it, and an empty Redis."""
     with stores.engine.begin() as conn:
         conn.execute(
-            sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, erasures, marks CASCADE")
+            sa.text(
+                "TRUNCATE users, actions, standings, top_scores, audit_events, boards, erasures, marks, "
+                "join_codes, password_resets, service_keys, idempotency_keys, identities CASCADE"
+            )
         )
         boards.ensure(conn, DEFAULT_BOARD, new_id())
     stores.redis.flushall()

@@ -32,6 +32,11 @@ TABLES = {
     "audit_events": "id kind user_id action_id points reason actor details at",
     "erasures": "user_id erased_at done_to",
     "marks": "name at",
+    "join_codes": "id code_hash uses used expires_at note created_by created_at",
+    "password_resets": "token_hash user_id expires_at created_by created_at",
+    "service_keys": "id name key_hash scopes expires_at created_by created_at last_used_at revoked_at",
+    "idempotency_keys": "owner_id key body_hash action_id",
+    "identities": "issuer subject user_id created_at",
     "feature_flags": "name enabled updated_at updated_by",
 }
 """What docs/architecture.md names."""
