@@ -15,13 +15,18 @@ from pathlib import Path
 
 import msgspec
 import redis
+import sqlalchemy as sa
 
+from app.board.publish import read
+from app.domain.ids import DEFAULT_BOARD
 from bench.handshake import open_socket
 from bench.load import Caller, cpu, requests_of
-from db.redis import TOP_SCORES_CHANNEL, top_scores_key
+from config import settings
+from db import engine
+from db.redis import TOP_SCORES_CHANNEL
 
-FORGED_EPOCH = "ffffffff-ffff-7fff-bfff-ffffffffffff"
-"""Later than every real one: the service takes such messages until it looks at its database, every three seconds."""
+Sent = tuple[int, float]
+"""A score to be seen, and when its message was sent."""
 
 
 class PushPlan(msgspec.Struct, frozen=True):
@@ -82,7 +87,8 @@ def run(plan: PushPlan) -> Pushed:
         now = time.perf_counter()
         if len(sent) < number and now >= due:
             due += 1 / plan.rate
-            sent[send()] = now
+            score, at = send()
+            sent[score] = at
         until_next = due - time.perf_counter() if len(sent) < number else 0.05
         for _, score in sockets.scores(max(0.0, min(0.05, until_next))):
             if score in sent:
@@ -90,7 +96,7 @@ def run(plan: PushPlan) -> Pushed:
     return Pushed(latencies, (cpu() - began_cpu) / (time.perf_counter() - began))
 
 
-def _by_completing(plan: PushPlan, number: int) -> Callable[[], int]:
+def _by_completing(plan: PushPlan, number: int) -> Callable[[], Sent]:
     """Start actions; each call completes one, without waiting for the answer, and gives the score to be seen."""
     http = socket.create_connection(("127.0.0.1", plan.port), timeout=10)
     post, put = requests_of(plan.caller)
@@ -106,30 +112,43 @@ def _by_completing(plan: PushPlan, number: int) -> Callable[[], int]:
     total = int(found[1])
     http.setblocking(False)
 
-    def complete() -> int:
+    def complete() -> Sent:
         nonlocal total
         with contextlib.suppress(BlockingIOError):
             http.recv(65_536)  # the answer before
+        at = time.perf_counter()
         http.send(put.replace(b"ACTION", actions.pop(), 1))
         total += 10
-        return total
+        return total, at
 
     time.sleep(1.5)
     return complete
 
 
-def by_hand(redis_url: str, user_id: str) -> Callable[[], int]:
-    """Return what publishes a newer board at each call, and gives the score of that user in it."""
-    client = redis.Redis.from_url(redis_url)
-    message = msgspec.json.decode(client.get(top_scores_key("all-time")) or b"")
-    row = next(it for it in message["payload"] if it["userId"] == user_id)
-    message["epoch"] = FORGED_EPOCH
+_NEXT_BOARD = sa.text("""
+    WITH scored AS (
+        UPDATE top_scores SET score = score + 1 WHERE board_id = :board AND user_id = :user RETURNING score
+    )
+    UPDATE boards SET version = version + 1, updated_at = clock_timestamp() FROM scored WHERE id = :board
+    RETURNING scored.score
+""")
 
-    def publish() -> int:
-        message["version"] += 1
-        row["score"] += 1
-        client.publish(TOP_SCORES_CHANNEL, msgspec.json.encode(message))
-        return int(row["score"])
+
+def by_hand(redis_url: str, user_id: str) -> Callable[[], Sent]:
+    """Return what writes a newer board into the database and publishes it, without any of the service's transactions.
+
+    Into the database, since the service shows no board for long that it doesn't find there.
+    """
+    client = redis.Redis.from_url(redis_url)
+    database = engine.connect(settings.load_or_exit().database_url, engine.OPERATOR, pool_size=2, name="bench")
+    conn = database.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+    def publish() -> Sent:
+        score = int(conn.execute(_NEXT_BOARD, {"board": DEFAULT_BOARD, "user": user_id}).scalar_one())
+        message = read(database, DEFAULT_BOARD).text
+        at = time.perf_counter()
+        client.publish(TOP_SCORES_CHANNEL, message)
+        return score, at
 
     return publish
 
