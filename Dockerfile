@@ -1,5 +1,10 @@
 FROM python:3.13-slim
 
+# The version is that of config/version.py; a test compares them.
+LABEL org.opencontainers.image.title="Scoreboard" \
+    org.opencontainers.image.version="1.0.0" \
+    org.opencontainers.image.licenses="MIT"
+
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PIP_NO_CACHE_DIR=1 \

@@ -15,6 +15,7 @@ from app.domain import board_rules, fraud, scoring
 from app.main import create_app
 from app.serving import draining, http_protocol, websocket_protocol
 from config import rules, settings
+from config.version import VERSION
 from telemetry import logs, tracing
 
 SWITCH_INTERVAL = 0.0005
@@ -73,6 +74,7 @@ def serve() -> None:
         backlog=2048,
     )
     listener = _listen(config.port)
+    logs.started("web", VERSION)
     if config.web_concurrency > 1:
         Multiprocess(server_config, sockets=[listener]).run()
     else:

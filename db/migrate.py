@@ -12,6 +12,7 @@ from alembic.config import Config
 from app.domain import board_rules
 from app.domain.ids import BoardId, new_id
 from config import rules, settings
+from config.version import VERSION
 from db import boards, engine
 from db.schema import differences
 from db.session import SharedSession, keep_bounds
@@ -107,6 +108,7 @@ def main() -> None:
     config = settings.load_or_exit()
     board_ids = rules.load_or_exit("BOARDS_FILE", config.boards_file, board_rules.parse)
     logs.set_up(config.log_level, json=config.production)
+    logs.started("release", VERSION)
     database = engine.connect(config.database_url, engine.RELEASE, pool_size=2, name="release")
     try:
         migrate(database, board_ids)

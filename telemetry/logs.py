@@ -18,6 +18,7 @@ import msgspec
 from telemetry.log_quota import Quota
 from telemetry.log_writer import Writer
 
+PROCESS_STARTED = "process.started"
 ACTION_CREATED = "action.created"
 ACTION_COMPLETED = "action.completed"
 ACTION_EXPIRED = "action.expired"
@@ -70,6 +71,11 @@ def event(logger: logging.Logger, name: str, /, level: int = logging.INFO, **fie
             _writer.put(_json_line(time.time(), level, logger.name, name, fields) + b"\n")
         else:
             logger.log(level, name, extra={"fields": fields})
+
+
+def started(part: str, version: str) -> None:
+    """Log which part of the service this process is, and its version."""
+    event(logging.getLogger("scoreboard.process"), PROCESS_STARTED, part=part, version=version)
 
 
 def refused(

@@ -8,15 +8,18 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import (
+    beat_init,
     setup_logging,
     worker_init,
     worker_process_init,
     worker_process_shutdown,
+    worker_ready,
 )
 from kombu import Exchange, Queue
 
 from app.domain import board_rules, fraud, scoring
 from config import queues, rules, settings
+from config.version import VERSION
 from tasks import resources
 from telemetry import logs, tracing
 from workers import metrics, shutdown
@@ -78,6 +81,16 @@ def _in_one_line(record: logging.LogRecord) -> bool:
     # What beat logs every other second, with its stack and a traceback, is a broker that is away.
     record.msg, record.args, record.exc_info = record.getMessage().partition("\n")[0], (), None
     return True
+
+
+@worker_ready.connect
+def log_worker(**_: Any) -> None:
+    logs.started("worker", VERSION)
+
+
+@beat_init.connect
+def log_beat(**_: Any) -> None:
+    logs.started("beat", VERSION)
 
 
 @worker_init.connect

@@ -6,6 +6,7 @@ import sys
 from celery import __main__ as celery
 
 from config import settings
+from config.version import VERSION
 from telemetry import logs
 
 COLUMNS = "name,state,received,runtime,uuid,args"
@@ -25,6 +26,7 @@ def main() -> None:
         os.environ["FLOWER_BASIC_AUTH"] = config.flower_basic_auth
     # Before Flower and its web server, which would each write to standard error themselves, and wait there.
     logs.set_up(config.log_level, json=config.production)
+    logs.started("flower", VERSION)
     sys.argv = command
     sys.exit(celery.main())
 

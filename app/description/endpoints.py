@@ -11,9 +11,7 @@ from app.description.asyncapi import document as asyncapi_document
 from app.description.openapi import document as openapi_document
 from app.http.answers import PAGE_POLICY
 from app.routes.pages import STATIC
-
-VERSION = "1.0.0"
-"""Of the API: rises with what clients notice."""
+from config.version import VERSION
 
 
 @cache

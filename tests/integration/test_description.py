@@ -11,6 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.description.openapi import public
 from app.router import ROUTES
+from config.version import VERSION
 from tests.support.people import PASSWORD, Player, unique
 from tests.support.service import Process, Service
 from tests.support.sockets import listening, message
@@ -201,6 +202,13 @@ def test_operator_meets_only_what_is_described(
     check("/admin/flags/{name}", http.put("/admin/flags/none", json={"enabled": True}))
     check("/admin/audit", http.get("/admin/audit"))
     check("/admin/stats", http.get("/admin/stats"))
+
+
+def test_descriptions_and_log_say_the_services_version(
+    rest: dict[str, Any], live: dict[str, Any], web: Process
+) -> None:
+    assert rest["info"]["version"] == live["info"]["version"] == VERSION
+    assert f"process.started part=web version={VERSION}" in web.output()
 
 
 def test_documents_are_kept_by_clients(web: Process) -> None:
