@@ -19,7 +19,7 @@ from app.concurrency.batching import Batcher
 from app.concurrency.reads import Reads
 from app.concurrency.single_flight import SingleFlight
 from app.concurrency.threads import Threads
-from app.domain import board_rules, scoring
+from app.domain import board_rules, names, scoring
 from app.domain.ids import DEFAULT_BOARD, BoardId
 from app.edge import Edge
 from app.enqueue import Enqueuer
@@ -49,10 +49,11 @@ def create_app(settings: Settings) -> ASGIApp:
     """
     board_ids = board_rules.parse(rules.read(settings.boards_file))
     scoring_rules = scoring.parse(rules.read(settings.scoring_file))
+    blocked_names = names.parse_blocked(rules.read_text(settings.blocked_names_file))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        web = app.state.web = wire(settings, board_ids, scoring_rules)
+        web = app.state.web = wire(settings, board_ids, scoring_rules, blocked_names)
         web.draining.watch()
         tasks = [
             asyncio.create_task(web.boards.run()),
@@ -74,7 +75,12 @@ def create_app(settings: Settings) -> ASGIApp:
     return Edge(app, settings)
 
 
-def wire(settings: Settings, board_ids: Iterable[BoardId], scoring_rules: scoring.ScoringRules) -> Web:
+def wire(
+    settings: Settings,
+    board_ids: Iterable[BoardId],
+    scoring_rules: scoring.ScoringRules,
+    blocked_names: names.BlockedNames,
+) -> Web:
     """Make a web process's resources. Needs a running event loop; connects to nothing yet."""
     # More connections than lanes and threads: nobody waits for one, the event loop above all.
     database = engine.connect(settings.database_url, engine.WEB, pool_size=12, name="web")
@@ -92,6 +98,7 @@ def wire(settings: Settings, board_ids: Iterable[BoardId], scoring_rules: scorin
     return Web(
         settings=settings,
         rules=scoring_rules,
+        blocked_names=blocked_names,
         engine=database,
         redis=cache,
         buckets=buckets,

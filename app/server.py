@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
-from app.domain import board_rules, fraud, scoring
+from app.domain import board_rules, fraud, names, scoring
 from app.main import create_app
 from app.serving import draining, http_protocol, websocket_protocol
 from config import rules, settings
@@ -50,6 +50,7 @@ def serve() -> None:
     logs.set_up(config.log_level, json=config.production)
     rules.load_or_exit("BOARDS_FILE", config.boards_file, board_rules.parse)
     rules.load_or_exit("SCORING_FILE", config.scoring_file, scoring.parse)
+    rules.load_text_or_exit("BLOCKED_NAMES_FILE", config.blocked_names_file, names.parse_blocked)
     rules.load_or_exit("FRAUD_FILE", config.fraud_file, fraud.parse)  # the worker's, but a mistake should show here too
     _raise_open_files()
     server_config = uvicorn.Config(

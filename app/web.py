@@ -19,6 +19,7 @@ from app.concurrency.threads import Threads
 from app.domain.actions import Action, End, Start
 from app.domain.errors import ScoreboardError
 from app.domain.ids import DEFAULT_BOARD, BoardId, UserId
+from app.domain.names import BlockedNames
 from app.domain.scoring import ScoringRules
 from app.enqueue import Enqueuer
 from app.live.board import LiveBoard
@@ -42,6 +43,7 @@ class Web:
 
     settings: Settings
     rules: ScoringRules
+    blocked_names: BlockedNames
     engine: sa.Engine
     redis: Redis
     buckets: AsyncRedis

@@ -54,6 +54,7 @@ class Settings:
     boards_file: Path
     scoring_file: Path
     fraud_file: Path
+    blocked_names_file: Path
     ws_max_per_user: int
     ws_max_per_ip: int
     ws_max_connections: int
@@ -136,6 +137,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         boards_file=env.get("BOARDS_FILE", values.file, HERE / "boards.toml"),
         scoring_file=env.get("SCORING_FILE", values.file, HERE / "scoring.toml"),
         fraud_file=env.get("FRAUD_FILE", values.file, HERE / "fraud.toml"),
+        blocked_names_file=env.get("BLOCKED_NAMES_FILE", values.file, HERE / "blocked_names.txt"),
         ws_max_per_user=env.get("WS_MAX_PER_USER", values.integer(1, 1_000_000), 20),
         ws_max_per_ip=env.get("WS_MAX_PER_IP", values.integer(1, 1_000_000), 50),
         ws_max_connections=env.get("WS_MAX_CONNECTIONS", values.integer(1, 1_000_000), 10_000),

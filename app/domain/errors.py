@@ -27,6 +27,10 @@ class Malformed(ScoreboardError):
     status, code, title = 400, "malformed-request", "Malformed request"
 
 
+class BlockedName(Malformed):
+    code, title = "blocked-name", "Blocked name"
+
+
 class UnknownType(Malformed):
     code = "unknown-type"
 

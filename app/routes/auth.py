@@ -71,6 +71,7 @@ async def register(request: Request) -> Response:
         check_user(username=body.username, email=body.email, password=body.password)
     except InvalidUser as error:
         raise Malformed(str(error)) from None
+    web.blocked_names.check(username=body.username)
     user_id = UserId(new_id())
     password_hash = await web.passwords.run(hash_password, body.password)
     added = await web.transaction(

@@ -58,6 +58,7 @@ MALFORMED: dict[str, list[str]] = {
     "BOARDS_FILE": ["/nowhere/boards.toml", "/"],
     "SCORING_FILE": ["/nowhere/scoring.toml", "/"],
     "FRAUD_FILE": ["/nowhere/fraud.toml", "/"],
+    "BLOCKED_NAMES_FILE": ["/nowhere/names.txt", "/"],
     "WS_MAX_PER_USER": COUNT,
     "WS_MAX_PER_IP": COUNT,
     "WS_MAX_CONNECTIONS": COUNT,
@@ -171,6 +172,7 @@ def test_malformed_scoring_rules_are_one_line_naming_the_key(
 BAD_SCORING = ("SCORING_FILE", "[types.default]\npoints = -1", "types.default.points")
 BAD_BOARDS = ("BOARDS_FILE", "[boards.all-time]\nreset = 7", "boards.all-time.reset")
 BAD_FRAUD = ("FRAUD_FILE", "[velocity]\ncompletions_per_minute = -1", "velocity.completions_per_minute")
+BAD_NAMES = ("BLOCKED_NAMES_FILE", "troll\n...\n", "line 2")
 
 
 @pytest.mark.parametrize(
@@ -178,6 +180,7 @@ BAD_FRAUD = ("FRAUD_FILE", "[velocity]\ncompletions_per_minute = -1", "velocity.
     [
         *((process, *bad) for process in ("worker", "beat") for bad in (BAD_SCORING, BAD_FRAUD)),
         *((process, *BAD_BOARDS) for process in ("web", "worker", "beat", "release")),
+        ("web", *BAD_NAMES),
     ],
 )
 def test_malformed_rules_stop_the_worker_and_the_scheduler_too(
