@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from app.domain.ids import BoardId
 from app.domain.ranking import TOP, Standing
 from db.driver import send_with_next
+from db.shown import SHOWN
 
 _ENSURE = sa.text("INSERT INTO boards (id, epoch) VALUES (:id, :epoch) ON CONFLICT DO NOTHING")
 
@@ -22,7 +23,7 @@ def ensure(conn: sa.Connection, board_id: BoardId, epoch: str) -> None:
 _LOCK = sa.text("SELECT 1 FROM boards WHERE id = :id FOR NO KEY UPDATE")
 
 # The ids first: with an OR over both sources every user would be read. Of the touched those who might be among the ten.
-_PRESENT = sa.text("""
+_PRESENT = sa.text(f"""
     WITH top AS MATERIALIZED (SELECT * FROM top_scores WHERE board_id = :board),
     looked_at AS (
         SELECT user_id FROM top
@@ -30,7 +31,7 @@ _PRESENT = sa.text("""
             AND score >= (SELECT CASE count(*) WHEN :ten THEN min(score) ELSE 1 END FROM top)
     )
     SELECT boards.version, top.rank, users.id::text, coalesce(users.username, ''), coalesce(standings.score, 0),
-        coalesce(standings.reached_at, top.updated_at), users.status = 'active',
+        coalesce(standings.reached_at, top.updated_at), {SHOWN},
         top.username, top.score
     FROM boards LEFT JOIN looked_at ON true LEFT JOIN users ON users.id = looked_at.user_id
     LEFT JOIN standings ON standings.user_id = users.id AND standings.board_id = boards.id

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.domain.ids import BoardId
+from db.shown import SHOWN
 
 AT_ONCE = 2000
 """Rows that are fetched together."""
@@ -25,11 +26,11 @@ STANDINGS, ACTIONS, USERS = "standings", "actions", "users"
 EXPORTS = {
     STANDINGS: Export(
         ("rank", "userId", "username", "score", "reachedAt"),
-        """
+        f"""
             SELECT row_number() OVER (ORDER BY score DESC, reached_at, user_id),
                 user_id::text, username, score, reached_at
             FROM standings JOIN users ON users.id = user_id
-            WHERE board_id = :board AND score > 0 AND status = 'active'
+            WHERE board_id = :board AND score > 0 AND {SHOWN}
             ORDER BY score DESC, reached_at, user_id
         """,
     ),

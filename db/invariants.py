@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from app.domain.ids import BoardId, UserId
+from db.shown import SHOWN
 
 _ALL, _SOME = "", "AND {column} = ANY(CAST(:users AS uuid[]))"
 
@@ -76,11 +77,11 @@ def wrong_settlements(conn: sa.Connection, *, hours: int) -> int:
     return int(conn.execute(_WRONG_SETTLEMENTS, {"hours": hours}).scalar_one())
 
 
-_WRONG_TOP = sa.text("""
+_WRONG_TOP = sa.text(f"""
     SELECT count(*) FROM (
         SELECT row_number() OVER (ORDER BY score DESC, reached_at, user_id) AS rank, user_id, username, score FROM (
             SELECT user_id, username, score, reached_at FROM standings JOIN users ON users.id = user_id
-            WHERE board_id = :board AND score > 0 AND status = 'active'
+            WHERE board_id = :board AND score > 0 AND {SHOWN}
             ORDER BY score DESC, reached_at, user_id LIMIT 10
         ) AS first_ten
     ) AS it

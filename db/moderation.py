@@ -54,7 +54,7 @@ def actions_by_settlement(
     return shown, conn.execute(_LAST_LOOKED_AT, values).scalar() if settlement == "cleared" else None
 
 
-_USER_COLUMNS = "id::text, username, email, role, status, total_score, created_at"
+_USER_COLUMNS = "id::text, username, email, role, status, hidden, total_score, created_at"
 # Each by an index that gives its rows in order, so that no more are read than are asked for.
 _USERS = sa.text(f"""
     SELECT {_USER_COLUMNS} FROM (

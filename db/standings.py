@@ -10,6 +10,7 @@ from app.domain import ranking
 from app.domain.ids import BoardId, UserId
 from app.domain.ranking import TOP, Standing
 from db.driver import send_with_next
+from db.shown import NOT_SHOWN, SHOWN
 
 # In the order of user ids, so that two writers can't wait for each other.
 _RAISE = sa.text("""
@@ -67,10 +68,10 @@ _RECOMPUTE = """
     )
     SELECT user_id::text FROM gone UNION ALL SELECT user_id::text FROM written
 """
-# Under the lock on the table: a transaction that changes a status has marked its rows before, or will afterwards.
-_MARK_ALL = sa.text("""
-    UPDATE standings SET hidden = (users.status <> 'active') FROM users
-    WHERE users.id = standings.user_id AND standings.hidden <> (users.status <> 'active')
+# Under the lock on the table: a transaction that hides a user has marked its rows before, or will afterwards.
+_MARK_ALL = sa.text(f"""
+    UPDATE standings SET hidden = NOT {SHOWN} FROM users
+    WHERE users.id = standings.user_id AND standings.hidden = {SHOWN}
 """)
 _RECOMPUTE_SOME = sa.text(_RECOMPUTE.format(counted=_AMONG, among="AND user_id = ANY(CAST(:users AS uuid[]))"))
 _RECOMPUTE_ALL = sa.text(_RECOMPUTE.format(counted=_EVERYBODY, among=""))
@@ -97,11 +98,11 @@ def recompute_all(conn: sa.Connection, board_id: BoardId) -> list[UserId]:
 
 
 # The index gives the order; what is hidden is not in it, and whose mark is missing is passed over on the way.
-_TOP = sa.text("""
+_TOP = sa.text(f"""
     SELECT standings.user_id::text, users.username, standings.score, standings.reached_at
     FROM standings JOIN users ON users.id = standings.user_id
     WHERE standings.board_id = :board AND NOT standings.hidden
-        AND standings.score > 0 AND users.status = 'active'
+        AND standings.score > 0 AND {SHOWN}
     ORDER BY standings.score DESC, standings.reached_at, standings.user_id
     LIMIT :limit
 """)
@@ -123,10 +124,10 @@ class Own:
 
 
 # The standings down to the last of these players, or to the deepest place, are read once, however many the players are.
-_OWN = sa.text("""
+_OWN = sa.text(f"""
     WITH mine AS MATERIALIZED (
         SELECT users.id, users.total_score, coalesce(standings.score, 0) AS score,
-            coalesce(standings.score > 0 AND users.status = 'active', false) AS placed
+            coalesce(standings.score > 0 AND {SHOWN}, false) AS placed
         FROM users LEFT JOIN standings ON standings.user_id = users.id AND standings.board_id = :board
         WHERE users.id = ANY(CAST(:users AS uuid[]))
     ), places AS (
@@ -135,7 +136,7 @@ _OWN = sa.text("""
             WHERE board_id = :board AND NOT hidden AND score >= (SELECT min(score) FROM mine WHERE placed)
             ORDER BY score DESC, reached_at, user_id LIMIT :deepest
         ) AS first
-        WHERE (SELECT count(*) FROM users AS u WHERE u.id = first.user_id AND u.status <> 'active') = 0
+        WHERE (SELECT count(*) FROM users AS u WHERE u.id = first.user_id AND {NOT_SHOWN}) = 0
     )
     SELECT mine.id::text, mine.total_score, mine.score, CASE WHEN mine.placed THEN places.rank END
     FROM mine LEFT JOIN places ON places.user_id = mine.id

@@ -73,8 +73,7 @@ sa.Index("users_email_idx", users.c.email, unique=True, postgresql_where=sa.text
 # Erased users have no name to be found by.
 sa.Index("users_erased_idx", users.c.id, postgresql_where=sa.text("status = 'erased'"))
 # Who is on no board.
-sa.Index("users_inactive_idx", users.c.id, postgresql_where=sa.text("status <> 'active'"))
-sa.Index("users_hidden_idx", users.c.id, postgresql_where=sa.text("hidden"))
+sa.Index("users_not_shown_idx", users.c.id, postgresql_where=sa.text("status <> 'active' OR hidden"))
 sa.Index("users_external_id_idx", users.c.external_id, unique=True, postgresql_where=sa.text("external_id IS NOT NULL"))
 # Whether a user is the last admin.
 sa.Index("users_admins_idx", users.c.id, postgresql_where=sa.text("role = 'admin'"))
@@ -162,8 +161,8 @@ standings = sa.Table(
     sa.Column("user_id", _id, sa.ForeignKey("users.id"), primary_key=True),
     sa.Column("score", sa.BigInteger, nullable=False),
     sa.Column("reached_at", _moment, nullable=False),
-    # That its user is not active. One that began when the user was not may lack it, so that nothing may follow from
-    # its absence; see docs/decisions/0010-hide-standings-by-a-trigger.md.
+    # That its user is not active, or hidden. One that began when the user was so may lack it, so that nothing may
+    # follow from its absence; see docs/decisions/0010-hide-standings-by-a-trigger.md.
     sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 sa.Index(
@@ -186,15 +185,16 @@ sa.Index(
 HIDE_STANDINGS = """
 CREATE OR REPLACE FUNCTION hide_standings() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE standings SET hidden = (NEW.status <> 'active') FROM boards
+    UPDATE standings SET hidden = (NEW.status <> 'active' OR NEW.hidden) FROM boards
     WHERE standings.board_id = boards.id AND standings.user_id = NEW.id;
     RETURN NULL;
 END
 $$;
-CREATE OR REPLACE TRIGGER users_hide_standings AFTER UPDATE OF status ON users
-FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION hide_standings();
+CREATE OR REPLACE TRIGGER users_hide_standings AFTER UPDATE OF status, hidden ON users
+FOR EACH ROW WHEN ((OLD.status, OLD.hidden) IS DISTINCT FROM (NEW.status, NEW.hidden))
+EXECUTE FUNCTION hide_standings();
 """
-"""What marks standings, whichever process or person changes a status. The migrations make it, `metadata` does not."""
+"""What marks standings, whoever changes a status or hides a user. The migrations make it, `metadata` does not."""
 
 top_scores = sa.Table(
     "top_scores",

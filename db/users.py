@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from app.domain import ranking
 from app.domain.ids import BoardId, UserId
 from app.domain.users import Role
+from db.shown import NOT_SHOWN, SHOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class LockedUser:
     active: bool
     total_score: int
     erased: bool = False
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def states(conn: sa.Connection, user_ids: Iterable[UserId]) -> dict[UserId, User
 
 # Never FOR UPDATE: every insert that references a user takes KEY SHARE on it, and would deadlock with it.
 _LOCK = sa.text("""
-    SELECT id::text, token_version, status = 'active', total_score, status = 'erased' FROM users
+    SELECT id::text, token_version, status = 'active', total_score, status = 'erased', hidden FROM users
     WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE
 """)
 
@@ -106,6 +108,14 @@ _SET_STATUS = sa.text("UPDATE users SET status = :status, updated_at = now() WHE
 def set_status(conn: sa.Connection, user_id: UserId, status: str) -> None:
     """Make a locked user "active" or "suspended"."""
     conn.execute(_SET_STATUS, {"id": user_id, "status": status})
+
+
+_SET_HIDDEN = sa.text("UPDATE users SET hidden = :hidden, updated_at = now() WHERE id = :id")
+
+
+def set_hidden(conn: sa.Connection, user_id: UserId, *, hidden: bool) -> None:
+    """Hide a locked user from all boards, or show the user again."""
+    conn.execute(_SET_HIDDEN, {"id": user_id, "hidden": hidden})
 
 
 _END_TOKENS = sa.text("""
@@ -151,12 +161,12 @@ class Profile:
 
 
 # A rank is one more than the standings ahead, in two ranges of the index, so that nothing else is read, not even of
-# equals. Who is not active stands on no board; the mark of that may be missing, so that each is looked at.
-_PROFILE = sa.text("""
+# equals. Who is not shown stands on no board; the mark of that may be missing, so that each is looked at.
+_PROFILE = sa.text(f"""
     SELECT users.username, users.email, users.role, users.total_score, coalesce(mine.score, 0),
-        CASE WHEN mine.score > 0 AND users.status = 'active' THEN (
+        CASE WHEN mine.score > 0 AND {SHOWN} THEN (
             SELECT CASE WHEN count(*) < :deepest THEN 1 + count(*) FILTER (
-                WHERE (SELECT count(*) FROM users AS u WHERE u.id = ahead.user_id AND u.status <> 'active') = 0
+                WHERE (SELECT count(*) FROM users AS u WHERE u.id = ahead.user_id AND {NOT_SHOWN}) = 0
             ) END
             FROM (
                 (

@@ -78,6 +78,26 @@ def reinstate(
     top.refresh_all(conn, board_ids, [user_id])
 
 
+def hide(conn: sa.Connection, board_ids: Sequence[BoardId], user_id: UserId, *, actor: str, reason: str | None) -> None:
+    """Take a user off every board and out of all ranks; the user plays on."""
+    _set_hidden(conn, board_ids, user_id, hidden=True, actor=actor, reason=reason)
+
+
+def show(conn: sa.Connection, board_ids: Sequence[BoardId], user_id: UserId, *, actor: str, reason: str | None) -> None:
+    """Undo `hide`: the user returns to the boards with the standing as it is now."""
+    _set_hidden(conn, board_ids, user_id, hidden=False, actor=actor, reason=reason)
+
+
+def _set_hidden(
+    conn: sa.Connection, board_ids: Sequence[BoardId], user_id: UserId, *, hidden: bool, actor: str, reason: str | None
+) -> None:
+    if _lock_person(conn, user_id).hidden is hidden:
+        raise WrongState("This user is hidden already." if hidden else "This user is not hidden.")
+    users.set_hidden(conn, user_id, hidden=hidden)
+    audit_events.record(conn, "hidden" if hidden else "shown", actor=actor, user_id=user_id, reason=reason)
+    top.refresh_all(conn, board_ids, [user_id])
+
+
 def adjust(
     conn: sa.Connection, board_ids: Sequence[BoardId], user_id: UserId, points: int, *, actor: str, reason: str
 ) -> None:

@@ -23,6 +23,8 @@ for command in (
     accounts.demo,
     moderation.suspend,
     moderation.reinstate,
+    moderation.hide,
+    moderation.show,
     moderation.release,
     moderation.reverse,
     moderation.adjust,

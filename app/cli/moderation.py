@@ -63,6 +63,34 @@ def reinstate(config: Settings, username: str, reason: str | None) -> None:
     click.echo(f"{username} is reinstated.")
 
 
+@click.command()
+@click.argument("username")
+@may_have_reason
+@click.pass_obj
+def hide(config: Settings, username: str, reason: str | None) -> None:
+    """Take a player off the board and out of all ranks; the player plays on."""
+    _change_user(
+        config,
+        username,
+        lambda conn, user_id: correct.hide(conn, board_ids(config), user_id, actor=ACTOR, reason=reason),
+    )
+    click.echo(f"{username} is hidden.")
+
+
+@click.command()
+@click.argument("username")
+@may_have_reason
+@click.pass_obj
+def show(config: Settings, username: str, reason: str | None) -> None:
+    """Undo a hiding."""
+    _change_user(
+        config,
+        username,
+        lambda conn, user_id: correct.show(conn, board_ids(config), user_id, actor=ACTOR, reason=reason),
+    )
+    click.echo(f"{username} is shown.")
+
+
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("username")
 @click.argument("points", type=click.IntRange(-1_000_000_000, 1_000_000_000))

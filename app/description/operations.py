@@ -207,6 +207,25 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         or_nothing=True,
         errors=(404, 409),
     ),
+    ("/admin/users/{id}/hide", "POST"): Operation(
+        "Hide a user from the boards",
+        "Operators",
+        "admin",
+        {200: shapes.UserRecord},
+        body=MayHaveReason,
+        or_nothing=True,
+        errors=(404, 409),
+        about="The user plays on, but is on no board, and ranks close up.",
+    ),
+    ("/admin/users/{id}/show", "POST"): Operation(
+        "Show a hidden user again",
+        "Operators",
+        "admin",
+        {200: shapes.UserRecord},
+        body=MayHaveReason,
+        or_nothing=True,
+        errors=(404, 409),
+    ),
     ("/admin/users/{id}/erase", "POST"): Operation(
         "Erase a person", "Operators", "admin", {200: shapes.UserRecord}, body=WithReason, errors=(404, 409)
     ),

@@ -125,6 +125,27 @@ async def reinstate(request: Request) -> Response:
     )
 
 
+async def hide(request: Request) -> Response:
+    """POST /admin/users/:id/hide"""
+    return await _hidden(request, correct.hide)
+
+
+async def show(request: Request) -> Response:
+    """POST /admin/users/:id/show"""
+    return await _hidden(request, correct.show)
+
+
+async def _hidden(request: Request, work: Callable[..., None]) -> Response:
+    web, claims = await operator(request)
+    body = await read_json(request, MayHaveReason, or_nothing=True)
+    return await _user_changed(
+        request,
+        web,
+        claims,
+        lambda conn, user_id: work(conn, web.board_ids, user_id, actor=claims.sub, reason=body.reason),
+    )
+
+
 async def adjust(request: Request) -> Response:
     """POST /admin/users/:id/adjust"""
     web, claims = await operator(request)
@@ -202,6 +223,7 @@ def _user(row: sa.Row[Any]) -> UserRecord:
         email=row.email,
         role=row.role,
         status=row.status,
+        hidden=row.hidden,
         total_score=row.total_score,
         created_at=row.created_at,
     )

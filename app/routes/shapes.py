@@ -79,6 +79,7 @@ class UserRecord(msgspec.Struct, rename="camel"):
     email: str | None
     role: Role
     status: Literal["active", "suspended", "erased"]
+    hidden: bool
     total_score: int
     created_at: datetime
 

@@ -83,8 +83,8 @@ async function findUsers() {
   $("users").replaceChildren(...(items.length ? items : [element("li", "quiet", "Nobody was found.")]));
 }
 
-function userItem({ userId, username, email, role, status, totalScore }) {
-  const standing = `${role} · ${status} · ${grouped(totalScore)} points in total`;
+function userItem({ userId, username, email, role, status, hidden, totalScore }) {
+  const standing = `${role} · ${status}${hidden ? ", hidden" : ""} · ${grouped(totalScore)} points in total`;
   if (status === "erased") return item("An erased user", [userId, standing], []); // for good: nothing can be changed
   const change = (verb, title, options) => async () => {
     const answer = await ask(title, options);
@@ -97,6 +97,11 @@ function userItem({ userId, username, email, role, status, totalScore }) {
     status === "active"
       ? [act("Suspend", username, change("suspend", `Suspend ${username}?`, { needsReason: true }))]
       : [act("Reinstate", username, change("reinstate", `Reinstate ${username}?`, { needsReason: false }))];
+  acts.push(
+    hidden
+      ? act("Show", username, change("show", `Show ${username} on the boards again?`, { needsReason: false }))
+      : act("Hide", username, change("hide", `Hide ${username} from all boards?`, { needsReason: false })),
+  );
   acts.push(act("Adjust", username, change("adjust", `Give ${username} points?`, { needsReason: true, points: true })));
   return item(username, [email, standing], acts);
 }

@@ -54,6 +54,8 @@ EVERY = [
     ("GET", "/admin/users"),
     ("POST", "/admin/users/{}/suspend"),
     ("POST", "/admin/users/{}/reinstate"),
+    ("POST", "/admin/users/{}/hide"),
+    ("POST", "/admin/users/{}/show"),
     ("POST", "/admin/users/{}/adjust"),
     ("POST", "/admin/users/{}/erase"),
     ("GET", "/admin/flags"),
@@ -155,6 +157,27 @@ def test_suspended_player_is_out_at_once_and_back_on_reinstating(
     assert answer.json()["status"] == "active"
     assert alice.start().status_code == 201
     eventually(lambda: all(alice.user_id in shown(operator, it) for it in boards), within=5, what="boards with them")
+
+
+def test_hidden_player_plays_on_and_is_on_no_board(
+    web: Process, operator: Player, alice: Player, stores: Stores
+) -> None:
+    settled(stores, alice)
+    url = f"/admin/users/{alice.user_id}"
+    with listening(web, alice.token) as socket:
+        message(socket)
+        answer = operator.http.post(f"{url}/hide")
+        assert (answer.status_code, answer.json()["hidden"], answer.json()["status"]) == (200, True, "active")
+        assert alice.user_id not in [row["userId"] for row in message(socket)["payload"]]
+        assert shown(operator).count(alice.user_id) == 0
+        mine = alice.http.get(f"/users/{alice.user_id}").json()
+        assert (mine["score"], mine["rank"]) == (10, None)
+        problem(operator.http.post(f"{url}/hide", json={"reason": "a tester"}), 409, "wrong-state")
+        settled(stores, alice)
+        assert operator.http.post(f"{url}/show", json={"reason": None}).json()["hidden"] is False
+        assert (alice.user_id, 20) in [(row["userId"], row["score"]) for row in message(socket)["payload"]]
+    problem(operator.http.post(f"{url}/show"), 409, "wrong-state")
+    problem(operator.http.post(f"/admin/users/{new_id()}/hide"), 404, "not-found")
 
 
 def test_points_are_given_and_taken_but_never_below_zero(operator: Player, alice: Player) -> None:

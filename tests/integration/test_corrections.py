@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from app.board import audit, correct, rebuild, settle
 from app.domain.errors import NotFound
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
-from db import invariants, standings
+from db import invariants, standings, users
 from db.transaction import in_transaction
 from tests.support.board import BOARDS, VETTING, completed, first_ten, top
 from tests.support.corrections import OPERATOR, change_at_once, violations
@@ -47,6 +47,30 @@ def test_suspending_closes_the_ranks_and_reinstating_undoes_it(engine: sa.Engine
     assert [user_id for user_id, _ in top(engine)] == players[1:11]
     in_transaction(engine, lambda conn: correct.reinstate(conn, BOARDS, players[0], **OPERATOR))
     assert top(engine) == before
+    assert violations(engine) == {}
+
+
+def test_hiding_closes_the_ranks_and_points_count_on(engine: sa.Engine) -> None:
+    players = [add_user(engine) for _ in range(12)]
+    for player in players:
+        scored(engine, player)
+    hidden = players[0]
+    in_transaction(engine, lambda conn: correct.hide(conn, BOARDS, hidden, **OPERATOR))
+    assert [user_id for user_id, _ in top(engine)] == players[1:11]
+    scored(engine, hidden, 2)
+    in_transaction(engine, lambda conn: rebuild.rebuild(conn, DEFAULT_BOARD))
+    with engine.connect() as conn:
+        own = {it.user_id: (it.total_score, it.score, it.rank) for it in standings.own(conn, DEFAULT_BOARD, players)}
+        ranks = [profile.rank for it in players if (profile := users.profile(conn, it, DEFAULT_BOARD))]
+    assert own[hidden] == (30, 30, None)
+    assert [own[it][2] for it in players] == ranks == [None, *range(1, 12)]
+    assert violations(engine) == {}
+    in_transaction(engine, lambda conn: correct.suspend(conn, BOARDS, hidden, **OPERATOR))
+    in_transaction(engine, lambda conn: correct.reinstate(conn, BOARDS, hidden, **OPERATOR))
+    assert hidden not in dict(top(engine))
+
+    in_transaction(engine, lambda conn: correct.show(conn, BOARDS, hidden, **OPERATOR))
+    assert top(engine) == [(hidden, 30), *((it, 10) for it in players[1:10])]
     assert violations(engine) == {}
 
 

@@ -37,6 +37,10 @@ def test_player_suspended_reinstated_adjusted_is_published(engine: sa.Engine, st
     assert manage(stores, "suspend", name, "--reason", "cheated").exit_code == 0
     assert top(engine) == []
     assert json.loads(stores.redis.get("top_scores:10") or b"{}")["payload"] == []
+    assert manage(stores, "hide", name).exit_code == 0
+    again = manage(stores, "hide", name, "--reason", "a tester")
+    assert (again.exit_code, again.stderr) == (1, "Error: This user is hidden already.\n")
+    assert manage(stores, "show", name).output == f"{name} is shown.\n"
     again = manage(stores, "suspend", name, "--reason", "cheated")
     assert (again.exit_code, again.stderr) == (1, "Error: This user is suspended already.\n")
     assert manage(stores, "reinstate", name).exit_code == 0

@@ -38,7 +38,7 @@ def first_ten(engine: sa.Engine) -> list[tuple[str, int]]:
     """The ten as SQL sees them, from all standings."""
     query = """
         SELECT user_id::text, score FROM standings JOIN users ON users.id = user_id
-        WHERE score > 0 AND status = 'active' ORDER BY score DESC, reached_at, user_id LIMIT 10
+        WHERE score > 0 AND status = 'active' AND NOT users.hidden ORDER BY score DESC, reached_at, user_id LIMIT 10
     """
     with engine.connect() as conn:
         return [tuple(row) for row in conn.execute(sa.text(query))]

@@ -73,10 +73,10 @@ def _settles(ids: list[ActionId]) -> list[Change]:
 
 
 def _corrections(stores: Stores, players: list[UserId], random: Random) -> list[Change]:
-    """Two reversals, a release, and for some players an adjustment, a suspension and a reinstatement."""
+    """Two reversals, a release, and for some players an adjustment, a suspension and a hiding, and what undoes them."""
     counted = [ActionId(it) for it in _ids(stores, "SELECT id FROM actions WHERE settlement = 'cleared'")]
     taken = [ActionId(it) for it in _ids(stores, "SELECT id FROM actions WHERE settlement = 'reversed'")]
-    adjusted, suspended, reinstated = random.choices(players, k=3)
+    adjusted, suspended, reinstated, hidden, shown = random.choices(players, k=5)
     return [
         *(
             lambda conn, it=it: correct.reverse(conn, BOARDS, it, **OPERATOR)
@@ -89,6 +89,8 @@ def _corrections(stores: Stores, players: list[UserId], random: Random) -> list[
         lambda conn: correct.adjust(conn, BOARDS, adjusted, 15, **OPERATOR),
         lambda conn: correct.suspend(conn, BOARDS, suspended, **OPERATOR),
         lambda conn: correct.reinstate(conn, BOARDS, reinstated, **OPERATOR),
+        lambda conn: correct.hide(conn, BOARDS, hidden, **OPERATOR),
+        lambda conn: correct.show(conn, BOARDS, shown, **OPERATOR),
     ]
 
 

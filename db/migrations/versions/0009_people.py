@@ -35,6 +35,26 @@ CREATE INDEX IF NOT EXISTS password_resets_user_id_idx ON password_resets (user_
 CREATE INDEX IF NOT EXISTS password_resets_expires_at_idx ON password_resets (expires_at);
 """
 
+_HIDE = """
+CREATE OR REPLACE FUNCTION hide_standings() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE standings SET hidden = ({condition}) FROM boards
+    WHERE standings.board_id = boards.id AND standings.user_id = NEW.id;
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER users_hide_standings AFTER UPDATE OF {columns} ON users
+FOR EACH ROW WHEN ({change}) EXECUTE FUNCTION hide_standings();
+"""
+HIDE_BEFORE = _HIDE.format(
+    condition="NEW.status <> 'active'", columns="status", change="OLD.status IS DISTINCT FROM NEW.status"
+)
+HIDE = _HIDE.format(
+    condition="NEW.status <> 'active' OR NEW.hidden",
+    columns="status, hidden",
+    change="(OLD.status, OLD.hidden) IS DISTINCT FROM (NEW.status, NEW.hidden)",
+)
+
 
 def upgrade() -> None:
     op.execute(
@@ -59,11 +79,15 @@ def upgrade() -> None:
         "'flag_changed', 'erased', 'user_created', 'renamed', 'hidden', 'shown', 'reset_created', 'password_reset', "
         "'join_code_created', 'join_code_deleted', 'key_created', 'key_revoked')",
     )
-    make_index("users_hidden_idx", "users (id) WHERE hidden")
+    op.execute(HIDE)
+    make_index("users_not_shown_idx", "users (id) WHERE status <> 'active' OR hidden")
+    drop_index("users_inactive_idx")
 
 
 def downgrade() -> None:
-    drop_index("users_hidden_idx")
+    make_index("users_inactive_idx", "users (id) WHERE status <> 'active'")
+    drop_index("users_not_shown_idx")
+    op.execute(HIDE_BEFORE)
     op.execute(
         "DELETE FROM audit_events WHERE kind IN ('user_created', 'renamed', 'hidden', 'shown', 'reset_created', "
         "'password_reset', 'join_code_created', 'join_code_deleted', 'key_created', 'key_revoked')"
