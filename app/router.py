@@ -33,7 +33,7 @@ def route(path: str, **endpoints: Endpoint) -> Route:
 ACTIONS = route("/users/{user_id}/actions", GET=actions.list_own, POST=actions.create)
 ACTION = route("/users/{user_id}/actions/{action_id}", GET=actions.show, PUT=actions.end)
 
-ROUTES: list[BaseRoute] = [
+API: list[BaseRoute] = [
     ACTIONS,
     ACTION,
     route("/top-scores", GET=scores.top_scores),
@@ -64,12 +64,21 @@ ROUTES: list[BaseRoute] = [
     route("/metrics", GET=metrics.show),
     route("/openapi.json", GET=endpoints.openapi),
     route("/asyncapi.json", GET=endpoints.asyncapi),
+]
+"""What the description describes: `app/description/operations.py` has an entry for each."""
+
+PAGES: list[BaseRoute] = [
     route("/docs", GET=endpoints.page),
     route("/", GET=pages.page),
     route("/operator", GET=pages.operator_page),
     route("/scoreboard.js", GET=pages.client),
     route("/scoreboard.d.ts", GET=pages.client_types),
+    Mount("/static", pages.files),
+]
+
+ROUTES: list[BaseRoute] = [
+    *API,
+    *PAGES,
     WebSocketRoute("/ws", live.live),
     WebSocketRoute("/{path:path}", live.nowhere),
-    Mount("/static", pages.files),
 ]

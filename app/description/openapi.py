@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from app.description.operations import OPERATIONS, Operation
+from app.description.operation import JSON, Operation
+from app.description.operations import OPERATIONS
 from app.http.answers import Problem
 
 _REF = "#/components/schemas/{name}"
@@ -39,12 +40,13 @@ def document(version: str) -> dict[str, Any]:
     by_type = {id(type_): schema for type_, schema in zip([*types, Problem], schemas, strict=True)}
     # An action that has ended goes along with the conflict that says so.
     components["Problem"]["properties"]["action"] = {"$ref": _REF.format(name="Action")}
-    # Either its fields' way or the older one.
-    components["EndBody"]["oneOf"] = [{"required": ["status"]}, {"required": ["started"]}]
+    # The older way to say it is only told in words: of a choice between two forms generated clients make nothing.
+    del components["EndBody"]["properties"]["started"]
+    components["EndBody"]["required"] = ["status"]
     paths: dict[str, dict[str, Any]] = {}
     for (path, method), operation in OPERATIONS.items():
         described = paths.setdefault(public(path), {})
-        described[method.lower()] = _operation(path, method, operation, by_type)
+        described[method.lower()] = _operation(path, operation, by_type)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -54,19 +56,33 @@ def document(version: str) -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": group} for group in dict.fromkeys(it.group for it in OPERATIONS.values())],
-        "paths": paths,
+        "paths": _explicit(paths),
         "components": {
-            "schemas": components,
+            "schemas": _explicit(components),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
+
+
+def _explicit(schema: Any) -> Any:
+    """Write out what JSON Schema takes for granted and generators don't: types of enums, and open objects."""
+    if isinstance(schema, list):
+        return [_explicit(it) for it in schema]
+    if not isinstance(schema, dict):
+        return schema
+    written = {key: _explicit(it) for key, it in schema.items()}
+    if isinstance(written.get("enum"), list) and all(isinstance(it, str) for it in written["enum"]):
+        written["type"] = "string"
+    if written.get("type") == "object" and "properties" not in written:
+        written.setdefault("additionalProperties", True)
+    return written
 
 
 def _types(operation: Operation) -> list[Any]:
     types = [operation.body] if operation.body is not None else []
     for shape in operation.answers.values():
         if shape is not None and not isinstance(shape, str):
-            types += shape if isinstance(shape, tuple) else [shape]
+            types.append(shape)
     return types
 
 
@@ -75,9 +91,9 @@ def public(path: str) -> str:
     return re.sub(r"_([a-z])", lambda letter: letter[1].upper(), path)
 
 
-def _operation(path: str, method: str, operation: Operation, by_type: Mapping[int, Any]) -> dict[str, Any]:
+def _operation(path: str, operation: Operation, by_type: Mapping[int, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "operationId": _name(path, method),
+        "operationId": operation.name,
         "summary": operation.summary,
         "tags": [operation.group],
         "responses": {
@@ -98,18 +114,13 @@ def _operation(path: str, method: str, operation: Operation, by_type: Mapping[in
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:
-        described["requestBody"] = {
-            "required": not operation.or_nothing,
-            "content": {"application/json": {"schema": by_type[id(operation.body)]}},
-        }
+        content = {"schema": by_type[id(operation.body)]}
+        if operation.example is not None:
+            content["example"] = operation.example
+        described["requestBody"] = {"required": not operation.or_nothing, "content": {JSON: content}}
     if operation.who != "anyone":
         described["security"] = [{"bearer": []}, {}] if operation.who == "anyone or a token" else [{"bearer": []}]
     return described
-
-
-def _name(path: str, method: str) -> str:
-    words = re.findall(r"[A-Za-z]+", public(path))
-    return method.lower() + "".join(word[0].upper() + word[1:] for word in words or ["page"])
 
 
 def _errors(operation: Operation) -> list[int]:
@@ -131,8 +142,6 @@ def _answer(operation: Operation, status: int, shape: Any, by_type: Mapping[int,
     answer["headers"] = headers
     if isinstance(shape, str):
         answer["content"] = {shape: {"schema": {"type": "string"}}}
-    elif isinstance(shape, tuple):
-        answer["content"] = {operation.media_type: {"schema": {"anyOf": [by_type[id(it)] for it in shape]}}}
     elif shape is not None:
         answer["content"] = {operation.media_type: {"schema": by_type[id(shape)]}}
     return answer

@@ -90,6 +90,13 @@ class UserRecords(msgspec.Struct, rename="camel"):
     items: list[UserRecord]
 
 
+class EndedAction(Action, frozen=True, rename="camel", kw_only=True):
+    """An action that has ended; only a completed one has an award and the user's total, both in points."""
+
+    awarded_points: int | msgspec.UnsetType = msgspec.UNSET
+    total_score: int | msgspec.UnsetType = msgspec.UNSET
+
+
 class OwnActions(msgspec.Struct, rename="camel"):
     """A page of a player's own actions, newest first, and the cursor of the next one."""
 

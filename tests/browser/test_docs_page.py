@@ -17,14 +17,12 @@ def test_every_operation_and_the_socket_can_be_read(windows: Windows, web: Proce
         expect(section.get_by_role("heading")).to_have_text(it["summary"])
         for status in it["responses"]:
             expect(section.get_by_role("rowheader", name=status, exact=True)).to_be_visible()
-    expect(page.locator("#putUsersUserIdActionsActionId")).to_contain_text('status?: "cancelled" | "completed"')
+    expect(page.locator("#endAction")).to_contain_text('status: "cancelled" | "completed"')
     expect(page.locator("#websocket")).to_contain_text("top_scores_update")
-    expect(page.locator("#getTopScores").get_by_text("If-None-Match", exact=True)).to_have_js_property(
-        "tagName", "CODE"
-    )
+    expect(page.locator("#topScores").get_by_text("If-None-Match", exact=True)).to_have_js_property("tagName", "CODE")
     expect(page.locator("body")).not_to_contain_text("`")
     page.get_by_role("link", name="Log in", exact=True).click()
-    expect(page.locator("#postAuthLogin")).to_be_in_viewport()
+    expect(page.locator("#login")).to_be_in_viewport()
 
 
 def test_phone_scrolls_it_down_only(windows: Windows, web: Process) -> None:

@@ -68,7 +68,7 @@ def test_older_browser_operates(windows: Windows, web: Process, operator: Player
 
 def test_older_browser_reads_the_api_page(windows: Windows, web: Process) -> None:
     page = windows.open(f"{web.url}/docs", older=True)
-    expect(page.locator("#postAuthLogin")).to_contain_text("password")
+    expect(page.locator("#login")).to_contain_text("password")
 
 
 def test_older_browser_follows_a_signed_board(windows: Windows, service: Service) -> None:

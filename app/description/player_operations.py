@@ -1,0 +1,126 @@
+"""What players and their programs may call."""
+
+from app.description.operation import PAGE, Operation, Query
+from app.domain.actions import STATUSES, Action
+from app.domain.ids import DEFAULT_BOARD
+from app.domain.messages import Row
+from app.routes import shapes
+from app.routes.account import EraseBody, PasswordBody
+from app.routes.actions import EndBody, StartBody
+from app.routes.auth import LoginBody, RegisterBody
+
+PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
+    ("/top-scores", "GET"): Operation(
+        "topScores",
+        "Read the board",
+        "Board",
+        "anyone or a token",
+        {200: list[Row], 304: None},
+        query={"board": Query({"type": "string", "default": DEFAULT_BOARD}, "The board's name.")},
+        errors=(401, 404, 429, 503),
+        about="At most ten rows, highest first. `ETag` is `<epoch>-<version>`; `If-None-Match` saves the body. "
+        "`Last-Modified` is the time at which that version was committed.",
+    ),
+    ("/users/{user_id}/actions", "POST"): Operation(
+        "startAction",
+        "Start an action",
+        "Actions",
+        "player",
+        {201: Action},
+        body=StartBody,
+        errors=(403,),
+        about="The score is computed by the server when the action is completed. `Location` names the action.",
+    ),
+    ("/users/{user_id}/actions", "GET"): Operation(
+        "listActions",
+        "List your actions",
+        "Actions",
+        "player",
+        {200: shapes.OwnActions},
+        query={
+            "status": Query({"enum": list(STATUSES)}, "Only those in this state."),
+            "limit": Query({"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Items on a page."),
+            "cursor": PAGE["cursor"],
+        },
+        errors=(400, 403),
+        about="Newest first.",
+    ),
+    ("/users/{user_id}/actions/{action_id}", "GET"): Operation(
+        "readAction", "Read an action", "Actions", "player", {200: Action}, errors=(403, 404)
+    ),
+    ("/users/{user_id}/actions/{action_id}", "PUT"): Operation(
+        "endAction",
+        "Complete or cancel an action",
+        "Actions",
+        "player",
+        {200: shapes.EndedAction},
+        body=EndBody,
+        errors=(403, 404, 409),
+        about="A 409 carries the action as it is recorded: a client that lost the first answer learns its score. "
+        'The older body `{"started": "completed"}` is still taken.',
+    ),
+    ("/users/{user_id}", "GET"): Operation(
+        "readAccount", "Read your account", "Players", "player", {200: shapes.OwnUser}, errors=(403,)
+    ),
+    ("/users/{user_id}/password", "POST"): Operation(
+        "changePassword",
+        "Change the password",
+        "Players",
+        "player",
+        {200: shapes.AccessToken},
+        body=PasswordBody,
+        errors=(403,),
+        about="Every token until then is void; the answer holds a new one.",
+    ),
+    ("/users/{user_id}", "DELETE"): Operation(
+        "eraseAccount",
+        "Erase your account",
+        "Players",
+        "player",
+        {204: None},
+        body=EraseBody,
+        errors=(403, 409),
+        about="The person is erased for good; the actions stay without a name, off the boards. The last admin can't.",
+    ),
+    ("/action-types", "GET"): Operation(
+        "listActionTypes", "Read the scoring rules", "Actions", "anyone", {200: shapes.ActionTypes}
+    ),
+    ("/auth/register", "POST"): Operation(
+        "register",
+        "Make an account",
+        "Players",
+        "anyone",
+        {201: shapes.Registered},
+        body=RegisterBody,
+        errors=(403, 409, 429),
+        about="Username: 3 to 32 of `A-Z a-z 0-9 _ . -`, a letter or digit first. Password: 8 to 128 characters.",
+    ),
+    ("/auth/login", "POST"): Operation(
+        "login", "Log in", "Players", "anyone", {200: shapes.AccessToken}, body=LoginBody, errors=(401, 403, 429)
+    ),
+    ("/auth/refresh", "POST"): Operation(
+        "refreshToken",
+        "Renew a token",
+        "Players",
+        "player",
+        {200: shapes.AccessToken},
+        errors=(403,),
+        about="Until 30 days after the login.",
+    ),
+    ("/auth/logout", "POST"): Operation(
+        "logout",
+        "Log out",
+        "Players",
+        "player",
+        {204: None},
+        about="Every token of this player is refused from then on.",
+    ),
+    ("/.well-known/jwks.json", "GET"): Operation(
+        "listSigningKeys",
+        "Read the keys that board messages can be verified with",
+        "Board",
+        "anyone",
+        {200: dict[str, list[dict[str, str]]]},
+        media_type="application/jwk-set+json",
+    ),
+}
