@@ -5,6 +5,7 @@ import { $ } from "./elements.js";
 import { attend, say } from "./messages.js";
 import { grouped } from "./numbers.js";
 import { ask } from "./operator-ask.js";
+import { act, element, item } from "./operator-items.js";
 import { forgetPlot, plot } from "./operator-plot.js";
 import { end, logIn, onEnd, renewIfDue, restore, session, signOut, signOutEverywhere } from "./session.js";
 
@@ -14,30 +15,6 @@ let polling = 0; // rises with each sign-in, so that an older loop ends
 let nextHeld = null;
 let heldPaged = false; // more than the first page is shown
 let heldSeen = null; // how many there were when the list was asked for
-
-/** Makes an element with a class and children. */
-function element(name, className, ...children) {
-  const made = document.createElement(name);
-  made.className = className;
-  made.append(...children);
-  return made;
-}
-
-/** A button whose work is attended to: errors are told, waits counted down. */
-function act(label, about, work) {
-  const button = element("button", "", label);
-  button.type = "button";
-  button.setAttribute("aria-label", `${label} ${about}`);
-  button.addEventListener("click", () => attend(button, $("message"), work));
-  return button;
-}
-
-function item(title, lines, acts) {
-  const made = element("li", "", element("strong", "", title));
-  for (const line of lines) made.append(element("span", "quiet", line));
-  if (acts.length) made.append(element("div", "acts", ...acts));
-  return made;
-}
 
 /* Held actions */
 
