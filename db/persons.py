@@ -17,7 +17,7 @@ class Account:
     """The name and password hash by which a user is authenticated again."""
 
     username: str
-    password_hash: str
+    password_hash: str | None
     token_version: int
     active: bool
 

@@ -36,23 +36,37 @@ class Credentials:
     """What a login needs to know of a user."""
 
     user_id: UserId
-    password_hash: str
+    password_hash: str | None
     token_version: int
     active: bool
 
 
 _INSERT = sa.text("""
-    INSERT INTO users (id, username, username_key, email, password_hash, role)
-    VALUES (:id, :username, lower(:username), lower(:email), :password_hash, :role)
+    INSERT INTO users (id, username, username_key, email, password_hash, role, display_name)
+    VALUES (:id, :username, lower(:username), lower(:email), :password_hash, :role, :display_name)
     ON CONFLICT DO NOTHING RETURNING 1
 """)
 
 
 def insert(
-    conn: sa.Connection, user_id: UserId, *, username: str, email: str, password_hash: str, role: str = "player"
+    conn: sa.Connection,
+    user_id: UserId,
+    *,
+    username: str,
+    email: str | None = None,
+    password_hash: str | None = None,
+    role: str = "player",
+    display_name: str | None = None,
 ) -> bool:
-    """Add a user; False when the name or the e-mail address is taken."""
-    values = {"id": user_id, "username": username, "email": email, "password_hash": password_hash, "role": role}
+    """Add a user; False when the name or the e-mail address is taken. Without a password nobody logs in as the user."""
+    values = {
+        "id": user_id,
+        "username": username,
+        "email": email,
+        "password_hash": password_hash,
+        "role": role,
+        "display_name": display_name,
+    }
     return conn.execute(_INSERT, values).scalar() is not None
 
 
@@ -153,7 +167,7 @@ class Profile:
     """A user's own view: `total_score` of all actions, `score` and `rank` of what is settled, in points."""
 
     username: str
-    email: str
+    email: str | None
     role: Role
     total_score: int
     score: int

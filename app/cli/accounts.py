@@ -28,7 +28,7 @@ password_option = click.password_option(
 
 @click.command()
 @click.argument("username")
-@click.option("--email", help="Needed unless --promote is given.")
+@click.option("--email", help="Not needed.")
 @click.option("--promote", is_flag=True, help="Make an existing user an admin, who keeps the password.")
 @click.option("--password", envvar="PASSWORD", help="Asked for when left out; also read from the variable PASSWORD.")
 @may_have_reason
@@ -39,11 +39,9 @@ def create_admin(
     """Create an admin. An existing user of that name is left unchanged, unless --promote is given."""
     if promote:
         if email is not None:
-            raise click.UsageError("--promote takes no --email: the user has one.")
+            raise click.UsageError("--promote takes no --email: it changes nothing but the role.")
         _set_role(config, username, "admin", reason, done="is an admin now; the password is unchanged")
         return
-    if email is None:
-        raise click.UsageError("Missing option '--email'.")
     if password is None:
         password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     _check(username, email, password)
@@ -89,7 +87,7 @@ def _set_role(config: Settings, username: str, role: str, reason: str | None, *,
 @click.pass_obj
 def set_password(config: Settings, username: str, password: str, reason: str | None) -> None:
     """Set a user's password; every token of that user is revoked."""
-    _check(username, "nobody@example.org", password)
+    _check(username, None, password)
     password_hash = hash_password(password)
 
     def change(conn: sa.Connection) -> None:
@@ -156,7 +154,7 @@ def demo(config: Settings) -> None:
         click.echo(f"Made the demo users {', '.join(made)} with the password {DEMO_PASSWORD}.")
 
 
-def _check(username: str, email: str, password: str) -> None:
+def _check(username: str, email: str | None, password: str) -> None:
     try:
         check_user(username=username, email=email, password=password)
     except InvalidUser as error:

@@ -17,17 +17,18 @@ class InvalidUser(ValueError):
     """A field is invalid; the message is a sentence that names it."""
 
 
-def check_user(*, username: str, email: str, password: str) -> None:
-    """Check a username, an e-mail address and a password.
+def check_user(*, username: str, email: str | None = None, password: str | None = None) -> None:
+    """Check a username, and an e-mail address and a password where they are given.
 
     Raises:
         InvalidUser: naming the field and its rule.
     """
     if not _USERNAME.fullmatch(username):
         raise InvalidUser("username: 3 to 32 of A-Z a-z 0-9 _ . -, beginning with a letter or digit.")
-    if not _EMAIL.fullmatch(email):
+    if email is not None and not _EMAIL.fullmatch(email):
         raise InvalidUser("email: must be an e-mail address.")
-    check_password(password)
+    if password is not None:
+        check_password(password)
 
 
 def normalized(password: str) -> str:

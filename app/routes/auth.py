@@ -49,8 +49,8 @@ class RegisterBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a registration."""
 
     username: Username
-    email: Email
     password: NewPassword
+    email: Email | None = None
 
 
 class LoginBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -34,7 +34,7 @@ class OwnUser(msgspec.Struct, rename="camel"):
 
     user_id: str
     username: str
-    email: str
+    email: str | None
     role: Role
     total_score: int
     score: int
@@ -72,7 +72,7 @@ class Readiness(msgspec.Struct, rename="camel"):
 
 
 class UserRecord(msgspec.Struct, rename="camel"):
-    """A user as operators see one; who is erased has neither name nor address."""
+    """A user as operators see one; who is erased has no name, and not everybody has an address."""
 
     user_id: str
     username: str | None

@@ -80,7 +80,7 @@ function userItem({ userId, username, email, role, status, hidden, totalScore })
       : act("Hide", username, change("hide", `Hide ${username} from all boards?`, { needsReason: false })),
   );
   acts.push(act("Adjust", username, change("adjust", `Give ${username} points?`, { needsReason: true, points: true })));
-  return item(username, [email, standing], acts);
+  return item(username, [email, standing].filter(Boolean), acts);
 }
 
 /* Switches and checks */

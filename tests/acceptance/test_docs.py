@@ -34,7 +34,7 @@ def block(page: str, heading: str) -> str:
 def running(service: Service) -> Process:
     """What bin/dev starts: the demo players, web, worker and beat."""
     environment = service.stores.environment(PASSWORD="demo-password")
-    for command in (["demo"], ["create-admin", "ada", "--email", "ada@example.org"]):
+    for command in (["demo"], ["create-admin", "ada"]):
         subprocess.run(["python", "-m", "app.cli", *command], cwd=ROOT, env=environment, check=True, timeout=30)
     service.worker()
     service.beat()

@@ -76,9 +76,11 @@ class TestCreateAdmin:
         assert stores.value(count, id=alice.user_id) == 1
         assert "no user" in refusal(stores, "create-admin", unique("nobody"), "--promote")
 
-    def test_promote_takes_no_address_and_creating_needs_one(self, stores: Stores, alice: Player) -> None:
+    def test_promote_takes_no_address_and_creating_needs_none(self, stores: Stores, alice: Player) -> None:
         assert "--email" in refusal(stores, "create-admin", alice.username, "--promote", "--email", "x@example.org")
-        assert "--email" in refusal(stores, "create-admin", unique("admin"), PASSWORD=PASSWORD)
+        name = unique("admin")
+        assert manage(stores, "create-admin", name, PASSWORD=PASSWORD).returncode == 0
+        assert stores.rows("SELECT email, role FROM users WHERE username = :name", name=name) == [(None, "admin")]
 
 
 class TestDemote:
