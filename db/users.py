@@ -42,8 +42,8 @@ class Credentials:
 
 
 _INSERT = sa.text("""
-    INSERT INTO users (id, username, username_key, email, password_hash, role, display_name)
-    VALUES (:id, :username, lower(:username), lower(:email), :password_hash, :role, :display_name)
+    INSERT INTO users (id, username, username_key, email, password_hash, role, display_name, external_id)
+    VALUES (:id, :username, lower(:username), lower(:email), :password_hash, :role, :display_name, :external_id)
     ON CONFLICT DO NOTHING RETURNING 1
 """)
 
@@ -57,8 +57,9 @@ def insert(
     password_hash: str | None = None,
     role: str = "player",
     display_name: str | None = None,
+    external_id: str | None = None,
 ) -> bool:
-    """Add a user; False when the name or the e-mail address is taken. Without a password nobody logs in as the user."""
+    """Add a user; False when the name, the e-mail address or the external id is taken. See app/accounts/create.py."""
     values = {
         "id": user_id,
         "username": username,
@@ -66,8 +67,26 @@ def insert(
         "password_hash": password_hash,
         "role": role,
         "display_name": display_name,
+        "external_id": external_id,
     }
     return conn.execute(_INSERT, values).scalar() is not None
+
+
+# The external id first: a caller that finds it taken looks that user up instead.
+_TAKEN = sa.text("""
+    SELECT CASE
+        WHEN EXISTS (SELECT 1 FROM users WHERE external_id = :external_id) THEN 'externalId'
+        WHEN EXISTS (SELECT 1 FROM users WHERE username_key = lower(:username)) THEN 'username'
+        WHEN EXISTS (SELECT 1 FROM users WHERE email = lower(:email)) THEN 'email'
+    END
+""")
+
+
+def taken(conn: sa.Connection, *, username: str, email: str | None, external_id: str | None) -> str | None:
+    """Return which of these another user has: "externalId", "username" or "email", the first of them; or None."""
+    values = {"username": username, "email": email, "external_id": external_id}
+    found: str | None = conn.execute(_TAKEN, values).scalar()
+    return found
 
 
 _CREDENTIALS = sa.text("""

@@ -6,11 +6,12 @@ import click
 import sqlalchemy as sa
 
 from app.access.passwords import hash_password
+from app.accounts.create import NewUser, create_user
 from app.board import erase as erasing
 from app.board import roles
 from app.cli.database import board_ids, database, in_transaction, publish_boards
 from app.cli.moderation import may_have_reason, must_have_reason
-from app.domain.errors import NotFound
+from app.domain.errors import NameTaken, NotFound
 from app.domain.ids import UserId, is_id, new_id
 from app.domain.users import InvalidUser, check_user
 from config.settings import Settings
@@ -48,12 +49,13 @@ def create_admin(
     password_hash = hash_password(password)
 
     def create(conn: sa.Connection) -> None:
-        user_id = UserId(new_id())
-        if not users.insert(conn, user_id, username=username, email=email, password_hash=password_hash, role="admin"):
+        try:
+            user_id = create_user(conn, NewUser(username, email, password_hash, role="admin"), actor=None)
+        except NameTaken as error:
             raise click.ClickException(
-                "The username or the e-mail address is taken; that user keeps role and password. "
+                f"{error.detail} That user keeps role and password. "
                 f"If you trust that user: create-admin {username} --promote"
-            )
+            ) from None
         audit_events.record(conn, "role_changed", actor="shell", user_id=user_id, reason=reason, role="admin")
 
     in_transaction(config, create)

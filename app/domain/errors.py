@@ -76,7 +76,13 @@ class Conflict(ScoreboardError):
 
 
 class NameTaken(Conflict):
+    """Another user has this name; `field` is the name of the member that holds it, and is answered too."""
+
     code, title = "already-taken", "Already taken"
+
+    def __init__(self, detail: str, *, field: str) -> None:
+        super().__init__(detail, field=field)
+        self.field = field
 
 
 class ActionCompleted(Conflict):

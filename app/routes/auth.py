@@ -10,16 +10,16 @@ from starlette.responses import Response
 
 from app.access.passwords import hash_password, verify_password
 from app.access.tokens import REFRESH_FOR
+from app.accounts.create import NewUser, create_user
 from app.domain.errors import (
     Malformed,
-    NameTaken,
     RegistrationClosed,
     ScoreboardError,
     Suspended,
     Unauthorized,
     WrongCredentials,
 )
-from app.domain.ids import UserId, new_id
+from app.domain.ids import UserId
 from app.domain.users import EMAIL, LONGEST_PASSWORD, SHORTEST_PASSWORD, USERNAME, InvalidUser, check_user
 from app.http.answers import JSON, read_json
 from app.routes.guards import own_token
@@ -72,13 +72,9 @@ async def register(request: Request) -> Response:
     except InvalidUser as error:
         raise Malformed(str(error)) from None
     web.blocked_names.check(username=body.username)
-    user_id = UserId(new_id())
     password_hash = await web.passwords.run(hash_password, body.password)
-    added = await web.transaction(
-        lambda conn: users.insert(conn, user_id, username=body.username, email=body.email, password_hash=password_hash)
-    )
-    if not added:
-        raise NameTaken("This username or e-mail address is taken.")
+    new = NewUser(body.username, body.email, password_hash)
+    user_id = await web.transaction(lambda conn: create_user(conn, new, actor=None))
     return JSON(Registered(user_id, body.username), 201)
 
 

@@ -234,7 +234,6 @@ class TestDemo:
     [
         ["no-such-command"],
         ["create-admin"],
-        ["create-admin", "somebody"],
         ["demote"],
         ["set-password"],
         ["set-password", "somebody", "else"],
