@@ -13,8 +13,8 @@ ENV PYTHONUNBUFFERED=1 \
 RUN useradd --system --create-home --home-dir /srv/scoreboard --shell /usr/sbin/nologin scoreboard
 WORKDIR /srv/scoreboard
 
-COPY requirements.txt ./
-RUN pip install -r requirements.txt
+COPY requirements.txt requirements-tracing.txt ./
+RUN pip install --require-hashes -r requirements.txt -r requirements-tracing.txt
 
 COPY Procfile ./
 COPY config ./config

@@ -44,9 +44,9 @@ def _copy(to: Path) -> None:
     venv = to / ".venv"
     venv.mkdir()
     for file in Path(sys.prefix).iterdir():
-        if file.name == "stamp":
+        if file.name.startswith("stamp-"):
             _, rest = file.read_text().split("\n", 1)
-            (venv / "stamp").write_text(f"{to.resolve()}\n{rest}")
+            (venv / file.name).write_text(f"{to.resolve()}\n{rest}")
         else:
             (venv / file.name).symlink_to(file)
 

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -167,9 +168,12 @@ def load(environ: Mapping[str, str]) -> Settings:
 def load_or_exit() -> Settings:
     """Parse this process's environment, or end the process with one line per mistake and exit code 2."""
     try:
-        return load(os.environ)
+        settings = load(os.environ)
     except SettingsError as error:
         exit_with(error.problems)
+    if settings.traces_endpoint and find_spec("opentelemetry") is None:
+        exit_with(["OTEL_EXPORTER_OTLP_ENDPOINT: needs the packages of requirements-tracing.txt"])
+    return settings
 
 
 def exit_with(problems: list[str]) -> NoReturn:

@@ -138,8 +138,10 @@ def test_proxy_upgrades_sockets_and_logs_no_query() -> None:
 
 def test_image_has_all_that_production_needs_and_no_more() -> None:
     text = (ROOT / "Dockerfile").read_text()
-    copied = set(re.findall(r"^COPY (\S+)", text, re.M))
-    assert copied == {"requirements.txt", "Procfile", "config", "telemetry", "db", "app", "tasks", "workers"}
+    copied = {source for line in re.findall(r"^COPY (.+) \./\S*$", text, re.M) for source in line.split()}
+    requirements = {"requirements.txt", "requirements-tracing.txt"}
+    assert copied == requirements | {"Procfile", "config", "telemetry", "db", "app", "tasks", "workers"}
+    assert all(f"-r {file}" in text for file in requirements)
     assert "\nUSER scoreboard\n" in text
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert kept == copied
