@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from app.description import endpoints
-from app.routes import account, actions, admin, auth, flags, health, live, metrics, pages, scores, stats
+from app.routes import account, actions, admin, auth, flags, health, live, metrics, pages, scores, stats, trail
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -55,6 +55,7 @@ API: list[BaseRoute] = [
     route("/admin/users/{id}/show", POST=admin.show),
     route("/admin/users/{id}/adjust", POST=admin.adjust),
     route("/admin/users/{id}/erase", POST=admin.erase),
+    route("/admin/events", GET=trail.list_events),
     route("/admin/flags", GET=flags.list_flags),
     route("/admin/flags/{name}", PUT=flags.set_flag),
     route("/admin/audit", GET=stats.show_audit),

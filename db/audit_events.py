@@ -8,6 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from app.domain.ids import ActionId, UserId
+from app.domain.trail import EventKind
 
 _INSERT = sa.text("""
     INSERT INTO audit_events (kind, user_id, action_id, points, reason, actor, details)
@@ -18,7 +19,7 @@ _INSERT = sa.text("""
 
 def record(
     conn: sa.Connection,
-    kind: str,
+    kind: EventKind,
     *,
     actor: str,
     user_id: UserId | None = None,

@@ -2,6 +2,7 @@
 
 from app.description.operation import PAGE, Operation, Query
 from app.domain.actions import Action
+from app.domain.trail import EVENT_KINDS
 from app.routes import shapes
 from app.routes.admin import Adjustment, MayHaveReason, WithReason
 from app.routes.flags import FlagBody
@@ -111,6 +112,21 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: shapes.UserRecord},
         body=Adjustment,
         errors=(404, 409),
+    ),
+    ("/admin/events", "GET"): Operation(
+        "listEvents",
+        "Read the audit trail",
+        "Operators",
+        "admin",
+        {200: shapes.AuditEvents},
+        query={
+            "user": Query({"type": "string", "maxLength": 64}, "Only what was done to this user: a name or an id."),
+            "kind": Query({"enum": list(EVENT_KINDS)}, "Only events of this kind."),
+            "limit": PAGE["limit"],
+            "cursor": Query({"type": "string", "pattern": "^[0-9]{1,18}$"}, "`nextCursor` of the page before."),
+        },
+        errors=(400,),
+        about="Newest first. Of an unknown user there are none.",
     ),
     ("/admin/flags", "GET"): Operation("listFlags", "Read the flags", "Operators", "admin", {200: shapes.Flags}),
     ("/admin/flags/{name}", "PUT"): Operation(

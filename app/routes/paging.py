@@ -18,6 +18,20 @@ def limit_of(request: Request, *, default: int, longest: int) -> int:
     return int(text)
 
 
+def number_cursor_of(request: Request) -> int | None:
+    """Return the number of the last item of the previous page, None for the first page.
+
+    Raises:
+        Malformed: when the cursor is not such a number.
+    """
+    cursor = request.query_params.get("cursor")
+    if cursor is None:
+        return None
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= 18):
+        raise Malformed("cursor: must be the nextCursor of a page.")
+    return int(cursor)
+
+
 def cursor_of(request: Request) -> ActionId | None:
     """Return the last action of the previous page, None for the first page.
 

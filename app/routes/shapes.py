@@ -4,11 +4,12 @@ Source: contract, section 4.
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from app.domain.actions import Action, ModeratedAction
+from app.domain.trail import EventKind
 from app.domain.users import Role
 from app.readiness import Checks
 
@@ -108,6 +109,33 @@ class ModeratedActions(msgspec.Struct, rename="camel"):
     """A page of actions, newest first, and the cursor of the next one."""
 
     items: list[ModeratedAction]
+    next_cursor: str | None
+
+
+class AuditEvent(msgspec.Struct, rename="camel"):
+    """An entry of the audit trail: what was done to whom, by whom and why.
+
+    `actor` is a user's id, `key:` with a service key's name, "system" or "shell"; `actorName` the username, if it is a
+    user's.
+    """
+
+    event_id: str
+    kind: EventKind
+    at: datetime
+    user_id: str | None
+    username: str | None
+    action_id: str | None
+    points: int | None
+    reason: str | None
+    actor: str
+    actor_name: str | None
+    details: dict[str, Any]
+
+
+class AuditEvents(msgspec.Struct, rename="camel"):
+    """A page of the audit trail, newest first, and the cursor of the next one."""
+
+    items: list[AuditEvent]
     next_cursor: str | None
 
 

@@ -5,6 +5,7 @@ import { $ } from "./elements.js";
 import { attend, say } from "./messages.js";
 import { grouped } from "./numbers.js";
 import { ask } from "./operator-ask.js";
+import { loadEvents } from "./operator-events.js";
 import { act, element, item } from "./operator-items.js";
 import { forgetPlot, plot } from "./operator-plot.js";
 import { end, logIn, onEnd, renewIfDue, restore, session, signOut, signOutEverywhere } from "./session.js";
@@ -186,7 +187,7 @@ async function enter() {
   $("desk").hidden = false;
   $("now-title").focus();
   follow();
-  await Promise.all([loadHeld(), loadFlags()]);
+  await Promise.all([loadHeld(), loadFlags(), loadEvents()]);
 }
 
 function leave(message) {
@@ -195,7 +196,7 @@ function leave(message) {
   forgetPlot();
   $("desk").hidden = true;
   $("guest").hidden = false;
-  for (const id of ["held", "users", "flags", "checks", "counters"]) $(id).replaceChildren();
+  for (const id of ["held", "users", "trail", "flags", "checks", "counters"]) $(id).replaceChildren();
   state("connecting", "Not signed in");
   say($("guest-message"), message);
 }

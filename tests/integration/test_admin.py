@@ -58,6 +58,7 @@ EVERY = [
     ("POST", "/admin/users/{}/show"),
     ("POST", "/admin/users/{}/adjust"),
     ("POST", "/admin/users/{}/erase"),
+    ("GET", "/admin/events"),
     ("GET", "/admin/flags"),
     ("PUT", "/admin/flags/broadcast"),
     ("GET", "/admin/audit"),
