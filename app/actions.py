@@ -40,8 +40,8 @@ def start(conn: sa.Connection, starts: Sequence[Start], *, max_open: int) -> lis
     results: list[Action | ScoreboardError] = []
     for item in starts:
         made = inserted[item.action_id]
-        if made.token_version != item.token_version:
-            results.append(Unauthorized("The token is no longer valid."))
+        if refused := _refused(item, made.token_version):
+            results.append(refused)
         elif not made.active:
             results.append(Suspended("This account is suspended."))
         elif made.start_at is None or made.metadata is None:
@@ -81,9 +81,9 @@ def end(
         user, action = locked.users.get(item.user_id), locked.actions.get(item.action_id)
         if skip_locked and (user is None or action is None):
             results.append(DatabaseUnavailable("The action is in use elsewhere."))
-        elif user is None or user.token_version != item.token_version:
-            results.append(Unauthorized("The token is no longer valid."))
-        elif action is None:
+        elif refused := _refused(item, user.token_version if user else None):
+            results.append(refused)
+        elif user is None or action is None:
             results.append(NotFound("There is no such action."))
         elif action.user_id != item.user_id:
             results.append(Forbidden("This is another player's action."))
@@ -94,6 +94,13 @@ def end(
     if batch.finished:
         actions.finish_with_next(conn, list(batch.finished.values()), batch.now)
     return results
+
+
+def _refused(item: Start | End, token_version: int | None) -> ScoreboardError | None:
+    """Return why an item's token or user is no good, or None; `token_version` is the user's, None if there is none."""
+    if item.token_version is None:
+        return None if token_version is not None else NotFound("There is no such user.")
+    return None if item.token_version == token_version else Unauthorized("The token is no longer valid.")
 
 
 class _Batch:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from app import clock
 from app.access.admission import Admission
+from app.access.keys import Keys
 from app.access.revocation import Sessions
 from app.access.token_bucket import TokenBucketRateLimiter
 from app.access.tokens import Tokens
@@ -59,6 +60,7 @@ def create_app(settings: Settings) -> ASGIApp:
             asyncio.create_task(web.boards.run()),
             asyncio.create_task(web.own_scores.run()),
             asyncio.create_task(web.sessions.poll_for_ever(web.connections.users)),
+            asyncio.create_task(web.keys.poll_for_ever()),
             asyncio.create_task(clock.watch_for_ever(web.engine, web.upkeep)),
         ]
         try:
@@ -106,6 +108,7 @@ def wire(
         relay=relay,
         tokens=Tokens(settings.secret_key, settings.secret_keys_retired, settings.access_token_ttl),
         sessions=Sessions(database, upkeep, connections.user_changed),
+        keys=Keys(database, upkeep),
         admission=Admission(settings, Batcher("limits", TokenBucketRateLimiter(buckets).hit_many, lanes=1)),
         starts=Batcher("starts", partial(on_loop, database, run_starts, scoring_rules), lanes=1),
         ends=Batcher("ends", partial(on_loop, database, run_ends, scoring_rules)),
@@ -126,7 +129,7 @@ def wire(
 
 async def close(web: Web) -> None:
     """Let go of a web process's resources."""
-    for part in (web.admission, web.starts, web.ends, web.enqueuer, web.sessions):
+    for part in (web.admission, web.starts, web.ends, web.enqueuer, web.sessions, web.keys):
         part.close()
     for threads in (web.database, web.reads, web.upkeep, web.passwords):
         threads.close()

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from app.description import endpoints
-from app.routes import account, actions, admin, auth, flags, health, live, metrics, pages, scores, stats, trail
+from app.routes import account, actions, admin, auth, flags, health, keys, live, metrics, pages, scores, stats, trail
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -56,6 +56,8 @@ API: list[BaseRoute] = [
     route("/admin/users/{id}/adjust", POST=admin.adjust),
     route("/admin/users/{id}/erase", POST=admin.erase),
     route("/admin/events", GET=trail.list_events),
+    route("/admin/keys", GET=keys.list_keys, POST=keys.create),
+    route("/admin/keys/{id}", DELETE=keys.revoke),
     route("/admin/flags", GET=flags.list_flags),
     route("/admin/flags/{name}", PUT=flags.set_flag),
     route("/admin/audit", GET=stats.show_audit),

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from starlette.requests import HTTPConnection
 
 from app.access.admission import Admission
+from app.access.keys import Keys
 from app.access.revocation import Sessions
 from app.access.tokens import Tokens
 from app.board.publish import publish_all
@@ -51,6 +52,7 @@ class Web:
     relay: SupervisedRedis
     tokens: Tokens
     sessions: Sessions
+    keys: Keys
     admission: Admission
     starts: Batcher[Start, Action]
     ends: Batcher[End, Action]
@@ -79,7 +81,8 @@ class Web:
     @property
     def under_way(self) -> int:
         """Requests that wait for their token to be looked at, to be admitted, or to start or end an action."""
-        return self.sessions.unanswered + self.admission.unanswered + self.starts.unanswered + self.ends.unanswered
+        waiting = self.sessions.unanswered + self.keys.unanswered + self.admission.unanswered
+        return waiting + self.starts.unanswered + self.ends.unanswered
 
     async def transaction(self, work: Callable[[sa.Connection], T]) -> T:
         """Run `work` in a transaction, in a thread; raises like db.transaction.in_transaction."""

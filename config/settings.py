@@ -30,6 +30,7 @@ class Rates:
     ws: Rate | None
     login_ip: Rate | None
     login_account: Rate | None
+    key: Rate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,7 @@ def load(environ: Mapping[str, str]) -> Settings:
             ws=env.get("RATE_LIMIT_WS", values.rate, values.rate("120/minute")),
             login_ip=env.get("RATE_LIMIT_LOGIN_IP", values.rate, values.rate("10/minute")),
             login_account=env.get("RATE_LIMIT_LOGIN_ACCOUNT", values.rate, values.rate("5/minute")),
+            key=env.get("RATE_LIMIT_KEY", values.rate, values.rate("6000/minute")),
         ),
         boards_file=env.get("BOARDS_FILE", values.file, HERE / "boards.toml"),
         scoring_file=env.get("SCORING_FILE", values.file, HERE / "scoring.toml"),

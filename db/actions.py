@@ -80,7 +80,9 @@ _INSERT_STARTED = sa.text("""
     ), inserted AS (
         INSERT INTO actions (id, user_id, type, client_ip, metadata)
         SELECT new.id, new.user_id, new.type, new.client_ip, new.metadata
-        FROM new JOIN owners ON owners.id = new.user_id AND owners.token_version = new.token_version AND owners.active
+        FROM new JOIN owners ON owners.id = new.user_id
+            AND coalesce(new.token_version, owners.token_version) = owners.token_version
+            AND owners.active
             AND owners.open + new.place <= :max_open
         ON CONFLICT (id) DO NOTHING
         RETURNING id, start_at, metadata::text AS metadata

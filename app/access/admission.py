@@ -8,6 +8,7 @@ from functools import lru_cache
 from starlette.types import Scope
 
 from app.access.client_address import ClientAddresses, limited_as
+from app.access.keys import ServiceKey
 from app.access.token_bucket import Bucket, Check, Decision, Policy
 from app.access.tokens import Claims
 from app.concurrency.batching import Batcher
@@ -56,6 +57,14 @@ class Admission:
     async def complete(self, scope: Scope, claims: Claims) -> None:
         """Admit the end of an action."""
         await self._admit(scope, self._action("complete", scope, claims))
+
+    async def by_key(self, scope: Scope, key: ServiceKey) -> None:
+        """Admit a request with a service key, which no other limit counts."""
+        await self._admit(scope, self._one("key", key.key_id))
+
+    async def unknown_key(self, scope: Scope) -> None:
+        """Admit a request with a key that has to be looked up: guesses are limited by address."""
+        await self._admit(scope, self._ip(scope))
 
     async def credentials(self, scope: Scope) -> None:
         """Admit a registration, or a login without a username."""

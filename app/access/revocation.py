@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from app.access.tokens import Claims
 from app.concurrency.batching import Batcher
 from app.concurrency.threads import Threads
-from app.domain.errors import Overloaded, ScoreboardError, Unauthorized, Unavailable
+from app.domain.errors import NotFound, Overloaded, ScoreboardError, Unauthorized, Unavailable
 from app.domain.ids import UserId
 from db import audit_events, users
 from db.transaction import TimedOut, in_statement, on_loop
@@ -84,6 +84,20 @@ class Sessions:
             else:
                 self._lost = True  # too many to keep in the set: all users are looked up again
             return known or UserState(claims.ver, active=True, role="player")
+
+    async def find(self, user_id: UserId) -> UserState:
+        """Return the state of a user whom somebody else names.
+
+        Raises:
+            NotFound: when there is no such user.
+            Unavailable: when the database is away and the user was not seen before.
+        """
+        state = self._known.get(user_id)
+        if state is None or state == NO_USER:
+            state = await self._lookups.submit(user_id)
+        if state == NO_USER:
+            raise NotFound("There is no such user.")
+        return state
 
     async def refresh(self, user_ids: Iterable[UserId]) -> None:
         """Look the users up again, and call `on_change` for each."""

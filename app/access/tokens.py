@@ -35,6 +35,11 @@ class Claims(msgspec.Struct, frozen=True):
     auth_time: int = 0
 
     @property
+    def actor(self) -> str:
+        """Who it was, in audit events."""
+        return self.sub
+
+    @property
     def logged_in_at(self) -> int:
         return self.auth_time or self.iat
 

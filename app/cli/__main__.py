@@ -2,7 +2,7 @@
 
 import click
 
-from app.cli import accounts, export, moderation, upkeep
+from app.cli import accounts, export, keys, moderation, upkeep
 from config import settings
 from telemetry import logs
 
@@ -29,6 +29,9 @@ for command in (
     moderation.reverse,
     moderation.adjust,
     moderation.flag,
+    keys.create_key,
+    keys.list_keys,
+    keys.revoke_key,
     upkeep.audit,
     upkeep.rebuild,
     export.export,

@@ -6,6 +6,7 @@ from app.domain.trail import EVENT_KINDS
 from app.routes import shapes
 from app.routes.admin import Adjustment, MayHaveReason, WithReason
 from app.routes.flags import FlagBody
+from app.routes.keys import KeyBody
 
 OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
     ("/admin/actions", "GET"): Operation(
@@ -127,6 +128,36 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         },
         errors=(400,),
         about="Newest first. Of an unknown user there are none.",
+    ),
+    ("/admin/keys", "POST"): Operation(
+        "createKey",
+        "Make a service key",
+        "Operators",
+        "admin",
+        {201: shapes.NewKey},
+        body=KeyBody,
+        errors=(409,),
+        about="The key is told this once. Only a person makes keys: no service key does, whatever its scopes.",
+        example={"name": "game-server", "scopes": ["actions"]},
+    ),
+    ("/admin/keys", "GET"): Operation(
+        "listKeys",
+        "List the service keys",
+        "Operators",
+        "admin",
+        {200: shapes.KeyRecords},
+        query=PAGE,
+        errors=(400,),
+        about="Newest first, without those that are revoked.",
+    ),
+    ("/admin/keys/{id}", "DELETE"): Operation(
+        "revokeKey",
+        "Revoke a service key",
+        "Operators",
+        "admin",
+        {204: None},
+        errors=(404,),
+        about="Every process refuses it within five seconds.",
     ),
     ("/admin/flags", "GET"): Operation("listFlags", "Read the flags", "Operators", "admin", {200: shapes.Flags}),
     ("/admin/flags/{name}", "PUT"): Operation(

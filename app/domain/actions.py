@@ -88,11 +88,14 @@ def digits_written_out(value: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A request to start an action; `metadata` is JSON text."""
+    """A request to start an action; `metadata` is JSON text.
+
+    `token_version` is None for a service key's: it is not compared with the user's.
+    """
 
     action_id: ActionId
     user_id: UserId
-    token_version: int
+    token_version: int | None
     type: str
     client_ip: str | None
     metadata: str
@@ -100,10 +103,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A request to complete or cancel an action."""
+    """A request to complete or cancel an action; `token_version` as in Start."""
 
     action_id: ActionId
     user_id: UserId
-    token_version: int
+    token_version: int | None
     status: Literal["completed", "cancelled"]
     client_ip: str | None

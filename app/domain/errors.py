@@ -47,6 +47,10 @@ class Forbidden(ScoreboardError):
     status, code, title = 403, "forbidden", "Not yours"
 
 
+class MissingScope(Forbidden):
+    code, title = "scope", "The key lacks a scope"
+
+
 class WrongPassword(Forbidden):
     code, title = "wrong-password", "Wrong password"
 

@@ -14,7 +14,7 @@ from app.domain.ids import DEFAULT_BOARD
 from app.domain.users import InvalidUser, check_password
 from app.http.answers import JSON, read_json
 from app.routes.auth import NewPassword, Text, token_answer
-from app.routes.guards import own_path
+from app.routes.guards import own_account, own_path
 from app.routes.shapes import OwnUser
 from app.web import Web
 from db import audit_events, persons, users
@@ -36,7 +36,7 @@ class EraseBody(msgspec.Struct, forbid_unknown_fields=True):
 
 async def show(request: Request) -> Response:
     """GET /users/:userId"""
-    web, user_id, _ = await own_path(request, Admission.read)
+    web, user_id, *_ = await own_path(request, Admission.read, "users")
     profile = await web.own_statement(user_id, lambda conn: users.profile(conn, user_id, DEFAULT_BOARD))
     if profile is None:
         raise Unauthorized("The token is no longer valid.")
@@ -55,7 +55,8 @@ async def show(request: Request) -> Response:
 
 async def change_password(request: Request) -> Response:
     """POST /users/:userId/password"""
-    web, user_id, claims = await own_path(request, Admission.write)
+    web, claims = await own_account(request, Admission.write)
+    user_id = claims.sub
     body = await read_json(request, PasswordBody)
     try:
         check_password(body.new_password, "newPassword")
@@ -81,7 +82,8 @@ async def change_password(request: Request) -> Response:
 
 async def erase(request: Request) -> Response:
     """DELETE /users/:userId"""
-    web, user_id, claims = await own_path(request, Admission.write)
+    web, claims = await own_account(request, Admission.write)
+    user_id = claims.sub
     body = await read_json(request, EraseBody)
     await _confirm(web, request, claims, body.password)
     await web.transaction(

@@ -13,7 +13,7 @@ from app.domain.errors import Forbidden, FraudRule, Malformed, NotFound, Overloa
 from app.domain.ids import ActionId, is_id, new_id
 from app.domain.scoring import DEFAULT_TYPE
 from app.http.answers import JSON, read_json
-from app.routes.guards import own_path
+from app.routes.guards import Caller, own_path
 from app.routes.paging import cursor_of, limit_of
 from app.routes.shapes import OwnActions
 from app.web import Web, web_of
@@ -67,15 +67,16 @@ async def create(request: Request) -> Response:
     web = web_of(request)
     if refusal := too_many(web, request.method):
         raise refusal
-    _, user_id, claims = await own_path(request, Admission.create)
+    caller = await own_path(request, Admission.create, "actions")
+    user_id = caller.user_id
     body = await read_json(request, StartBody)
     metadata = msgspec.json.encode(body.metadata)
     if len(metadata) + digits_written_out(body.metadata) > LARGEST_METADATA:
         raise Malformed(f"The metadata is larger than {LARGEST_METADATA} bytes.")
     if body.type not in web.rules:
         raise UnknownType(f"There is no action type {body.type!r}.")
-    address = _address(web, request)
-    start = Start(ActionId(new_id()), user_id, claims.ver, body.type, address, metadata.decode())
+    address = _address(caller, request)
+    start = Start(ActionId(new_id()), user_id, caller.token_version, body.type, address, metadata.decode())
     action = await web.starts.submit(start)
     metrics.action_created.inc()
     logs.event(
@@ -91,7 +92,7 @@ async def create(request: Request) -> Response:
 
 async def list_own(request: Request) -> Response:
     """GET /users/:userId/actions"""
-    web, user_id, _ = await own_path(request, Admission.read)
+    web, user_id, *_ = await own_path(request, Admission.read, "actions")
     status = request.query_params.get("status")
     if status not in (None, *STATUSES):
         raise Malformed("status: must be started, completed or cancelled.")
@@ -105,7 +106,7 @@ async def list_own(request: Request) -> Response:
 
 async def show(request: Request) -> Response:
     """GET /users/:userId/actions/:actionId"""
-    web, user_id, _ = await own_path(request, Admission.read)
+    web, user_id, *_ = await own_path(request, Admission.read, "actions")
     action_id = _path_action(request)
     action = await web.own_statement(user_id, lambda conn: actions.get(conn, action_id))
     if action is None:
@@ -120,12 +121,13 @@ async def end(request: Request) -> Response:
     web = web_of(request)
     if refusal := too_many(web, request.method):
         raise refusal
-    _, user_id, claims = await own_path(request, Admission.complete)
+    caller = await own_path(request, Admission.complete, "actions")
+    user_id = caller.user_id
     wanted = (await read_json(request, EndBody)).wanted()
     action_id = _path_action(request)
-    address = _address(web, request)
+    address = _address(caller, request)
     try:
-        action = await web.ends.submit(End(action_id, user_id, claims.ver, wanted, address))
+        action = await web.ends.submit(End(action_id, user_id, caller.token_version, wanted, address))
     except FraudRule as error:
         logs.event(
             logs.security,
@@ -145,9 +147,10 @@ async def end(request: Request) -> Response:
     return JSON(action)
 
 
-def _address(web: Web, request: Request) -> str | None:
-    """Return the address that goes on record with an action, if any does."""
-    return web.admission.address(request.scope) if web.settings.client_ip_days else None
+def _address(caller: Caller, request: Request) -> str | None:
+    """Return the address that goes on record with an action, if any does; that of a team's server is no player's."""
+    web = caller.web
+    return web.admission.address(request.scope) if web.settings.client_ip_days and caller.key is None else None
 
 
 def _path_action(request: Request) -> ActionId:

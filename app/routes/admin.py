@@ -8,14 +8,13 @@ import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.access.tokens import Claims
 from app.board import correct
 from app.board import erase as erasing
 from app.domain.actions import Action, ActionVerdict, ModeratedAction
 from app.domain.errors import Malformed, NotFound
 from app.domain.ids import ActionId, UserId, is_id
 from app.http.answers import JSON, read_json
-from app.routes.operators import OptionalReason, Reason, change, operator
+from app.routes.operators import Operator, OptionalReason, Reason, change, operator
 from app.routes.paging import cursor_of, limit_of
 from app.routes.shapes import ModeratedActions, UserRecord, UserRecords
 from app.web import Web
@@ -60,25 +59,25 @@ async def list_actions(request: Request) -> Response:
 
 async def release(request: Request) -> Response:
     """POST /admin/actions/:id/release"""
-    web, claims = await operator(request)
+    web, who = await operator(request)
     body = await read_json(request, MayHaveReason, or_nothing=True)
     action_id = _path_id(request)
     return await _corrected(
         web,
-        claims,
-        lambda conn: correct.release(conn, web.board_ids, ActionId(action_id), actor=claims.sub, reason=body.reason),
+        who,
+        lambda conn: correct.release(conn, web.board_ids, ActionId(action_id), actor=who.actor, reason=body.reason),
     )
 
 
 async def reverse(request: Request) -> Response:
     """POST /admin/actions/:id/reverse"""
-    web, claims = await operator(request)
+    web, who = await operator(request)
     body = await read_json(request, WithReason)
     action_id = _path_id(request)
     return await _corrected(
         web,
-        claims,
-        lambda conn: correct.reverse(conn, web.board_ids, ActionId(action_id), actor=claims.sub, reason=body.reason),
+        who,
+        lambda conn: correct.reverse(conn, web.board_ids, ActionId(action_id), actor=who.actor, reason=body.reason),
     )
 
 
@@ -96,32 +95,32 @@ async def list_users(request: Request) -> Response:
 
 async def suspend(request: Request) -> Response:
     """POST /admin/users/:id/suspend"""
-    web, claims = await operator(request)
-    _another(request, claims)
+    web, who = await operator(request)
+    _another(request, who)
     body = await read_json(request, WithReason)
     return await _user_changed(
         request,
         web,
-        claims,
-        lambda conn, user_id: correct.suspend(conn, web.board_ids, user_id, actor=claims.sub, reason=body.reason),
+        who,
+        lambda conn, user_id: correct.suspend(conn, web.board_ids, user_id, actor=who.actor, reason=body.reason),
     )
 
 
-def _another(request: Request, claims: Claims) -> None:
+def _another(request: Request, who: Operator) -> None:
     """Refuse what nobody could undo: the last operator would be gone."""
-    if _path_id(request) == claims.sub:
+    if _path_id(request) == who.actor:
         raise correct.WrongState("Only another operator can do this to you.")
 
 
 async def reinstate(request: Request) -> Response:
     """POST /admin/users/:id/reinstate"""
-    web, claims = await operator(request)
+    web, who = await operator(request)
     body = await read_json(request, MayHaveReason, or_nothing=True)
     return await _user_changed(
         request,
         web,
-        claims,
-        lambda conn, user_id: correct.reinstate(conn, web.board_ids, user_id, actor=claims.sub, reason=body.reason),
+        who,
+        lambda conn, user_id: correct.reinstate(conn, web.board_ids, user_id, actor=who.actor, reason=body.reason),
     )
 
 
@@ -136,54 +135,54 @@ async def show(request: Request) -> Response:
 
 
 async def _hidden(request: Request, work: Callable[..., None]) -> Response:
-    web, claims = await operator(request)
+    web, who = await operator(request)
     body = await read_json(request, MayHaveReason, or_nothing=True)
     return await _user_changed(
         request,
         web,
-        claims,
-        lambda conn, user_id: work(conn, web.board_ids, user_id, actor=claims.sub, reason=body.reason),
+        who,
+        lambda conn, user_id: work(conn, web.board_ids, user_id, actor=who.actor, reason=body.reason),
     )
 
 
 async def adjust(request: Request) -> Response:
     """POST /admin/users/:id/adjust"""
-    web, claims = await operator(request)
+    web, who = await operator(request)
     body = await read_json(request, Adjustment)
     if body.points == 0:
         raise Malformed("points: must not be 0.")
     return await _user_changed(
         request,
         web,
-        claims,
+        who,
         lambda conn, user_id: correct.adjust(
-            conn, web.board_ids, user_id, body.points, actor=claims.sub, reason=body.reason
+            conn, web.board_ids, user_id, body.points, actor=who.actor, reason=body.reason
         ),
     )
 
 
 async def erase(request: Request) -> Response:
     """POST /admin/users/:id/erase"""
-    web, claims = await operator(request)
-    _another(request, claims)
+    web, who = await operator(request)
+    _another(request, who)
     body = await read_json(request, WithReason)
 
     def work(conn: sa.Connection, user_id: UserId) -> None:
-        erasing.erase(conn, web.board_ids, user_id, actor=claims.sub, reason=body.reason)
+        erasing.erase(conn, web.board_ids, user_id, actor=who.actor, reason=body.reason)
 
-    answer = await _user_changed(request, web, claims, work)
+    answer = await _user_changed(request, web, who, work)
     logs.event(logs.security, logs.USER_ERASED, userId=_path_id(request))
     return answer
 
 
-async def _corrected(web: Web, claims: Claims, work: Callable[[sa.Connection], Action]) -> Response:
-    action = await change(web, claims, work)
+async def _corrected(web: Web, who: Operator, work: Callable[[sa.Connection], Action]) -> Response:
+    action = await change(web, who, work)
     await web.publish_boards()
     return JSON(action)
 
 
 async def _user_changed(
-    request: Request, web: Web, claims: Claims, work: Callable[[sa.Connection, UserId], None]
+    request: Request, web: Web, who: Operator, work: Callable[[sa.Connection, UserId], None]
 ) -> Response:
     user_id = UserId(_path_id(request))
 
@@ -191,7 +190,7 @@ async def _user_changed(
         work(conn, user_id)
         return moderation.user(conn, user_id)
 
-    row = await change(web, claims, apply)
+    row = await change(web, who, apply)
     await web.publish_boards()
     await web.tokens_changed(user_id)
     return JSON(_user(row))

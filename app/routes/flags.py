@@ -29,17 +29,17 @@ async def list_flags(request: Request) -> Response:
 
 async def set_flag(request: Request) -> Response:
     """PUT /admin/flags/:name"""
-    web, claims = await operator(request)
+    web, who = await operator(request)
     name = request.path_params["name"]
     if name not in feature_flags.NAMES:
         raise NotFound("There is no such flag.")
     body = await read_json(request, FlagBody)
 
     def switch(conn: sa.Connection) -> Flag:
-        audit_events.record(conn, "flag_changed", actor=claims.sub, reason=body.reason, name=name, enabled=body.enabled)
-        return feature_flags.write(conn, name, enabled=body.enabled, actor=claims.sub)
+        audit_events.record(conn, "flag_changed", actor=who.actor, reason=body.reason, name=name, enabled=body.enabled)
+        return feature_flags.write(conn, name, enabled=body.enabled, actor=who.actor)
 
-    flag = await change(web, claims, switch)
+    flag = await change(web, who, switch)
     if name == feature_flags.BROADCAST:
         web.boards.broadcast(flag.enabled)
     return JSON(_flag(flag))

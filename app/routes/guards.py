@@ -1,4 +1,4 @@
-"""Who may send a request: token, path and rate limit, checked in the order of the contract."""
+"""Who may send a request: token or key, path and rate limit, checked in the order of the contract."""
 
 from collections.abc import Awaitable, Callable
 from typing import Concatenate, NamedTuple
@@ -7,57 +7,76 @@ from starlette.requests import HTTPConnection, Request
 from starlette.types import Scope
 
 from app.access.admission import Admission
+from app.access.keys import ServiceKey, is_key
 from app.access.tokens import Claims
-from app.domain.errors import Forbidden, Unauthorized
-from app.domain.ids import UserId
+from app.domain.errors import Forbidden, NotFound, Unauthorized
+from app.domain.ids import UserId, is_id
+from app.domain.service_keys import KeyScope
 from app.web import Web, web_of
 from db.users import UserState
+from telemetry import logs
 
 FIRST_SIGHT = 0.5
 """Seconds that a write waits to learn whether its token was revoked, before its own transaction finds out."""
 
 Limit = Callable[Concatenate[Admission, Scope, Claims, ...], Awaitable[None]]
-"""A method of Admission: the rate limit that a request counts against."""
+"""A method of Admission: the rate limit that a player's request counts against."""
 
 
 class Caller(NamedTuple):
-    """A player whose token, path and rate limit were checked."""
+    """A player, or a server that acts for one by its service key, whose path and rate limit were checked.
+
+    `token_version` is that of the player's token; a key has none, and nothing is to be compared with the user's.
+    """
 
     web: Web
     user_id: UserId
-    claims: Claims
+    token_version: int | None
+    key: ServiceKey | None = None
+
+    @property
+    def actor(self) -> str:
+        """Who it was, in audit events."""
+        return self.key.actor if self.key else self.user_id
 
 
-async def own_path(request: Request, limit: Limit) -> Caller:
-    """Return the player who sent a request for a path of their own. Source: contract, section 4, for the order.
+async def own_path(request: Request, limit: Limit, scope: KeyScope) -> Caller:
+    """Return who sent a request for a player's path: that player, or a service key with a scope.
+
+    Source: contract, section 4, for the order.
 
     Raises:
-        Unauthorized: when there is no token, or it is invalid, expired or revoked.
-        Forbidden: when it is another player's path; nothing is looked up for it.
+        Unauthorized: when there is no token or key, or it is invalid, expired or revoked.
+        Forbidden: when it is another player's path; nothing is looked up for it. Or when the key lacks the scope.
         RateLimited: when the rate limit is used up.
-        Unavailable: when a read's token can't be looked up, since the database is away.
+        NotFound: when a key is sent for a user who doesn't exist.
+        Unavailable: when the token, key or user of a read can't be looked up, since the database is away.
     """
-    web = web_of(request)
-    claims = _claims(web, request)
-    if request.method in ("GET", "HEAD"):
-        await web.sessions.check(claims)
-    else:
-        # What is known here may be seconds old; the write's own transaction looks again.
-        await web.sessions.check_or_trust(claims, patience=FIRST_SIGHT)
-    if request.path_params["user_id"] != claims.sub:
-        raise Forbidden("This is another player's path.")
-    await limit(web.admission, request.scope, claims)
-    return Caller(web, claims.sub, claims)
+    web, token = web_of(request), _token(request)
+    if is_key(token):
+        return await _path_by_key(web, request, token, scope)
+    claims = await _own_claims(web, request, token, limit)
+    return Caller(web, claims.sub, claims.ver)
+
+
+async def own_account(request: Request, limit: Limit) -> tuple[Web, Claims]:
+    """Return the claims of the player who sent a request for a path that is for this person alone.
+
+    Raises:
+        Unauthorized, Forbidden, RateLimited, Unavailable: like own_path; Forbidden for every service key.
+    """
+    web, token = await _persons_token(request)
+    return web, await _own_claims(web, request, token, limit)
 
 
 async def own_token(request: Request) -> tuple[Web, Claims]:
     """Return the claims of a token that a write is about, once the write is admitted.
 
     Raises:
-        Unauthorized, RateLimited: like own_path.
+        Unauthorized, RateLimited: like own_path; Forbidden for every service key.
     """
-    web = web_of(request)
-    claims = _claims(web, request)
+    web, token = await _persons_token(request)
+    claims = web.tokens.verify(token)
     await web.sessions.check_or_trust(claims, patience=FIRST_SIGHT)
     await web.admission.write(request.scope, claims)
     return web, claims
@@ -67,15 +86,15 @@ async def known_user(request: Request) -> tuple[Web, Claims, UserState]:
     """Return the claims of a token and the state of its user, without asking any rate limit.
 
     Raises:
-        Unauthorized, Unavailable: like own_path.
+        Unauthorized, Unavailable: like own_path; Forbidden for every service key.
     """
-    web = web_of(request)
-    claims = _claims(web, request)
+    web, token = await _persons_token(request)
+    claims = web.tokens.verify(token)
     return web, claims, await web.sessions.check(claims)
 
 
 def bearer(connection: HTTPConnection) -> str | None:
-    """Return the token of the Authorization header, if there is one.
+    """Return the token or service key of the Authorization header, if there is one.
 
     Raises:
         Unauthorized: when the header is something else.
@@ -89,8 +108,60 @@ def bearer(connection: HTTPConnection) -> str | None:
     return token.strip()
 
 
-def _claims(web: Web, connection: HTTPConnection) -> Claims:
+async def key_of(web: Web, connection: HTTPConnection, token: str) -> ServiceKey:
+    """Return the service key that a bearer token names.
+
+    Raises:
+        Unauthorized: when it doesn't exist, or is revoked or expired.
+        RateLimited: when its address has sent too many of these.
+        Unavailable: when it can't be looked up, since the database is away.
+    """
+    key = web.keys.known(token)
+    if key is not None:
+        return key
+    await web.admission.unknown_key(connection.scope)
+    try:
+        return await web.keys.find(token)
+    except Unauthorized:
+        address, request_id = web.admission.address(connection.scope), connection.scope["request_id"]
+        logs.refused(logs.AUTH_FAILED, address, requestId=request_id, reason="wrong key")
+        raise
+
+
+async def _path_by_key(web: Web, request: Request, token: str, scope: KeyScope) -> Caller:
+    key = await key_of(web, request, token)
+    key.check(scope)
+    await web.admission.by_key(request.scope, key)
+    user_id = request.path_params["user_id"]
+    if not is_id(user_id):
+        raise NotFound("There is no such user.")
+    await web.sessions.find(user_id)
+    return Caller(web, user_id, None, key)
+
+
+async def _own_claims(web: Web, request: Request, token: str, limit: Limit) -> Claims:
+    claims = web.tokens.verify(token)
+    if request.method in ("GET", "HEAD"):
+        await web.sessions.check(claims)
+    else:
+        # What is known here may be seconds old; the write's own transaction looks again.
+        await web.sessions.check_or_trust(claims, patience=FIRST_SIGHT)
+    if request.path_params["user_id"] != claims.sub:
+        raise Forbidden("This is another player's path.")
+    await limit(web.admission, request.scope, claims)
+    return claims
+
+
+def _token(connection: HTTPConnection) -> str:
     token = bearer(connection)
     if token is None:
         raise Unauthorized("A token is needed: Authorization: Bearer <token>.")
-    return web.tokens.verify(token)
+    return token
+
+
+async def _persons_token(request: Request) -> tuple[Web, str]:
+    web, token = web_of(request), _token(request)
+    if is_key(token):
+        await key_of(web, request, token)  # a wrong one is told so
+        raise Forbidden("This is not for service keys.")
+    return web, token

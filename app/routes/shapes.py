@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from app.domain.actions import Action, ModeratedAction
+from app.domain.service_keys import KeyScope
 from app.domain.trail import EventKind
 from app.domain.users import Role
 from app.readiness import Checks
@@ -136,6 +137,31 @@ class AuditEvents(msgspec.Struct, rename="camel"):
     """A page of the audit trail, newest first, and the cursor of the next one."""
 
     items: list[AuditEvent]
+    next_cursor: str | None
+
+
+class KeyRecord(msgspec.Struct, rename="camel"):
+    """A service key as operators see it; who made it is a user id or "shell"."""
+
+    id: str
+    name: str
+    scopes: list[KeyScope]
+    expires_at: datetime | None
+    created_at: datetime
+    created_by: str
+    last_used_at: datetime | None
+
+
+class NewKey(KeyRecord, rename="camel", kw_only=True):
+    """A new service key with the key itself, which is never told again."""
+
+    key: str
+
+
+class KeyRecords(msgspec.Struct, rename="camel"):
+    """A page of service keys, newest first, and the cursor of the next one."""
+
+    items: list[KeyRecord]
     next_cursor: str | None
 
 

@@ -23,7 +23,7 @@ NOBODY = "9a6f3c52-0c1e-4f0e-8a55-3d2f6f7f1b11"
 
 NO_LIMITS = {
     f"RATE_LIMIT_{name}": "off"
-    for name in ("CREATE", "COMPLETE", "ACTIONS", "USER", "IP", "WS", "LOGIN_IP", "LOGIN_ACCOUNT")
+    for name in ("CREATE", "COMPLETE", "ACTIONS", "USER", "IP", "WS", "LOGIN_IP", "LOGIN_ACCOUNT", "KEY")
 }
 
 

@@ -55,6 +55,7 @@ def test_defaults_are_those_of_the_contract() -> None:
             "ws": limits.parse("120/minute"),
             "login_ip": limits.parse("10/minute"),
             "login_account": limits.parse("5/minute"),
+            "key": limits.parse("6000/minute"),
         },
         "boards_file": HERE / "boards.toml",
         "scoring_file": HERE / "scoring.toml",
