@@ -8,7 +8,23 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from app.description import endpoints
-from app.routes import account, actions, admin, auth, flags, health, keys, live, metrics, pages, scores, stats, trail
+from app.routes import (
+    account,
+    accounts,
+    actions,
+    admin,
+    auth,
+    flags,
+    health,
+    keys,
+    live,
+    metrics,
+    pages,
+    resets,
+    scores,
+    stats,
+    trail,
+)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -42,19 +58,21 @@ API: list[BaseRoute] = [
     route("/action-types", GET=scores.action_types),
     route("/auth/register", POST=auth.register),
     route("/auth/login", POST=auth.login),
+    route("/auth/reset", POST=resets.use),
     route("/auth/refresh", POST=auth.refresh),
     route("/auth/logout", POST=auth.logout),
     route("/.well-known/jwks.json", GET=scores.jwks),
     route("/admin/actions", GET=admin.list_actions),
     route("/admin/actions/{id}/release", POST=admin.release),
     route("/admin/actions/{id}/reverse", POST=admin.reverse),
-    route("/admin/users", GET=admin.list_users),
+    route("/admin/users", GET=admin.list_users, POST=accounts.create),
     route("/admin/users/{id}/suspend", POST=admin.suspend),
     route("/admin/users/{id}/reinstate", POST=admin.reinstate),
     route("/admin/users/{id}/hide", POST=admin.hide),
     route("/admin/users/{id}/show", POST=admin.show),
     route("/admin/users/{id}/adjust", POST=admin.adjust),
     route("/admin/users/{id}/erase", POST=admin.erase),
+    route("/admin/users/{id}/reset", POST=resets.create),
     route("/admin/events", GET=trail.list_events),
     route("/admin/keys", GET=keys.list_keys, POST=keys.create),
     route("/admin/keys/{id}", DELETE=keys.revoke),

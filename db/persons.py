@@ -49,6 +49,19 @@ def change_password(conn: sa.Connection, user_id: UserId, token_version: int, pa
     return conn.execute(_CHANGE_PASSWORD, values).scalar()
 
 
+_RESET_PASSWORD = sa.text("""
+    UPDATE users SET password_hash = :password_hash, token_version = token_version + 1,
+        tokens_since = clock_timestamp(), updated_at = now()
+    WHERE id = :id RETURNING token_version
+""")
+
+
+def reset_password(conn: sa.Connection, user_id: UserId, password_hash: str) -> int:
+    """Set a locked user's password and make every token void; return the new tokens' version."""
+    version: int = conn.execute(_RESET_PASSWORD, {"id": user_id, "password_hash": password_hash}).scalar_one()
+    return version
+
+
 @dataclass(frozen=True, slots=True)
 class LockedPerson:
     """A user's row under lock, those of all admins with it; name and address are None once erased."""
@@ -81,7 +94,7 @@ def lock(conn: sa.Connection, user_id: UserId) -> LockedPerson | None:
 _ERASE = sa.text("""
     WITH pending AS (INSERT INTO erasures (user_id) VALUES (:id))
     UPDATE users SET username = NULL, username_key = NULL, email = NULL, password_hash = NULL, status = 'erased',
-        role = 'player', token_version = token_version + 1, updated_at = now()
+        external_id = NULL, role = 'player', token_version = token_version + 1, updated_at = now()
     WHERE id = :id
 """)
 

@@ -14,7 +14,7 @@ from app.board.roles import keep_one_admin
 from app.domain.errors import NotFound, Unauthorized
 from app.domain.ids import BoardId, UserId
 from config import queues
-from db import audit_events, persons
+from db import audit_events, password_resets, persons
 from db.transaction import in_transaction
 
 AT_ONCE = 1000
@@ -57,6 +57,7 @@ def erase(
     keep_one_admin(person)
     persons.forget_traces(conn, user_id, limit=AT_ONCE)
     persons.erase(conn, user_id)
+    password_resets.forget(conn, user_id)
     audit_events.record(conn, "erased", actor=actor, user_id=user_id, reason=reason)
     audit_events.forget_own(conn, user_id, person.username, person.email)
     last = audit_events.forget_next(conn, person.username, person.email, after=0, limit=EVENTS_AT_ONCE)
@@ -67,7 +68,7 @@ def erase(
 
 
 def forget(engine: sa.Engine, *, client_ip_days: int) -> None:
-    """Forget addresses that are too old, and erased persons' traces: some batches of each."""
+    """Forget addresses and links that are too old, and erased persons' traces: some batches of each."""
     deadline = time.monotonic() + FORGET_FOR
 
     def addresses(conn: sa.Connection) -> bool:
@@ -76,6 +77,9 @@ def forget(engine: sa.Engine, *, client_ip_days: int) -> None:
     def traces(conn: sa.Connection) -> bool:
         return persons.finish_erasures(conn, age=IN_FLIGHT, limit=queues.BATCH, events=EVENTS_AT_ONCE)
 
-    for part in (traces, addresses):
+    def links(conn: sa.Connection) -> bool:
+        return password_resets.forget_expired(conn, limit=queues.BATCH) == queues.BATCH
+
+    for part in (traces, links, addresses):
         while in_transaction(engine, part) and time.monotonic() < deadline:
             pass

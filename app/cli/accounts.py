@@ -15,7 +15,7 @@ from app.domain.errors import NameTaken, NotFound
 from app.domain.ids import UserId, is_id, new_id
 from app.domain.users import InvalidUser, check_user
 from config.settings import Settings
-from db import audit_events, transaction, users
+from db import audit_events, password_resets, transaction, users
 
 DEMO_USERS = {"alice": "player", "bob": "player", "carol": "player", "operator": "admin"}
 """Names and roles."""
@@ -96,6 +96,7 @@ def set_password(config: Settings, username: str, password: str, reason: str | N
         user_id = users.set_password(conn, username, password_hash)
         if user_id is None:
             raise click.ClickException(f"There is no user {username!r}.")
+        password_resets.forget(conn, user_id)
         audit_events.record(conn, "logged_out", actor="shell", user_id=user_id, reason=reason or "the password was set")
 
     in_transaction(config, change)

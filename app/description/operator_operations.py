@@ -4,6 +4,7 @@ from app.description.operation import PAGE, Operation, Query
 from app.domain.actions import Action
 from app.domain.trail import EVENT_KINDS
 from app.routes import shapes
+from app.routes.accounts import NewUserBody
 from app.routes.admin import Adjustment, MayHaveReason, WithReason
 from app.routes.flags import FlagBody
 from app.routes.keys import KeyBody
@@ -55,6 +56,28 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
             "limit": PAGE["limit"],
         },
         errors=(400,),
+    ),
+    ("/admin/users", "POST"): Operation(
+        "createUser",
+        "Make a user",
+        "Operators",
+        "admin",
+        {201: shapes.CreatedUser},
+        body=NewUserBody,
+        errors=(409,),
+        about="Without a password one is made up and answered, this once. Without an address the user has none.",
+        example={"username": "zoe", "displayName": "Zoë"},
+    ),
+    ("/admin/users/{id}/reset", "POST"): Operation(
+        "createResetLink",
+        "Make a link for setting a new password",
+        "Operators",
+        "admin",
+        {200: shapes.ResetLink},
+        body=MayHaveReason,
+        or_nothing=True,
+        errors=(404, 409),
+        about="For a user who forgot it. The link is good once, for 24 hours; a new one voids the older one.",
     ),
     ("/admin/users/{id}/suspend", "POST"): Operation(
         "suspendUser",

@@ -8,6 +8,7 @@ from app.routes import shapes
 from app.routes.account import EraseBody, PasswordBody
 from app.routes.actions import EndBody, StartBody
 from app.routes.auth import LoginBody, RegisterBody
+from app.routes.resets import ResetBody
 
 PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
     ("/top-scores", "GET"): Operation(
@@ -97,6 +98,17 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("/auth/login", "POST"): Operation(
         "login", "Log in", "Players", "anyone", {200: shapes.AccessToken}, body=LoginBody, errors=(401, 403, 429)
+    ),
+    ("/auth/reset", "POST"): Operation(
+        "resetPassword",
+        "Set a new password by a link",
+        "Players",
+        "anyone",
+        {200: shapes.AccessToken},
+        body=ResetBody,
+        errors=(403, 429),
+        about="The token is the part behind `#reset=` of a link that an operator has made; it is good once, for "
+        "24 hours. Every older token of the user ends; the answer holds a new one.",
     ),
     ("/auth/refresh", "POST"): Operation(
         "refreshToken",

@@ -55,6 +55,10 @@ class WrongPassword(Forbidden):
     code, title = "wrong-password", "Wrong password"
 
 
+class InvalidLink(Forbidden):
+    code, title = "reset-link", "The link is not valid"
+
+
 class RegistrationClosed(Forbidden):
     code, title = "registration-closed", "Registration is closed"
 

@@ -17,7 +17,7 @@ from app.routes.auth import NewPassword, Text, token_answer
 from app.routes.guards import own_account, own_path
 from app.routes.shapes import OwnUser
 from app.web import Web
-from db import audit_events, persons, users
+from db import audit_events, password_resets, persons, users
 from telemetry import logs
 
 
@@ -70,6 +70,7 @@ async def change_password(request: Request) -> Response:
     def change(conn: sa.Connection) -> int | None:
         version = persons.change_password(conn, user_id, claims.ver, password_hash)
         if version is not None:
+            password_resets.forget(conn, user_id)
             audit_events.record(conn, "logged_out", actor=user_id, user_id=user_id, reason="the password was changed")
         return version
 

@@ -61,7 +61,7 @@ async def release(request: Request) -> Response:
     """POST /admin/actions/:id/release"""
     web, who = await operator(request)
     body = await read_json(request, MayHaveReason, or_nothing=True)
-    action_id = _path_id(request)
+    action_id = path_id(request)
     return await _corrected(
         web,
         who,
@@ -73,7 +73,7 @@ async def reverse(request: Request) -> Response:
     """POST /admin/actions/:id/reverse"""
     web, who = await operator(request)
     body = await read_json(request, WithReason)
-    action_id = _path_id(request)
+    action_id = path_id(request)
     return await _corrected(
         web,
         who,
@@ -90,7 +90,7 @@ async def list_users(request: Request) -> Response:
     if "\0" in query:
         raise Malformed("query: must not contain NUL.")
     rows = await web.transaction(lambda conn: moderation.find_users(conn, query, limit=limit))
-    return JSON(UserRecords([_user(row) for row in rows]))
+    return JSON(UserRecords([user_record(row) for row in rows]))
 
 
 async def suspend(request: Request) -> Response:
@@ -108,7 +108,7 @@ async def suspend(request: Request) -> Response:
 
 def _another(request: Request, who: Operator) -> None:
     """Refuse what nobody could undo: the last operator would be gone."""
-    if _path_id(request) == who.actor:
+    if path_id(request) == who.actor:
         raise correct.WrongState("Only another operator can do this to you.")
 
 
@@ -171,7 +171,7 @@ async def erase(request: Request) -> Response:
         erasing.erase(conn, web.board_ids, user_id, actor=who.actor, reason=body.reason)
 
     answer = await _user_changed(request, web, who, work)
-    logs.event(logs.security, logs.USER_ERASED, userId=_path_id(request))
+    logs.event(logs.security, logs.USER_ERASED, userId=path_id(request))
     return answer
 
 
@@ -184,7 +184,7 @@ async def _corrected(web: Web, who: Operator, work: Callable[[sa.Connection], Ac
 async def _user_changed(
     request: Request, web: Web, who: Operator, work: Callable[[sa.Connection, UserId], None]
 ) -> Response:
-    user_id = UserId(_path_id(request))
+    user_id = UserId(path_id(request))
 
     def apply(conn: sa.Connection) -> Any:
         work(conn, user_id)
@@ -193,10 +193,11 @@ async def _user_changed(
     row = await change(web, who, apply)
     await web.publish_boards()
     await web.tokens_changed(user_id)
-    return JSON(_user(row))
+    return JSON(user_record(row))
 
 
-def _path_id(request: Request) -> str:
+def path_id(request: Request) -> str:
+    """Return the id in the path; raises NotFound when it is none."""
     found: str = request.path_params["id"]
     if not is_id(found):
         raise NotFound("Nothing has this id.")
@@ -215,7 +216,8 @@ def _fields(action: Action) -> dict[str, Any]:
     return {name: getattr(action, name) for name in Action.__struct_fields__}
 
 
-def _user(row: sa.Row[Any]) -> UserRecord:
+def user_record(row: sa.Row[Any]) -> UserRecord:
+    """Return a user as operators see one."""
     return UserRecord(
         user_id=row.id,
         username=row.username,

@@ -50,6 +50,16 @@ async def admin(request: Request) -> tuple[Web, Claims]:
     return web, claims
 
 
+def no_key(who: Operator) -> None:
+    """Refuse a service key what would make it more than one: it could get at an account that may make keys.
+
+    Raises:
+        Forbidden: when it is a key.
+    """
+    if isinstance(who, ServiceKey):
+        raise Forbidden("A service key can neither make an operator nor get into an operator's account.")
+
+
 async def change(web: Web, operator: Operator, work: Callable[[sa.Connection], Any]) -> Any:
     """Run a change in a transaction that first looks again whether its operator still is one."""
 

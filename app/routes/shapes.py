@@ -92,6 +92,19 @@ class UserRecords(msgspec.Struct, rename="camel"):
     items: list[UserRecord]
 
 
+class CreatedUser(UserRecord, rename="camel"):
+    """A new user; with the password if it was made up here, which is shown this once."""
+
+    password: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class ResetLink(msgspec.Struct, rename="camel"):
+    """A link for setting a new password, and when it expires; whoever has it gets into the account."""
+
+    url: str
+    expires_at: datetime
+
+
 class EndedAction(Action, frozen=True, rename="camel", kw_only=True):
     """An action that has ended; only a completed one has an award and the user's total, both in points."""
 

@@ -52,6 +52,8 @@ EVERY = [
     ("POST", "/admin/actions/{}/release"),
     ("POST", "/admin/actions/{}/reverse"),
     ("GET", "/admin/users"),
+    ("POST", "/admin/users"),
+    ("POST", "/admin/users/{}/reset"),
     ("POST", "/admin/users/{}/suspend"),
     ("POST", "/admin/users/{}/reinstate"),
     ("POST", "/admin/users/{}/hide"),
