@@ -108,7 +108,7 @@ def wire(
         relay=relay,
         tokens=Tokens(settings.secret_key, settings.secret_keys_retired, settings.access_token_ttl),
         sessions=Sessions(database, upkeep, connections.user_changed),
-        keys=Keys(database, upkeep),
+        keys=Keys(database, upkeep, connections.keys_ended),
         admission=Admission(settings, Batcher("limits", TokenBucketRateLimiter(buckets).hit_many, lanes=1)),
         starts=Batcher("starts", partial(on_loop, database, run_starts, scoring_rules), lanes=1),
         ends=Batcher("ends", partial(on_loop, database, run_ends, scoring_rules)),

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -30,6 +30,8 @@ USE_WRITTEN_EVERY = 60.0
 UNKNOWN_FOR = 60.0
 """Seconds for which a key that doesn't exist isn't looked up again: nobody knows one before it is stored."""
 REMEMBERED = 10_000
+_NEVER = 10 * 365 * 24 * 3600.0
+"""Seconds after which a key ends that never expires: no process lives that long, and timers take it."""
 
 
 class ServiceKey(NamedTuple):
@@ -61,11 +63,15 @@ def is_key(token: str) -> bool:
 
 
 class Keys:
-    """All keys that are good, at most seconds older than the database."""
+    """All keys that are good, at most seconds older than the database.
 
-    def __init__(self, engine: sa.Engine, threads: Threads) -> None:
+    `on_end(key_ids)` is called for keys that this process knew, once they are revoked or expired.
+    """
+
+    def __init__(self, engine: sa.Engine, threads: Threads, on_end: Callable[[Collection[KeyId]], None]) -> None:
         self._engine = engine
         self._threads = threads
+        self._on_end = on_end
         self._live: dict[str, ServiceKey] = {}
         self._unknown: TTLCache[str, bool] = TTLCache(REMEMBERED, UNKNOWN_FOR)
         self._lookups: Batcher[str, ServiceKey | None] = Batcher("keys", self._learn, lanes=1, patience=2.5)
@@ -97,6 +103,7 @@ class Keys:
     def forget(self, key_id: KeyId) -> None:
         """Refuse a key that was revoked here, without waiting for the next poll."""
         self._live = {it: key for it, key in self._live.items() if key.key_id != key_id}
+        self._on_end([key_id])
 
     async def poll_for_ever(self) -> None:
         """Poll the keys, and write which were used, until cancelled."""
@@ -110,8 +117,11 @@ class Keys:
             await asyncio.sleep(POLL_EVERY)
 
     async def _poll(self) -> None:
-        found = await self._threads.run(in_statement, self._engine, service_keys.live)
-        self._live = dict(_timed(found))
+        before = dict(self._live)
+        found = _timed(await self._threads.run(in_statement, self._engine, service_keys.live))
+        # Who was found meanwhile may be newer than what was read.
+        self._live = found | {it: key for it, key in self._live.items() if it not in before}
+        self._on_end([key.key_id for it, key in before.items() if it not in found])
         here = {key.key_id for key in self._live.values()}
         self._written = {key_id: at for key_id, at in self._written.items() if key_id in here}
         now = time.monotonic()
@@ -149,7 +159,7 @@ def _timed(keys: Iterable[LiveKey]) -> dict[str, ServiceKey]:
             key.key_id,
             key.name,
             frozenset(key.scopes),
-            math.inf if key.seconds_left is None else now + key.seconds_left,
+            now + (_NEVER if key.seconds_left is None else key.seconds_left),
         )
         for key in keys
     }

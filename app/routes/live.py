@@ -5,20 +5,29 @@ import contextlib
 import logging
 import time
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.access.client_address import limited_as
-from app.access.tokens import Claims
-from app.domain.errors import ForeignOrigin, NotFound, ScoreboardError, Suspended, Unauthorized, Unavailable
-from app.domain.ids import DEFAULT_BOARD
+from app.access.keys import is_key
+from app.domain.errors import (
+    Forbidden,
+    ForeignOrigin,
+    NotFound,
+    ScoreboardError,
+    Suspended,
+    Unauthorized,
+    Unavailable,
+)
+from app.domain.ids import DEFAULT_BOARD, UserId
+from app.domain.service_keys import KeyId
 from app.http.answers import problem
 from app.live.close_codes import GONE, SILENT, CloseCode, Ending
 from app.live.connections import Connection
 from app.live.pusher import Pusher
-from app.routes.guards import bearer
+from app.routes.guards import bearer, key_of
 from app.serving.websocket_protocol import READY
 from app.web import Web, web_of
 from telemetry import logs
@@ -29,11 +38,25 @@ PROTOCOL = "scoreboard.v1"
 FRAMES_A_MINUTE = 60
 
 
+class Listener(NamedTuple):
+    """Who listens: a user with a token of this version, or a service key; and for how many seconds at most."""
+
+    owner: UserId | KeyId
+    token_version: int | None
+    seconds: float
+
+    @property
+    def logged(self) -> dict[str, Any]:
+        """The field of the log by which it is named."""
+        return {"keyId" if self.token_version is None else "userId": self.owner}
+
+
 async def live(websocket: WebSocket) -> None:
     """/ws: refuse the handshake with a status of HTTP, or push the board until either side ends it."""
     web = web_of(websocket)
     try:
-        connection, claims = await _admit(web, websocket)
+        listener = await _admit(web, websocket)
+        connection = web.connections.admit(listener.owner, listener.token_version, _limited_as(web, websocket))
     except ScoreboardError as error:
         request_id = websocket.scope["request_id"]
         logs.refused(logs.WS_REJECTED, web.admission.address(websocket.scope), requestId=request_id, code=error.code)
@@ -43,14 +66,14 @@ async def live(websocket: WebSocket) -> None:
     code = GONE
     try:
         await websocket.accept(PROTOCOL if PROTOCOL in websocket.scope["subprotocols"] else None)
-        logs.event(log, logs.WS_CONNECTED, userId=claims.sub, requestId=websocket.scope["request_id"])
-        code = await _serve(web, websocket, connection, claims)
+        logs.event(log, logs.WS_CONNECTED, **listener.logged, requestId=websocket.scope["request_id"])
+        code = await _serve(web, websocket, connection, listener)
     finally:
         web.connections.release(connection)
         logs.event(
             log,
             logs.WS_DISCONNECTED,
-            userId=claims.sub,
+            **listener.logged,
             code=code,
             seconds=round(time.monotonic() - opened),
             requestId=websocket.scope["request_id"],
@@ -63,7 +86,7 @@ async def nowhere(websocket: WebSocket) -> None:
     await websocket.send_denial_response(problem(NotFound("There is no such path."), websocket.scope["request_id"]))
 
 
-async def _admit(web: Web, websocket: WebSocket) -> tuple[Connection, Claims]:
+async def _admit(web: Web, websocket: WebSocket) -> Listener:
     """Check a handshake. Source: contract, section 6, for the order."""
     if not _origin_allowed(websocket.headers.get("origin"), websocket.headers.get("host"), web):
         raise ForeignOrigin("This page may not open a socket here.")
@@ -71,16 +94,36 @@ async def _admit(web: Web, websocket: WebSocket) -> tuple[Connection, Claims]:
     token = _token(websocket)
     if token is None:
         raise Unauthorized("A token is needed.")
-    claims = web.tokens.verify(token)
-    state = await web.sessions.check_or_trust(claims)
-    if not state.active:
-        raise Suspended("This account is suspended.")
+    listener = await (_by_key if is_key(token) else _by_token)(web, websocket, token)
     if websocket.query_params.get("board", DEFAULT_BOARD) != DEFAULT_BOARD:
         raise NotFound("There is no such board.")
     if web.draining:
         raise Unavailable("The process is stopping.")
-    address = limited_as(web.admission.address(websocket.scope), web.settings.trusted_networks)
-    return web.connections.admit(claims.sub, claims.ver, address), claims
+    return listener
+
+
+async def _by_token(web: Web, websocket: WebSocket, token: str) -> Listener:
+    claims = web.tokens.verify(token)
+    state = await web.sessions.check_or_trust(claims)
+    if not state.active:
+        raise Suspended("This account is suspended.")
+    return Listener(claims.sub, claims.ver, max(0.0, claims.exp - time.time()))
+
+
+async def _by_key(web: Web, websocket: WebSocket, token: str) -> Listener:
+    key = await key_of(web, websocket, token)
+    await web.admission.by_key(websocket.scope, key)
+    if _wants_own_scores(websocket):
+        raise Forbidden("A service key has no scores of its own: leave out me=1.")
+    return Listener(key.key_id, None, max(0.0, key.until - time.monotonic()))
+
+
+def _limited_as(web: Web, websocket: WebSocket) -> str | None:
+    return limited_as(web.admission.address(websocket.scope), web.settings.trusted_networks)
+
+
+def _wants_own_scores(websocket: WebSocket) -> bool:
+    return websocket.query_params.get("me") == "1"
 
 
 def _token(websocket: WebSocket) -> str | None:
@@ -116,30 +159,31 @@ def _site(origin: str) -> tuple[str, str, int] | None:
     return (parts.scheme, parts.hostname, port) if parts.hostname else None
 
 
-async def _serve(web: Web, websocket: WebSocket, connection: Connection, claims: Claims) -> int:
+async def _serve(web: Web, websocket: WebSocket, connection: Connection, listener: Listener) -> int:
     """Push and listen until the socket is to end, close it, and return the close code."""
     loop = asyncio.get_running_loop()
-    expiry = loop.call_later(max(0.0, claims.exp - time.time()), connection.close, CloseCode.TOKEN_OVER)
+    expiry = loop.call_later(listener.seconds, connection.close, CloseCode.TOKEN_OVER)
     send_ready = websocket.scope["extensions"][READY]
     board = Pusher(websocket, send_ready, web.board, web.settings.push_interval, web.push_latency)
-    wanted = websocket.query_params.get("me") == "1"
-    own_scores = web.own_scores.listening(claims.sub, board.tell) if wanted else contextlib.nullcontext()
+    own_scores: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+    if _wants_own_scores(websocket):
+        own_scores = web.own_scores.listening(UserId(listener.owner), board.tell)
     pusher = asyncio.create_task(board.run())
-    listener = asyncio.create_task(_listen(websocket))
+    listening = asyncio.create_task(_listen(websocket))
     try:
-        ends: set[asyncio.Future[Any]] = {pusher, listener, connection.closing}
+        ends: set[asyncio.Future[Any]] = {pusher, listening, connection.closing}
         with own_scores:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         # Several may be done at once: a socket that is closed already counts first, then what the service has decided.
-        ending = listener.result() if listener.done() else None
+        ending = listening.result() if listening.done() else None
         if connection.closing.done() and not (ending and ending.closed):
             ending = Ending(connection.closing.result())
         ending = ending or pusher.result()
     finally:
         expiry.cancel()
-        for task in (pusher, listener):
+        for task in (pusher, listening):
             task.cancel()
-        await asyncio.gather(pusher, listener, return_exceptions=True)
+        await asyncio.gather(pusher, listening, return_exceptions=True)
     if not ending.closed:
         try:
             async with asyncio.timeout(1):

@@ -8,9 +8,11 @@ import httpx2
 import pytest
 
 from app.domain.service_keys import KeyScope
+from app.live.close_codes import CloseCode
 from tests.support.keys import add_key, revoke_key, with_key
 from tests.support.people import PASSWORD, Player, set_role, suspend, unique
 from tests.support.service import NOBODY, Process, Service, Stores, eventually, problem
+from tests.support.sockets import code_of, listening, message, refusal
 
 COMPLETED = {"status": "completed"}
 STARTED = {"status": "started"}
@@ -198,3 +200,29 @@ def test_operator_makes_lists_and_revokes_keys(web: Process, stores: Stores, ali
         ("key_created", alice.user_id),
     ]
     assert key not in str(stores.rows("SELECT * FROM audit_events"))
+
+
+def test_key_reads_the_board_and_listens_until_it_is_revoked(service: Service, stores: Stores) -> None:
+    web = service.web(TOP_SCORES_AUTH="required", WS_MAX_PER_USER="2")
+    name = unique("screen")
+    key = add_key(stores, "users", name=name)
+    soon = add_key(stores, "users", expires_at=datetime.now(UTC) + timedelta(seconds=4))
+    with with_key(web, key) as client:
+        assert client.get("/top-scores").status_code == 200
+    assert httpx2.get(f"{web.url}/top-scores").status_code == 401
+    with with_key(web, f"sbk_{'A' * 43}") as client:
+        problem(client.get("/top-scores"), 401, "unauthorized")
+    assert refusal(web, f"sbk_{'A' * 43}").status == 401
+    assert refusal(web, key, path="/ws?me=1").status == 403
+    with (
+        listening(web, subprotocols=["scoreboard.v1", f"bearer.{key}"]) as one,
+        listening(web, path=f"/ws?token={key}") as two,
+        listening(web, soon) as brief,
+    ):
+        for websocket in (one, two, brief):
+            assert message(websocket)["type"] == "top_scores_update"
+        assert refusal(web, key).status == 429
+        revoke_key(stores, name)
+        for websocket in (one, two, brief):
+            assert code_of(websocket, within=5) == CloseCode.TOKEN_OVER
+    assert refusal(web, key).status == 401
