@@ -20,7 +20,7 @@ from bench.row import Row, say
 from bench.rows import Bench
 from bench.settling import settling
 from bench.stack import database, stack
-from bench.starting import starting
+from bench.starting import from_clone, starting
 
 ACTIONS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "actions": Bench.actions,
@@ -40,6 +40,7 @@ ALONE: Mapping[str, Alone] = {
     "settling": lambda db, turns, seconds: settling(db, turns, 1.3),
     "history": lambda db, turns, seconds: long_history(db, turns),
     "start": lambda db, turns, seconds: starting(turns, 6),
+    "clone": lambda db, turns, seconds: from_clone(18),
 }
 """Rows that begin with an empty database, and start what they need."""
 
