@@ -25,6 +25,7 @@ from app.domain.ids import DEFAULT_BOARD, BoardId
 from app.edge import Edge
 from app.enqueue import Enqueuer
 from app.http.answers import EXCEPTION_HANDLERS
+from app.http.root_path import BelowPath
 from app.live.board import LiveBoard
 from app.live.boards import LiveBoards
 from app.live.connections import Connections
@@ -74,7 +75,8 @@ def create_app(settings: Settings) -> ASGIApp:
 
     app = Starlette(routes=ROUTES, exception_handlers=EXCEPTION_HANDLERS, lifespan=lifespan)
     app.router.redirect_slashes = False  # it would redirect to a host that the client names, and drop the answer's form
-    return Edge(app, settings)
+    edge = Edge(app, settings)
+    return BelowPath(edge, settings.root_path) if settings.root_path else edge
 
 
 def wire(

@@ -99,7 +99,7 @@ PAGES: list[BaseRoute] = [
 
 ROUTES: list[BaseRoute] = [
     *API,
-    *PAGES,
     WebSocketRoute("/ws", live.live),
     WebSocketRoute("/{path:path}", live.nowhere),
+    *PAGES,
 ]

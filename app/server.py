@@ -12,7 +12,9 @@ from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from app.domain import board_rules, fraud, names, scoring
+from app.http.root_path import own_paths
 from app.main import create_app
+from app.router import ROUTES
 from app.serving import draining, http_protocol, websocket_protocol
 from config import rules, settings
 from config.version import VERSION
@@ -52,6 +54,10 @@ def serve() -> None:
     rules.load_or_exit("SCORING_FILE", config.scoring_file, scoring.parse)
     rules.load_text_or_exit("BLOCKED_NAMES_FILE", config.blocked_names_file, names.parse_blocked)
     rules.load_or_exit("FRAUD_FILE", config.fraud_file, fraud.parse)  # the worker's, but a mistake should show here too
+    if config.root_path and f"/{config.root_path.split('/')[1]}" in own_paths(ROUTES):
+        settings.exit_with(
+            [f"ROOT_PATH: must not begin with a path of the service's own, as {config.root_path!r} does"]
+        )
     _raise_open_files()
     server_config = uvicorn.Config(
         "app.server:application",

@@ -62,6 +62,7 @@ class Settings:
     ws_max_connections: int
     push_interval: float
     keep_alive: int
+    root_path: str
     port: int
     web_concurrency: int
     log_level: str
@@ -146,6 +147,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         ws_max_connections=env.get("WS_MAX_CONNECTIONS", values.integer(1, 1_000_000), 10_000),
         push_interval=env.get("PUSH_INTERVAL_MS", values.integer(0, 60_000), 100) / 1000,
         keep_alive=env.get("KEEP_ALIVE", values.integer(1, 3600), 100),
+        root_path=env.get("ROOT_PATH", values.root_path, ""),
         port=env.get("PORT", values.integer(1, 65_535), 8000),
         web_concurrency=env.get("WEB_CONCURRENCY", values.integer(1, 64), 1),
         log_level=env.get("LOG_LEVEL", values.log_level, "INFO"),

@@ -20,6 +20,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Rate = limits.RateLimitItem
 T = TypeVar("T")
 
+_PATH_PART = re.compile(r"(?!\.+$)[A-Za-z0-9._~-]+")
 _HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
 
 
@@ -82,6 +83,14 @@ def signing_key(text: str) -> SigningKey:
     if algorithm == "ed25519" and len(raw) == 32:
         return SigningKey(algorithm, raw)
     raise ValueError("must be hmac:<base64 of at least 32 bytes> or ed25519:<base64 of a 32 byte seed>")
+
+
+def root_path(text: str) -> str:
+    """Take a path below which the service stands on its host: `/board`, `/games/board`."""
+    parts = text.split("/")[1:]
+    if not text.startswith("/") or not all(_PATH_PART.fullmatch(part) for part in parts) or len(text) > 100:
+        raise ValueError(f"must be a path like /board, without a slash at its end, not {text!r}")
+    return text
 
 
 def origin(text: str) -> str:

@@ -97,6 +97,7 @@ async def healthy(port: int) -> bool:
 async def announce(console: Console, demo: bool) -> None:
     """Say where everything is, once it is there."""
     web, flower = port_of("PORT"), port_of("FLOWER_PORT")
+    service = f"http://localhost:{web}{os.environ.get('ROOT_PATH', '').strip()}"
     for _ in range(600):
         if await healthy(web):
             break
@@ -105,10 +106,10 @@ async def announce(console: Console, demo: bool) -> None:
         console.say("web does not answer yet: see its lines above")
         return
     lines = [
-        f"the board    http://localhost:{web}/",
-        f"for a wall   http://localhost:{web}/?wall",
-        f"operator     http://localhost:{web}/operator",
-        f"API docs     http://localhost:{web}/docs",
+        f"the board    {service}/",
+        f"for a wall   {service}/?wall",
+        f"operator     {service}/operator",
+        f"API docs     {service}/docs",
         f"Flower       http://localhost:{flower}",
     ]
     if demo:

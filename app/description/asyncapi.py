@@ -63,7 +63,7 @@ REFUSALS = {
 }
 
 
-def document(version: str) -> dict[str, Any]:
+def document(version: str, root_path: str = "") -> dict[str, Any]:
     """Build the description of the WebSocket and of its messages."""
     (update, heartbeat, own), components = msgspec.json.schema_components(
         [messages.UpdateMessage, messages.HeartbeatMessage, messages.OwnScoresMessage], ref_template=_REF
@@ -86,6 +86,15 @@ def document(version: str) -> dict[str, Any]:
             "title": "Scoreboard, live",
             "version": version,
             "description": "One socket, on which the server pushes the board. The client need not send anything.",
+        },
+        "servers": {
+            "this": {
+                "host": "{host}",
+                "pathname": root_path or "/",
+                "protocol": "wss",
+                "description": "Without TLS, as in development, the protocol is ws.",
+                "variables": {"host": {"default": "localhost:8000", "description": "Where this document is from."}},
+            }
         },
         "channels": {
             "live": {

@@ -5,23 +5,23 @@ from functools import cache
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from app.description.asyncapi import document as asyncapi_document
 from app.description.openapi import document as openapi_document
-from app.http.answers import PAGE_POLICY
-from app.routes.pages import STATIC
+from app.routes.pages import html
+from app.web import web_of
 from config.version import VERSION
 
 
 @cache
-def _openapi() -> tuple[bytes, str]:
-    return _with_etag(msgspec.json.encode(openapi_document(VERSION)))
+def _openapi(root_path: str) -> tuple[bytes, str]:
+    return _with_etag(msgspec.json.encode(openapi_document(VERSION, root_path)))
 
 
 @cache
-def _asyncapi() -> tuple[bytes, str]:
-    return _with_etag(msgspec.json.encode(asyncapi_document(VERSION)))
+def _asyncapi(root_path: str) -> tuple[bytes, str]:
+    return _with_etag(msgspec.json.encode(asyncapi_document(VERSION, root_path)))
 
 
 def _with_etag(body: bytes) -> tuple[bytes, str]:
@@ -30,12 +30,12 @@ def _with_etag(body: bytes) -> tuple[bytes, str]:
 
 async def openapi(request: Request) -> Response:
     """GET /openapi.json"""
-    return _answer(request, *_openapi())
+    return _answer(request, *_openapi(web_of(request).settings.root_path))
 
 
 async def asyncapi(request: Request) -> Response:
     """GET /asyncapi.json"""
-    return _answer(request, *_asyncapi())
+    return _answer(request, *_asyncapi(web_of(request).settings.root_path))
 
 
 def _answer(request: Request, body: bytes, etag: str) -> Response:
@@ -47,5 +47,4 @@ def _answer(request: Request, body: bytes, etag: str) -> Response:
 
 async def page(request: Request) -> Response:
     """GET /docs: a page to read the description."""
-    headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
-    return FileResponse(STATIC / "docs.html", headers=headers)
+    return html(request, "docs.html")

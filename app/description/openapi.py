@@ -33,7 +33,7 @@ _LIMITED = {
 _REQUEST_ID = {"X-Request-ID": {"schema": {"type": "string"}, "description": "The client's own, if well-formed."}}
 
 
-def document(version: str) -> dict[str, Any]:
+def document(version: str, root_path: str = "") -> dict[str, Any]:
     """Build the description of every operation."""
     types = [it for operation in OPERATIONS.values() for it in _types(operation)]
     schemas, components = msgspec.json.schema_components([*types, Problem], ref_template=_REF)
@@ -54,7 +54,7 @@ def document(version: str) -> dict[str, Any]:
             "version": version,
             "description": "Players start and complete actions; the server scores and vets them; the top ten is live.",
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": root_path or "/"}],
         "tags": [{"name": group} for group in dict.fromkeys(it.group for it in OPERATIONS.values())],
         "paths": _explicit(paths),
         "components": {

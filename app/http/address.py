@@ -7,4 +7,4 @@ from config.settings import Settings
 
 def page_url(settings: Settings, request: Request) -> str:
     """Return the pages' address, without a slash at its end."""
-    return f"{request.url.scheme}://{request.url.netloc}"
+    return f"{request.url.scheme}://{request.url.netloc}{settings.root_path}"

@@ -1,5 +1,6 @@
 """The pages, their files, and the client to copy."""
 
+import re
 from pathlib import Path
 
 from starlette.requests import Request
@@ -8,10 +9,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from app.http.answers import PAGE_POLICY
+from app.web import web_of
 
 STATIC = Path(__file__).parent.parent / "static"
 _ASK_EACH_TIME = {"Cache-Control": "no-cache"}
 """The page's files belong together: a browser may keep each of them, but asks whether it is still the one."""
+
+
+_RELATIVE = re.compile(r'(href|src)="(?:\./)?(?!#|/|\w+:)([^"]*)"')
 
 
 class _Files(StaticFiles):
@@ -24,14 +29,27 @@ class _Files(StaticFiles):
 files = _Files(directory=STATIC)
 
 
+def html(request: Request, name: str) -> Response:
+    """Return a page, which names its files and other pages by relative addresses.
+
+    Below ROOT_PATH they are completed: a proxy may serve the page at `/board`, where they would miss that part.
+    """
+    headers = {"Content-Security-Policy": PAGE_POLICY, **_ASK_EACH_TIME}
+    root_path = web_of(request).settings.root_path
+    if not root_path:
+        return FileResponse(STATIC / name, headers=headers)
+    text = _RELATIVE.sub(rf'\1="{root_path}/\2"', (STATIC / name).read_text())
+    return Response(text, media_type="text/html", headers=headers)
+
+
 async def page(request: Request) -> Response:
     """GET /: the live page."""
-    return FileResponse(STATIC / "index.html", headers={"Content-Security-Policy": PAGE_POLICY, **_ASK_EACH_TIME})
+    return html(request, "index.html")
 
 
 async def operator_page(request: Request) -> Response:
     """GET /operator: the operators' page."""
-    return FileResponse(STATIC / "operator.html", headers={"Content-Security-Policy": PAGE_POLICY, **_ASK_EACH_TIME})
+    return html(request, "operator.html")
 
 
 async def client(request: Request) -> Response:

@@ -4,7 +4,7 @@ import { ownEntry } from "./board.js";
 import { $ } from "./elements.js";
 import { grouped } from "./numbers.js";
 
-/** @typedef {import("/scoreboard.js").Entry} Entry */
+/** @typedef {import("./scoreboard.js").Entry} Entry */
 
 const EVERY_MS = 10_000;
 

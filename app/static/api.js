@@ -14,6 +14,11 @@ export class CallError extends Error {
   }
 }
 
+const ROOT = new URL("..", import.meta.url); // of the service, which may stand below a path of its host
+
+/** Completes a path of the service, such as `/docs`. */
+export const address = (path) => new URL(path.replace(/^\//, ""), ROOT).href;
+
 let token = null;
 let tokenRefused = () => {};
 
@@ -55,7 +60,7 @@ async function callOnce(method, path, body, headers) {
   let response, text;
   // Nothing else belongs in here: whatever fails is taken for the network.
   try {
-    response = await fetch(path, options);
+    response = await fetch(address(path), options);
     text = await response.text();
   } catch {
     throw new CallError(0, { detail: "The server can't be reached. Check your connection and try again." });

@@ -1,11 +1,11 @@
 /** The board: rows that glide to their new places, count up, and are marked when they climb. */
 
-import { isNewer } from "/scoreboard.js";
+import { isNewer } from "./scoreboard.js";
 import { $, calm, copyOf } from "./elements.js";
 import { countTo, grouped } from "./numbers.js";
 import { session } from "./session.js";
 
-/** @typedef {import("/scoreboard.js").Entry} Entry */
+/** @typedef {import("./scoreboard.js").Entry} Entry */
 /** @typedef {{epoch: string, version: number, payload: Entry[], timestamp: string}} Board */
 
 const GLIDE = { duration: 550, easing: "cubic-bezier(.2, .8, .2, 1)" };

@@ -1,5 +1,7 @@
 // The page at /docs: makes /openapi.json and /asyncapi.json readable. Everything is set as text, never as HTML.
 
+import { address } from "./api.js";
+
 const WHO = { none: "Anyone", optional: "Anyone; a token that is sent must be valid", needed: "Needs a token" };
 
 /** Makes an element with text or children. */
@@ -116,7 +118,7 @@ function socket(root) {
 }
 
 async function read(path) {
-  const answer = await fetch(path);
+  const answer = await fetch(address(path));
   if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
   return answer.json();
 }

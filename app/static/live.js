@@ -1,7 +1,7 @@
 /** The board's two ways here: the socket, and asking for it as long as there is none. */
 
-import { SUSPENDED, connect } from "/scoreboard.js";
-import { call } from "./api.js";
+import { SUSPENDED, connect } from "./scoreboard.js";
+import { address, call } from "./api.js";
 import { showAbsence } from "./board.js";
 import { $ } from "./elements.js";
 import { SUSPENDED_TEXT } from "./messages.js";
@@ -10,7 +10,7 @@ import { ENDED_TEXT, end, renew, renewIfDue, session } from "./session.js";
 const POLL_MS = 5_000;
 const LONGEST_POLL_MS = 60_000;
 
-let takeOwn = (/** @type {import("/scoreboard.js").Own} */ _own) => {};
+let takeOwn = (/** @type {import("./scoreboard.js").Own} */ _own) => {};
 let take = (/** @type {import("./board.js").Board} */ _board) => {};
 let live = null;
 /** Whether a socket brings the board and the own numbers. */
@@ -34,7 +34,7 @@ export function onOwn(callback) {
 export function goLive() {
   live?.close();
   const [onBoard, onOwn] = [(board) => take(board), (own) => takeOwn(own)];
-  live = connect({ url: "/ws", token: currentToken, onBoard, onOwn, onState });
+  live = connect({ url: address("/ws"), token: currentToken, onBoard, onOwn, onState });
 }
 
 /** Closes the socket. */

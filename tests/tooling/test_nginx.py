@@ -1,23 +1,18 @@
 """The proxy of the compose file: Debian's nginx with its configuration, in front of a web process."""
 
 import re
-import shutil
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.integration.test_offered_upgrades import answer, java
+from tests.support import nginx
 from tests.support.people import PASSWORD, Player
-from tests.support.service import ROOT, Process, Service, Stores, eventually, free_port
+from tests.support.service import ROOT, Process, Service, free_port
 from tests.support.sockets import listening, message
 
 CONFIGURATION = (ROOT / "docs/deploy/nginx.conf").read_text()
-
-
-def nginx() -> str:
-    return shutil.which("nginx") or shutil.which("/usr/sbin/nginx") or pytest.fail("apt install nginx")
 
 
 def _for_this_machine(web: Process, port: int, folder: Path) -> str:
@@ -33,29 +28,13 @@ def _for_this_machine(web: Process, port: int, folder: Path) -> str:
     ):
         text, times = re.subn(there, here, text)
         assert times == 1, there
-    folders = "".join(
-        f"    {kind}_temp_path {folder / kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    return text.replace("http {\n", f"http {{\n{folders}", 1)
+    return text.replace("http {\n", f"http {{\n{nginx.folders(folder)}", 1)
 
 
 @pytest.fixture(scope="module")
-def proxy(service: Service, web: Process, stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Process:
-    folder = tmp_path_factory.mktemp("nginx")
-    port = free_port()
-    configuration = folder / "nginx.conf"
-    configuration.write_text(_for_this_machine(web, port, folder))
-    command = [nginx(), "-p", str(folder), "-c", str(configuration)]
-    checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stderr
-    process = service.start("nginx", [*command, "-g", "daemon off;"], stores.environment(), port)
-    eventually(lambda: _listens(port), what="nginx")
-    return process
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def proxy(service: Service, web: Process, tmp_path_factory: pytest.TempPathFactory) -> Process:
+    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
+    return nginx.start(service, folder, _for_this_machine(web, port, folder), port)
 
 
 def test_proxy_passes_sockets_on(proxy: Process, alice: Player) -> None:

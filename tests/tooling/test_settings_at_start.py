@@ -64,6 +64,16 @@ MALFORMED: dict[str, list[str]] = {
     "WS_MAX_CONNECTIONS": COUNT,
     "PUSH_INTERVAL_MS": ["soon", "-1", "0.5"],
     "KEEP_ALIVE": ["long", "0", "3601"],
+    "ROOT_PATH": [
+        "board",
+        "/",
+        "/board/",
+        "//board",
+        "/a/../board",
+        "/my board",
+        "/%62oard",
+        "https://example.com/board",
+    ],
     "PORT": [*COUNT, "65536"],
     "WEB_CONCURRENCY": COUNT,
     "LOG_LEVEL": ["LOUD", "5"],
@@ -114,6 +124,12 @@ def test_every_process_names_a_parameter_that_is_not_understood(stores: Stores, 
     (line,) = complaints(stores, process, DATABASE_URL=f"{stores.database_url}?schema=tenant")
     assert line.startswith("scoreboard: DATABASE_URL: ")
     assert "schema" in line
+
+
+@pytest.mark.parametrize("path", ["/users", "/admin/board", "/static", "/.well-known/board", "/ws"])
+def test_path_of_the_service_itself_is_no_root_path(stores: Stores, path: str) -> None:
+    (line,) = complaints(stores, "web", ROOT_PATH=path)
+    assert line.startswith("scoreboard: ROOT_PATH: ")
 
 
 def test_parameters_of_other_clients_are_understood(stores: Stores) -> None:

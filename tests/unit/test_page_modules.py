@@ -13,7 +13,7 @@ IMPORT = re.compile(r'^import .*?from "(.+?)";$', re.MULTILINE | re.DOTALL)
 
 
 def imports(module: Path) -> set[str]:
-    """The files that a module imports; the client is served at /scoreboard.js."""
+    """The files that a module imports."""
     return {path.rpartition("/")[2] for path in IMPORT.findall(module.read_text())}
 
 
@@ -27,4 +27,13 @@ def test_imports_have_no_cycle_and_reach_every_module() -> None:
 @pytest.mark.parametrize("page", ENTRIES)
 def test_html_names_the_entry_alone(page: str) -> None:
     named = re.findall(r'<script type="module" src="(.+?)"', (STATIC / page).read_text())
-    assert named == [f"/static/{ENTRIES[page]}"]
+    assert named == [f"static/{ENTRIES[page]}"]
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in STATIC.iterdir() if path.suffix != ".ts"))
+def test_no_file_names_an_address_from_the_root_of_the_host(file: str) -> None:
+    """The service may stand below a path: addresses are relative, or made by `address` or `call` of api.js."""
+    text = re.sub(r"^ ?/?\*.*$", "", (STATIC / file).read_text(), flags=re.MULTILINE)
+    in_markup = r"""(?:href|src|action|content)="|url\(["']?"""
+    in_script = r"""(?:from |import\(|fetch\(|URL\(|(?:href|src|url)(?: =|:) )["'`]"""
+    assert re.findall(f"(?:{in_markup}|{in_script})/", text) == []
