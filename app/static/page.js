@@ -7,6 +7,7 @@ import { $ } from "./elements.js";
 import { forgetHistory, loadHistory, loadOlder } from "./history.js";
 import { goLive, isLive, leaveLive, onBoard, onOwn, poll } from "./live.js";
 import { attend, say } from "./messages.js";
+import { forgetForms } from "./own-account.js";
 import { cancel, complete, resume, showAction, start } from "./play.js";
 import { forgetProfile, loadProfile, loadProfileSoon, onProfile, showProfile, takeOwn } from "./profile.js";
 import { onEnd, renewIfDue, restore, session, signOut, signOutEverywhere } from "./session.js";
@@ -40,6 +41,7 @@ function leave(message) {
   showAction(null);
   forgetProfile();
   forgetHistory();
+  forgetForms();
   redraw();
   say($("guest-message"), message);
   poll();

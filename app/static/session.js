@@ -112,6 +112,11 @@ export function renew() {
   return renewing;
 }
 
+/** Goes on with a new token of the same user, in whose place every older one has ended. */
+export function takeToken(data) {
+  keep(data, session.username, session.signOuts);
+}
+
 /** Forgets this tab's session and says why. */
 export function end(message) {
   session = null;

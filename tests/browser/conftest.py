@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.standings import stand
 from tests.browser.windows import Windows
+from tests.support.people import Player, unique
 from tests.support.service import Process, Service, Stores
 
 FLAGS = [
@@ -50,3 +51,11 @@ def worker(service: Service) -> Process:
 def score(stores: Stores) -> Callable[[dict[str, int]], None]:
     """Adds points to players by name, who are made if need be, and publishes the board."""
     return lambda points: stand(stores, points)
+
+
+@pytest.fixture
+def player(web: Process) -> Iterator[Player]:
+    """A player of the page's process."""
+    player = Player(web.url, unique("player"))
+    yield player
+    player.close()

@@ -2,14 +2,13 @@
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.windows import Windows, connection, expect_score, guest_message, row, sign_in
-from tests.support.people import Player, unique
+from tests.support.people import Player
 from tests.support.service import ROOT, Process, Service, Stores, eventually
 
 RULES = "[velocity]\ncompletions_per_minute = 3\n"
@@ -22,13 +21,6 @@ def worker(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Proces
     rules.write_text(RULES)
     service.beat()
     return service.worker(FRAUD_FILE=str(rules))
-
-
-@pytest.fixture
-def player(web: Process) -> Iterator[Player]:
-    player = Player(web.url, unique("player"))
-    yield player
-    player.close()
 
 
 @pytest.fixture

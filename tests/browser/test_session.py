@@ -191,3 +191,39 @@ def test_suspended_player_is_told_so(windows: Windows, web: Process, service: Se
         conn.exec_driver_sql("UPDATE users SET status = 'suspended' WHERE username = %s", (alice.username,))
     sign_in(page, alice.username)
     expect(guest_message(page)).to_contain_text("This account is suspended.")
+
+
+def test_password_is_changed_and_the_page_stays_live(windows: Windows, web: Process, player: Player) -> None:
+    page, other = windows.open(web.url), windows.open(web.url)
+    for window in (page, other):
+        sign_in(window, player.username)
+        expect(connection(window)).to_have_text("Live")
+    page.get_by_text("Your account").click()
+    windows.provoke("/password")
+    page.get_by_label("Current password").fill("not the password")
+    page.get_by_label("New password").fill("another-password")
+    page.get_by_role("button", name="Change it").click()
+    expect(page.locator("#account-message")).to_have_text("The password is wrong.")
+    page.get_by_label("Current password").fill(PASSWORD)
+    page.get_by_role("button", name="Change it").click()
+    expect(page.locator("#account-message")).to_contain_text("The password is changed")
+    windows.provoke("/auth/refresh")
+    expect(guest_message(other)).to_contain_text("Your session has ended", timeout=10_000)
+    page.reload()
+    expect(heading(page)).to_have_text(player.username)
+    expect(connection(page)).to_have_text("Live")
+
+
+def test_account_is_erased_for_good(windows: Windows, web: Process, player: Player) -> None:
+    page = windows.open(web.url)
+    sign_in(page, player.username)
+    page.get_by_text("Your account").click()
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_role("button", name="Erase it").click()
+    expect(heading(page)).to_have_text(player.username)  # the box has to be ticked
+    page.get_by_label("Erase my account for good").check()
+    page.get_by_role("button", name="Erase it").click()
+    expect(guest_message(page)).to_have_text("Your account is erased.")
+    windows.provoke("/auth/login")
+    sign_in(page, player.username)
+    expect(guest_message(page)).to_have_text("Wrong username or password.")
