@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.description import endpoints
 from app.routes import (
+    about,
     account,
     accounts,
     actions,
@@ -55,6 +56,7 @@ API: list[BaseRoute] = [
     route("/top-scores", GET=scores.top_scores),
     route("/users/{user_id}", GET=account.show, DELETE=account.erase),
     route("/users/{user_id}/password", POST=account.change_password),
+    route("/about", GET=about.show),
     route("/action-types", GET=scores.action_types),
     route("/auth/register", POST=auth.register),
     route("/auth/login", POST=auth.login),

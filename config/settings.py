@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Literal, NoReturn, TypeVar
 
 from config import store_urls, values
 from config.values import Network, Rate, SigningKey
@@ -16,6 +16,8 @@ DEVELOPMENT_SECRET = "development-only-secret-key-never-use-it-in-production"
 LONGEST_TOKEN_LIFE = 30 * 24 * 3600
 
 T = TypeVar("T")
+Registration = Literal["open", "code", "closed"]
+"""Who may register: everybody, who has a join code, nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,10 @@ class Settings:
     signing_key: SigningKey | None
     signing_keys_retired: tuple[SigningKey, ...]
     access_token_ttl: int
-    registration_open: bool
+    registration: Registration
+    ask_email: bool
+    service_name: str
+    public_url: str | None
     top_scores_need_token: bool
     allowed_origins: tuple[str, ...]
     trusted_proxies: tuple[Network, ...]
@@ -71,6 +76,11 @@ class Settings:
     metrics_token: str | None
     flower_basic_auth: str | None
     traces_endpoint: str | None
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """Every key that is accepted, the one in use first."""
+        return (self.secret_key, *self.secret_keys_retired)
 
 
 class SettingsError(Exception):
@@ -109,7 +119,8 @@ def load(environ: Mapping[str, str]) -> Settings:
     """
     env = _Environment(environ)
     production = env.get("APP_ENV", values.one_of("development", "production"), "development") == "production"
-    registration, top_scores_auth = values.one_of("open", "closed"), values.one_of("optional", "required")
+    registration: Callable[[str], Registration] = values.one_of("open", "code", "closed")
+    top_scores_auth = values.one_of("optional", "required")
     redis_url = env.get("REDIS_URL", store_urls.redis_url, "")
     settings = Settings(
         production=production,
@@ -121,7 +132,10 @@ def load(environ: Mapping[str, str]) -> Settings:
         signing_key=env.get("SIGNING_KEY", values.signing_key, None),
         signing_keys_retired=env.get("SIGNING_KEYS_RETIRED", values.list_of(values.signing_key), ()),
         access_token_ttl=env.get("ACCESS_TOKEN_TTL", values.integer(1, LONGEST_TOKEN_LIFE), 3600),
-        registration_open=env.get("REGISTRATION", registration, "closed" if production else "open") == "open",
+        registration=env.get("REGISTRATION", registration, "closed" if production else "open"),
+        ask_email=env.get("ASK_EMAIL", values.one_of("true", "false"), "false") == "true",
+        service_name=env.get("SERVICE_NAME", values.title, "Scoreboard"),
+        public_url=env.get("PUBLIC_URL", values.page_url, None),
         top_scores_need_token=env.get("TOP_SCORES_AUTH", top_scores_auth, "optional") == "required",
         allowed_origins=env.get("ALLOWED_ORIGINS", values.list_of(values.origin), ()),
         trusted_proxies=env.get("TRUSTED_PROXIES", values.list_of(values.network), ()),

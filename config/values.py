@@ -14,11 +14,13 @@ import limits
 
 MIN_SECRET_BYTES = 32
 MOST_OF_A_RATE = 1_000_000_000
+LONGEST_TITLE = 60
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Rate = limits.RateLimitItem
 T = TypeVar("T")
+W = TypeVar("W", bound=str)
 
 _PATH_PART = re.compile(r"(?!\.+$)[A-Za-z0-9._~-]+")
 _HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
@@ -37,6 +39,13 @@ def text(text: str) -> str:
     return text
 
 
+def title(text: str) -> str:
+    """Take a name to show to people, on one line."""
+    if len(text) > LONGEST_TITLE or not text.isprintable():
+        raise ValueError(f"must be at most {LONGEST_TITLE} characters on one line")
+    return text
+
+
 def integer(minimum: int, maximum: int) -> Callable[[str], int]:
     """Take whole numbers from `minimum` to `maximum`."""
 
@@ -48,13 +57,13 @@ def integer(minimum: int, maximum: int) -> Callable[[str], int]:
     return parse
 
 
-def one_of(*words: str) -> Callable[[str], str]:
+def one_of(*words: W) -> Callable[[str], W]:
     """Accept one of a set of words."""
 
-    def parse(text: str) -> str:
+    def parse(text: str) -> W:
         if text not in words:
             raise ValueError(f"must be one of {', '.join(words)}, not {text!r}")
-        return text
+        return words[words.index(text)]
 
     return parse
 
@@ -122,6 +131,18 @@ def http_url(text: str) -> str:
     if not whole or any(it.isspace() for it in text) or parts.query or parts.fragment:
         raise ValueError("must be an address such as http://collector:4318")
     return text
+
+
+def page_url(text: str) -> str:
+    """Take the address at which people open the page, without a slash at its end."""
+    try:
+        address = http_url(text).rstrip("/")
+        named = "@" not in urlsplit(address).netloc
+    except ValueError:
+        named = False
+    if not named:
+        raise ValueError("must be the address of the page, such as https://play.example.com")
+    return address
 
 
 def network(text: str) -> Network:

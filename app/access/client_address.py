@@ -50,6 +50,12 @@ class ClientAddresses:
         return str(address)
 
 
+def is_trusted_proxy(scope: Scope, trusted_proxies: tuple[Network, ...]) -> bool:
+    """Return whether a request was sent by one of the proxies that we trust."""
+    peer = _parse(scope["client"][0]) if scope.get("client") else None
+    return peer is not None and within(peer, trusted_proxies)
+
+
 def _parse(text: str) -> Address | None:
     """Parse an address, with or without a port; an IPv4-mapped IPv6 address becomes IPv4."""
     if text.startswith("["):

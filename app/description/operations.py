@@ -12,6 +12,14 @@ PROMETHEUS = "text/plain; version=0.0.4"
 OPERATIONS: dict[tuple[str, str], Operation] = {
     **PLAYER_OPERATIONS,
     **OPERATOR_OPERATIONS,
+    ("/about", "GET"): Operation(
+        "readAbout",
+        "What this service is, and which ways in there are",
+        "Operation",
+        "anyone",
+        {200: shapes.About},
+        about="`registration`: whether everybody (`open`), who has a join code (`code`) or nobody can register.",
+    ),
     ("/healthz", "GET"): Operation("checkHealth", "The process lives", "Operation", "anyone", {200: shapes.Health}),
     ("/readyz", "GET"): Operation(
         "checkReadiness",

@@ -63,7 +63,7 @@ class LoginBody(msgspec.Struct, forbid_unknown_fields=True):
 async def register(request: Request) -> Response:
     """POST /auth/register"""
     web = web_of(request)
-    if not web.settings.registration_open:
+    if web.settings.registration != "open":
         raise RegistrationClosed("Ask the operator for an account.")
     await web.admission.credentials(request.scope)
     body = await read_json(request, RegisterBody)

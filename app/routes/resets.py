@@ -7,12 +7,12 @@ import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.access.page_url import page_url
 from app.access.passwords import hash_password
 from app.accounts import reset
 from app.domain.errors import InvalidLink, Malformed
 from app.domain.ids import UserId
 from app.domain.users import InvalidUser, check_password
-from app.http.address import page_url
 from app.http.answers import JSON, read_json
 from app.routes.admin import MayHaveReason, path_id
 from app.routes.auth import NewPassword, token_answer
@@ -44,7 +44,7 @@ async def create(request: Request) -> Response:
         return link
 
     link = await change(web, who, work)
-    url = reset.page_with(page_url(web.settings, request), link.token)
+    url = reset.page_with(page_url(request, web.settings), link.token)
     return JSON(ResetLink(url, link.expires_at), headers={"Cache-Control": "no-store"})
 
 

@@ -43,6 +43,13 @@ class OwnUser(msgspec.Struct, rename="camel"):
     rank: int | None
 
 
+class IssuerTitle(msgspec.Struct, rename="camel"):
+    """An issuer of tokens that are taken here, and what people call it."""
+
+    id: str
+    title: str
+
+
 class TypeRule(msgspec.Struct, rename="camel"):
     """What an action of a type is worth, and within which bounds."""
 
@@ -176,6 +183,18 @@ class KeyRecords(msgspec.Struct, rename="camel"):
 
     items: list[KeyRecord]
     next_cursor: str | None
+
+
+class About(msgspec.Struct, rename="camel"):
+    """What a page needs to know to offer only what works."""
+
+    name: str
+    version: str
+    registration: Literal["open", "code", "closed"]
+    password_login: bool
+    issuers: list[IssuerTitle]
+    top_scores_auth: Literal["optional", "required"]
+    ask_email: bool
 
 
 class FlagState(msgspec.Struct, rename="camel"):

@@ -196,7 +196,7 @@ def test_player_meets_only_what_is_described(service: Service, rest: dict[str, A
     assert check("/users/{userId}", wrong).status_code == 403
     check("/users/{userId}", http.get(f"/users/{player.user_id}"))
     check("/users/{userId}", http.get("/users/other"))
-    operation = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json")
+    operation = ("/about", "/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json")
     for path in operation:
         check(path, http.get(path))
     check("/admin/users", http.get("/admin/users"))

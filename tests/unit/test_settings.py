@@ -40,7 +40,10 @@ def test_defaults_are_those_of_the_contract() -> None:
         "signing_key": None,
         "signing_keys_retired": (),
         "access_token_ttl": 3600,
-        "registration_open": True,
+        "registration": "open",
+        "ask_email": False,
+        "service_name": "Scoreboard",
+        "public_url": None,
         "top_scores_need_token": False,
         "allowed_origins": (),
         "trusted_proxies": (),
@@ -144,8 +147,12 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("ACCESS_TOKEN_TTL", "1", "access_token_ttl", 1),
     ("ACCESS_TOKEN_TTL", " 60 ", "access_token_ttl", 60),
     ("ACCESS_TOKEN_TTL", "2592000", "access_token_ttl", 30 * 24 * 3600),
-    ("REGISTRATION", "closed", "registration_open", False),
-    ("REGISTRATION", "open", "registration_open", True),
+    *(("REGISTRATION", text, "registration", text) for text in ("closed", "code", "open")),
+    ("ASK_EMAIL", "true", "ask_email", True),
+    ("ASK_EMAIL", "false", "ask_email", False),
+    ("SERVICE_NAME", "Spring race, 2026: Größe", "service_name", "Spring race, 2026: Größe"),
+    ("PUBLIC_URL", "https://play.example.com", "public_url", "https://play.example.com"),
+    ("PUBLIC_URL", "http://10.0.0.7:8000/board/", "public_url", "http://10.0.0.7:8000/board"),
     ("TOP_SCORES_AUTH", "required", "top_scores_need_token", True),
     ("TOP_SCORES_AUTH", "optional", "top_scores_need_token", False),
     (
@@ -269,6 +276,12 @@ BAD: list[tuple[str, str]] = [
     ("SIGNING_KEYS_RETIRED", f"hmac:{HMAC},hmac:no"),
     *(("ACCESS_TOKEN_TTL", text) for text in ("0", "-1", "1.5", "1h", "2592001", "+5", "1_000", "٣", "9" * 5000)),
     *(("REGISTRATION", text) for text in ("yes", "OPEN")),
+    *(("ASK_EMAIL", text) for text in ("yes", "1", "True")),
+    *(("SERVICE_NAME", text) for text in ("x" * 61, "two\nlines", "a\u202eb")),
+    *(
+        ("PUBLIC_URL", text)
+        for text in ("play.example.com", "ftp://x", "https://u:p@x", "https://x/?a", "https://x/#a")
+    ),
     *(("TOP_SCORES_AUTH", text) for text in ("true", "none")),
     *(
         ("ALLOWED_ORIGINS", text)
@@ -366,8 +379,8 @@ def test_mistakes_are_told_all_at_once() -> None:
 def test_production_takes_a_good_secret_and_closes_registration() -> None:
     config = load(PRODUCTION)
     assert config.production
-    assert not config.registration_open
-    assert load({**PRODUCTION, "REGISTRATION": "open"}).registration_open
+    assert config.registration == "closed"
+    assert load({**PRODUCTION, "REGISTRATION": "open"}).registration == "open"
 
 
 @pytest.mark.parametrize(

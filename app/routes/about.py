@@ -1,0 +1,24 @@
+"""What this service is, and which ways in there are: a page offers only what works."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.http.answers import JSON
+from app.routes.shapes import About
+from app.web import web_of
+from config.version import VERSION
+
+
+async def show(request: Request) -> Response:
+    """GET /about"""
+    settings = web_of(request).settings
+    about = About(
+        name=settings.service_name,
+        version=VERSION,
+        registration=settings.registration,
+        password_login=True,
+        issuers=[],
+        top_scores_auth="required" if settings.top_scores_need_token else "optional",
+        ask_email=settings.ask_email,
+    )
+    return JSON(about, headers={"Cache-Control": "public, max-age=60"})
