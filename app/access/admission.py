@@ -19,6 +19,9 @@ from telemetry import logs, metrics
 ACCOUNT_WIDER = 10
 """The limit on an account's failed logins from all addresses together, as a multiple of that from one address."""
 
+JOIN_CODES = "join-codes"
+"""Whose failures wrong join codes are: all of them together. No account's hash is a word."""
+
 
 class Admission:
     """Lets requests pass at the rates of the settings. Source: contract, section 5."""
@@ -69,6 +72,15 @@ class Admission:
     async def credentials(self, scope: Scope) -> None:
         """Admit a registration, or a login without a username."""
         await self._admit(scope, [*self._login_ip(scope), *self._ip(scope)])
+
+    async def joining(self, scope: Scope) -> None:
+        """Admit a registration with a join code: as without one, while few codes are wrong, wherever they come from."""
+        await self._admit(scope, [*self._login_ip(scope), *self._ip(scope), *self._failures(JOIN_CODES, takes=0)])
+
+    async def joining_failed(self) -> None:
+        """Count a wrong join code."""
+        if failures := self._failures(JOIN_CODES, takes=1):
+            await self._checks.submit(failures)
 
     async def login(self, scope: Scope, username: str) -> None:
         """Admit a login: limited by address, by account and address, and by an account's failures from anywhere."""

@@ -2,7 +2,7 @@
 
 import click
 
-from app.cli import accounts, export, keys, moderation, upkeep
+from app.cli import accounts, export, join_codes, keys, moderation, upkeep
 from config import settings
 from telemetry import logs
 
@@ -21,6 +21,9 @@ for command in (
     accounts.set_password,
     accounts.erase,
     accounts.demo,
+    join_codes.create_join_code,
+    join_codes.list_join_codes,
+    join_codes.delete_join_code,
     moderation.suspend,
     moderation.reinstate,
     moderation.hide,

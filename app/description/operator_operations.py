@@ -7,6 +7,7 @@ from app.routes import shapes
 from app.routes.accounts import NewUserBody
 from app.routes.admin import Adjustment, MayHaveReason, WithReason
 from app.routes.flags import FlagBody
+from app.routes.join_codes import JoinCodeBody
 from app.routes.keys import KeyBody
 
 OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
@@ -181,6 +182,37 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         {204: None},
         errors=(404,),
         about="Every process refuses it within five seconds.",
+    ),
+    ("/admin/join-codes", "POST"): Operation(
+        "createJoinCode",
+        "Make a join code",
+        "Operators",
+        "admin",
+        {201: shapes.NewJoinCode},
+        body=JoinCodeBody,
+        about="With `REGISTRATION=code` who has it can register. It is told only here; `url` opens the page with it, "
+        "and `qr` is an SVG document to put on a screen.",
+        example={"uses": 30, "note": "Class 7b"},
+    ),
+    ("/admin/join-codes", "GET"): Operation(
+        "listJoinCodes",
+        "List join codes",
+        "Operators",
+        "admin",
+        {200: shapes.JoinCodeRecords},
+        query=PAGE,
+        errors=(400,),
+        about="Newest first, used and expired ones as well, without the codes.",
+    ),
+    ("/admin/join-codes/{id}", "DELETE"): Operation(
+        "deleteJoinCode",
+        "Delete a join code",
+        "Operators",
+        "admin",
+        {204: None},
+        body=MayHaveReason,
+        or_nothing=True,
+        errors=(404,),
     ),
     ("/admin/flags", "GET"): Operation("listFlags", "Read the flags", "Operators", "admin", {200: shapes.Flags}),
     ("/admin/flags/{name}", "PUT"): Operation(

@@ -94,7 +94,8 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
         {201: shapes.Registered},
         body=RegisterBody,
         errors=(403, 409, 429),
-        about="Username: 3 to 32 of `A-Z a-z 0-9 _ . -`, a letter or digit first. Password: 8 to 128 characters.",
+        about="Username: 3 to 32 of `A-Z a-z 0-9 _ . -`, a letter or digit first. Password: 8 to 128 characters. "
+        "`joinCode` is needed where GET /about says `code`.",
     ),
     ("/auth/login", "POST"): Operation(
         "login", "Log in", "Players", "anyone", {200: shapes.AccessToken}, body=LoginBody, errors=(401, 403, 429)

@@ -63,6 +63,10 @@ class RegistrationClosed(Forbidden):
     code, title = "registration-closed", "Registration is closed"
 
 
+class WrongJoinCode(Forbidden):
+    code, title = "join-code", "No such join code"
+
+
 class ForeignOrigin(Forbidden):
     code, title = "foreign-origin", "Origin not allowed"
 

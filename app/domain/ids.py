@@ -9,6 +9,7 @@ import uuid_utils
 UserId = NewType("UserId", str)
 ActionId = NewType("ActionId", str)
 BoardId = NewType("BoardId", str)
+JoinCodeId = NewType("JoinCodeId", str)
 
 DEFAULT_BOARD = BoardId("all-time")
 """The board that is answered where none is named. Source: contract, section 3."""

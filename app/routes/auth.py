@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from app.access.passwords import hash_password, verify_password
 from app.access.tokens import REFRESH_FOR
+from app.accounts import join_codes
 from app.accounts.create import NewUser, create_user
 from app.domain.errors import (
     Malformed,
@@ -18,6 +19,7 @@ from app.domain.errors import (
     Suspended,
     Unauthorized,
     WrongCredentials,
+    WrongJoinCode,
 )
 from app.domain.ids import UserId
 from app.domain.users import EMAIL, LONGEST_PASSWORD, SHORTEST_PASSWORD, USERNAME, InvalidUser, check_user
@@ -32,6 +34,7 @@ Text = Annotated[str, msgspec.Meta(max_length=512)]
 
 # These only describe: what is wrong is told in words by app.domain.users.
 Username = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^{USERNAME}$"})]
+JoinCode = Annotated[str, msgspec.Meta(max_length=64)]
 Email = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^{EMAIL}$"})]
 NewPassword = Annotated[
     str,
@@ -45,12 +48,13 @@ NewPassword = Annotated[
 ]
 
 
-class RegisterBody(msgspec.Struct, forbid_unknown_fields=True):
+class RegisterBody(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     """The body of a registration."""
 
     username: Username
     password: NewPassword
     email: Email | None = None
+    join_code: JoinCode | None = None
 
 
 class LoginBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -63,19 +67,49 @@ class LoginBody(msgspec.Struct, forbid_unknown_fields=True):
 async def register(request: Request) -> Response:
     """POST /auth/register"""
     web = web_of(request)
-    if web.settings.registration != "open":
-        raise RegistrationClosed("Ask the operator for an account.")
-    await web.admission.credentials(request.scope)
+    if web.settings.registration == "closed":
+        raise RegistrationClosed("Accounts are made by the operator here: ask for one.")
+    needs_code = web.settings.registration == "code"
+    await (web.admission.joining if needs_code else web.admission.credentials)(request.scope)
     body = await read_json(request, RegisterBody)
     try:
         check_user(username=body.username, email=body.email, password=body.password)
     except InvalidUser as error:
         raise Malformed(str(error)) from None
     web.blocked_names.check(username=body.username)
+    if needs_code:
+        await _check_join_code(web, request, body.join_code)
     password_hash = await web.passwords.run(hash_password, body.password)
     new = NewUser(body.username, body.email, password_hash)
-    user_id = await web.transaction(lambda conn: create_user(conn, new, actor=None))
+
+    def add(conn: sa.Connection) -> UserId:
+        code_id = join_codes.use(conn, web.settings.secret_keys, body.join_code) if needs_code else None
+        user_id = create_user(conn, new, actor=None)  # a name that is taken ends the transaction: the code is not used
+        if code_id is not None:
+            audit_events.record(conn, "user_created", actor=user_id, user_id=user_id, joinCode=code_id)
+        return user_id
+
+    user_id = await web.transaction(add)
     return JSON(Registered(user_id, body.username), 201)
+
+
+async def _check_join_code(web: Web, request: Request, typed: str | None) -> None:
+    """Check a join code before the work of hashing a password is done for it, and count a wrong one.
+
+    Raises:
+        WrongJoinCode: when it is wrong, expired or used up.
+    """
+    try:
+        await web.statement(lambda conn: join_codes.check(conn, web.settings.secret_keys, typed))
+    except WrongJoinCode:
+        await web.admission.joining_failed()
+        logs.refused(
+            logs.AUTH_FAILED,
+            web.admission.address(request.scope),
+            requestId=request.scope["request_id"],
+            reason="wrong join code",
+        )
+        raise
 
 
 async def login(request: Request) -> Response:

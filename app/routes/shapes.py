@@ -185,6 +185,33 @@ class KeyRecords(msgspec.Struct, rename="camel"):
     next_cursor: str | None
 
 
+class JoinCodeRecord(msgspec.Struct, rename="camel"):
+    """A join code as operators see it; the code itself is told once, when it is made."""
+
+    id: str
+    uses: int
+    used: int
+    expires_at: datetime | None
+    note: str | None
+    created_at: datetime
+    created_by: str
+
+
+class NewJoinCode(JoinCodeRecord, rename="camel"):
+    """A join code that was just made, the address that fills it in, and that as a QR code (an SVG document)."""
+
+    code: str
+    url: str
+    qr: str
+
+
+class JoinCodeRecords(msgspec.Struct, rename="camel"):
+    """A page of join codes, newest first, and the cursor of the next one."""
+
+    items: list[JoinCodeRecord]
+    next_cursor: str | None
+
+
 class About(msgspec.Struct, rename="camel"):
     """What a page needs to know to offer only what works."""
 

@@ -238,6 +238,12 @@ def test_operator_meets_only_what_is_described(
     check("/admin/keys", made)
     check("/admin/keys", http.get("/admin/keys?limit=1"))
     check("/admin/keys/{id}", http.delete(f"/admin/keys/{made.json()['id']}"))
+    codes = "/admin/join-codes"
+    code = check(codes, http.post(codes, json={"uses": 1})).json()["id"]
+    check(codes, http.post(codes, json={"uses": 0}))
+    check(codes, http.get(codes))
+    for _ in range(2):
+        check("/admin/join-codes/{id}", http.delete(f"{codes}/{code}"))
     check("/admin/flags", http.get("/admin/flags"))
     check("/admin/flags/{name}", http.put("/admin/flags/broadcast", json={"enabled": True}))
     check("/admin/flags/{name}", http.put("/admin/flags/none", json={"enabled": True}))
