@@ -48,7 +48,7 @@ from telemetry import metrics, tracing
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _NOT_PLAIN = frozenset((b"authorization", b"if-none-match", b"origin"))
-_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"}
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 HOT: dict[str, tuple[Route, Endpoint]] = {"POST": (ACTIONS, actions.create), "PUT": (ACTION, actions.end)}
 """The routes that have a shortcut past the router, by their method."""

@@ -1,6 +1,7 @@
 """SQL on `audit_events`: append-only, except that the name of an erased person is removed."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -42,12 +43,22 @@ def record(
     return at
 
 
-# Rules and numbers that the service wrote itself name nobody. In details only values are words, the keys are ours.
+# Rules and numbers that the service wrote itself name nobody.
 _WORDS_OF_PEOPLE = "actor <> 'system' AND (reason IS NOT NULL OR details <> '{}')"
-_DETAILS = """CAST(regexp_replace(CAST(details AS text), :words || '(?!": )', :instead, 'gi') AS jsonb)"""
+# In details the keys are ours, and of the values only strings are words.
+_DETAILS = """(
+    SELECT coalesce(jsonb_object_agg(key, CASE jsonb_typeof(value)
+        WHEN 'string' THEN to_jsonb(regexp_replace(value #>> '{}', :words, :instead, 'gi')) ELSE value
+    END), '{}') FROM jsonb_each(details)
+)"""
+_EARLIER_NAMES = sa.text("""
+    SELECT DISTINCT value FROM audit_events CROSS JOIN jsonb_each_text(details)
+    WHERE user_id = :id AND kind = 'renamed' AND value IS NOT NULL LIMIT 200
+""")
 _FORGET_OWN = sa.text(f"""
     UPDATE audit_events SET
-        reason = CASE WHEN kind = 'erased' THEN regexp_replace(reason, :words, :instead, 'gi') END, details = {_DETAILS}
+        reason = CASE WHEN kind = 'erased' THEN regexp_replace(reason, :words, :instead, 'gi') END,
+        details = CASE WHEN kind = 'renamed' THEN '{{}}' ELSE {_DETAILS} END
     WHERE user_id = :id AND {_WORDS_OF_PEOPLE}
 """)
 # The next events in the order of the index on them. Looking for words is slow: it is done where the letters are.
@@ -57,10 +68,10 @@ _FORGET_NEXT = sa.text(f"""
     ), changed AS (
         UPDATE audit_events SET
             reason = regexp_replace(reason, :words, :instead, 'gi'), details = {_DETAILS}
-        WHERE id = ANY(ARRAY(SELECT id FROM next)) AND (
-            strpos(lower(reason), :name) > 0 AND reason ~* :words
-            OR strpos(lower(reason), :email) > 0 AND reason ~* :words
-            OR details <> '{{}}' AND CAST(details AS text) ~* :words
+        WHERE id = ANY(ARRAY(SELECT id FROM next)) AND EXISTS (
+            SELECT 1 FROM (SELECT reason UNION ALL SELECT value FROM jsonb_each_text(details)) AS written(words)
+            CROSS JOIN unnest(CAST(:names AS text[])) AS name
+            WHERE strpos(lower(written.words), lower(name)) > 0 AND written.words ~* :words
         )
     )
     SELECT max(id), count(*) FROM next
@@ -68,31 +79,36 @@ _FORGET_NEXT = sa.text(f"""
 _INSTEAD = "[erased]"
 
 
-def forget_own(conn: sa.Connection, user_id: UserId, username: str, email: str) -> None:
-    """Take what people wrote about a user out of the user's events.
+def earlier_names(conn: sa.Connection, user_id: UserId) -> list[str]:
+    """Return the names that an operator has taken from a user, and has given."""
+    return list(conn.execute(_EARLIER_NAMES, {"id": user_id}).scalars())
+
+
+def forget_own(conn: sa.Connection, user_id: UserId, names: Sequence[str]) -> None:
+    """Take what people wrote about a user, and the user's earlier names, out of the user's events.
 
     With `forget_next` the only change that is ever made to events: what happened, by whom, when and for how many points
     stays.
     """
-    conn.execute(_FORGET_OWN, {"id": user_id, **_names(username, email)})
+    conn.execute(_FORGET_OWN, {"id": user_id, "words": _words(names), "instead": _INSTEAD})
 
 
-def forget_next(conn: sa.Connection, username: str, email: str, *, after: int, limit: int) -> int | None:
-    """Take a user's name and address out of the `limit` events with words that come after an event.
+def forget_next(conn: sa.Connection, names: Sequence[str], *, after: int, limit: int) -> int | None:
+    """Take a user's names and address out of the `limit` events with words that come after an event.
 
     Returns:
         The last of these events, None when there are no more.
     """
-    values = {**_names(username, email), "after": after, "limit": limit}
+    values = {"names": list(names), "words": _words(names), "instead": _INSTEAD, "after": after, "limit": limit}
     last, count = conn.execute(_FORGET_NEXT, values).one()
     return last if count == limit else None
 
 
-def _names(username: str, email: str) -> dict[str, str]:
-    either = "|".join(map(re.escape, (email, username)))
+def _words(names: Sequence[str]) -> str:
+    """Return a regular expression that finds any of the names, the longest first."""
+    either = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     # Whole words: "bob" is neither in "bobby" nor in "bob-cat", but at the end of "it was bob."
-    words = rf"(?<![[:alnum:]_-])(?<![[:alnum:]_-]\.)(?:{either})(?![[:alnum:]_-]|\.[[:alnum:]])"
-    return {"name": username.lower(), "email": email.lower(), "words": words, "instead": _INSTEAD}
+    return rf"(?<![[:alnum:]_-])(?<![[:alnum:]_-]\.)(?:{either})(?![[:alnum:]_-]|\.[[:alnum:]])"
 
 
 _TOKENS_CHANGED = sa.text("""

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
-from app.domain.ids import BoardId
+from app.domain.ids import BoardId, UserId
+from app.domain.messages import Row
 from app.domain.ranking import TOP, Standing
 from db.driver import send_with_next
 from db.shown import SHOWN
@@ -31,8 +32,8 @@ _PRESENT = sa.text(f"""
             AND score >= (SELECT CASE count(*) WHEN :ten THEN min(score) ELSE 1 END FROM top)
     )
     SELECT boards.version, top.rank, users.id::text, coalesce(users.username, ''), coalesce(standings.score, 0),
-        coalesce(standings.reached_at, top.updated_at), {SHOWN},
-        top.username, top.score
+        coalesce(standings.reached_at, top.updated_at), {SHOWN}, users.display_name,
+        top.username, top.score, top.display_name
     FROM boards LEFT JOIN looked_at ON true LEFT JOIN users ON users.id = looked_at.user_id
     LEFT JOIN standings ON standings.user_id = users.id AND standings.board_id = boards.id
     LEFT JOIN top ON top.user_id = users.id
@@ -42,10 +43,10 @@ _PRESENT = sa.text(f"""
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """A user's standing now, beside the row that the board has of it: (rank, username, score), if any."""
+    """A user's standing now, beside the row that the board has of it, if any."""
 
     standing: Standing
-    row: tuple[int, str, int] | None
+    row: Row | None
 
 
 def lock_and_read(conn: sa.Connection, board_id: BoardId, touched: Iterable[str]) -> tuple[int, list[Present]]:
@@ -58,13 +59,23 @@ def lock_and_read(conn: sa.Connection, board_id: BoardId, touched: Iterable[str]
     send_with_next(conn, _LOCK, {"id": board_id})
     rows = conn.execute(_PRESENT, {"board": board_id, "touched": list(touched), "ten": TOP}).all()
     result = []
-    for _, rank, user_id, username, score, reached_at, active, row_name, row_score in rows:
+    for _, rank, user_id, username, score, reached_at, active, display_name, *shown in rows:
         if user_id is not None:
-            standing = Standing(user_id, username, score, reached_at, active)
-            result.append(Present(standing, (rank, row_name, row_score) if rank is not None else None))
+            standing = Standing(user_id, username, score, reached_at, active, display_name)
+            result.append(Present(standing, _row(user_id, rank, *shown) if rank is not None else None))
     return int(rows[0][0]), result
 
 
+def rows_of(top: Sequence[Standing]) -> list[Row]:
+    """Return standings, the first place first, as the rows of a board."""
+    return [_row(it.user_id, rank, it.username, it.score, it.display_name) for rank, it in enumerate(top, start=1)]
+
+
+def _row(user_id: UserId, rank: int, username: str, score: int, display_name: str | None) -> Row:
+    return Row(user_id, username, score, rank, msgspec.UNSET if display_name is None else display_name)
+
+
+# A trigger on top_scores adds the display names; see db/tables.py.
 _WRITE_TOP = sa.text("""
     WITH gone AS (
         DELETE FROM top_scores WHERE board_id = :board AND rank > cardinality(CAST(:users AS uuid[]))
@@ -96,7 +107,7 @@ def write_top_with_next(conn: sa.Connection, board_id: BoardId, version: int, to
 
 _READ = sa.text("""
     SELECT boards.epoch::text, boards.version, boards.updated_at,
-        top.user_id::text, top.username, top.score, top.rank
+        top.user_id::text, top.rank, top.username, top.score, top.display_name
     FROM boards LEFT JOIN top_scores AS top ON top.board_id = boards.id
     WHERE boards.id = :board ORDER BY top.rank
 """)
@@ -104,12 +115,12 @@ _READ = sa.text("""
 
 @dataclass(frozen=True, slots=True)
 class BoardNow:
-    """A board as one statement saw it; `rows` are (user id, username, score, rank)."""
+    """A board as one statement saw it."""
 
     epoch: str
     version: int
     updated_at: datetime
-    rows: list[Any]
+    rows: list[Row]
 
 
 def read(conn: sa.Connection, board_id: BoardId) -> BoardNow | None:
@@ -118,7 +129,7 @@ def read(conn: sa.Connection, board_id: BoardId) -> BoardNow | None:
     if not found:
         return None
     epoch, version, updated_at = found[0][:3]
-    return BoardNow(epoch, version, updated_at, [tuple(row[3:]) for row in found if row[3] is not None])
+    return BoardNow(epoch, version, updated_at, [_row(*row[3:]) for row in found if row[3] is not None])
 
 
 _RENEW = sa.text("""

@@ -25,10 +25,10 @@ STANDINGS, ACTIONS, USERS = "standings", "actions", "users"
 
 EXPORTS = {
     STANDINGS: Export(
-        ("rank", "userId", "username", "score", "reachedAt"),
+        ("rank", "userId", "username", "score", "reachedAt", "displayName"),
         f"""
             SELECT row_number() OVER (ORDER BY score DESC, reached_at, user_id),
-                user_id::text, username, score, reached_at
+                user_id::text, username, score, reached_at, display_name
             FROM standings JOIN users ON users.id = user_id
             WHERE board_id = :board AND score > 0 AND {SHOWN}
             ORDER BY score DESC, reached_at, user_id
@@ -37,20 +37,20 @@ EXPORTS = {
     ACTIONS: Export(
         (
             *("actionId", "userId", "username", "type", "status", "startAt", "endAt", "score", "settlement"),
-            *("heldBecause", "metadata"),
+            *("heldBecause", "metadata", "displayName"),
         ),
         """
             SELECT actions.id::text, user_id::text, username, type, actions.status, start_at, end_at, score, settlement,
                 (
                     SELECT reason FROM audit_events
                     WHERE action_id = actions.id AND kind = 'held' ORDER BY audit_events.id DESC LIMIT 1
-                ), metadata
+                ), metadata, display_name
             FROM actions JOIN users ON users.id = user_id ORDER BY actions.id
         """,
     ),
     USERS: Export(
-        ("userId", "username", "email", "role", "status", "totalScore", "createdAt"),
-        "SELECT id::text, username, email, role, status, total_score, created_at FROM users ORDER BY id",
+        ("userId", "username", "email", "role", "status", "totalScore", "createdAt", "displayName"),
+        "SELECT id::text, username, email, role, status, total_score, created_at, display_name FROM users ORDER BY id",
     ),
 }
 

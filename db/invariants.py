@@ -79,14 +79,15 @@ def wrong_settlements(conn: sa.Connection, *, hours: int) -> int:
 
 _WRONG_TOP = sa.text(f"""
     SELECT count(*) FROM (
-        SELECT row_number() OVER (ORDER BY score DESC, reached_at, user_id) AS rank, user_id, username, score FROM (
-            SELECT user_id, username, score, reached_at FROM standings JOIN users ON users.id = user_id
+        SELECT row_number() OVER (ORDER BY score DESC, reached_at, user_id) AS rank, * FROM (
+            SELECT user_id, username, display_name, score, reached_at FROM standings JOIN users ON users.id = user_id
             WHERE board_id = :board AND score > 0 AND {SHOWN}
             ORDER BY score DESC, reached_at, user_id LIMIT 10
         ) AS first_ten
     ) AS it
     FULL JOIN (SELECT * FROM top_scores WHERE board_id = :board) AS shown USING (rank)
-    WHERE (it.user_id, it.username, it.score) IS DISTINCT FROM (shown.user_id, shown.username, shown.score)
+    WHERE (it.user_id, it.username, it.display_name, it.score)
+        IS DISTINCT FROM (shown.user_id, shown.username, shown.display_name, shown.score)
 """)
 
 

@@ -16,7 +16,7 @@ LOOKED_AT = 10_000
 _BEFORE = "(CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid))"
 _ACTIONS = f"""
     SELECT actions.id::text, user_id::text, type, actions.status, start_at, end_at, score, metadata::text, settlement,
-        users.username, verdict.reason, verdict.details
+        users.username, verdict.reason, verdict.details, users.display_name
     FROM (
         SELECT * FROM {{source}} WHERE settlement = :settlement AND {_BEFORE} ORDER BY id DESC LIMIT :limit + 1
     ) AS actions
@@ -54,7 +54,7 @@ def actions_by_settlement(
     return shown, conn.execute(_LAST_LOOKED_AT, values).scalar() if settlement == "cleared" else None
 
 
-_USER_COLUMNS = "id::text, username, email, role, status, hidden, total_score, created_at"
+_USER_COLUMNS = "id::text, username, display_name, email, role, status, hidden, total_score, created_at"
 # Each by an index that gives its rows in order, so that no more are read than are asked for.
 _USERS = sa.text(f"""
     SELECT {_USER_COLUMNS} FROM (

@@ -71,12 +71,13 @@ class LockedPerson:
     role: str
     username: str | None
     email: str | None
+    display_name: str | None
     other_admins: bool
 
 
 # All admins at once, in the order of ids: two admins who leave at the same time must not each count on the other.
 _LOCK = sa.text("""
-    SELECT id::text, token_version, status, role, username, email FROM users
+    SELECT id::text, token_version, status, role, username, email, display_name FROM users
     WHERE id = :id OR role = 'admin' ORDER BY id FOR NO KEY UPDATE
 """)
 
@@ -88,13 +89,15 @@ def lock(conn: sa.Connection, user_id: UserId) -> LockedPerson | None:
     if mine is None:
         return None
     others = any(row.status == "active" for row in rows.values())
-    return LockedPerson(mine.token_version, mine.status, mine.role, mine.username, mine.email, others)
+    return LockedPerson(
+        mine.token_version, mine.status, mine.role, mine.username, mine.email, mine.display_name, others
+    )
 
 
 _ERASE = sa.text("""
     WITH pending AS (INSERT INTO erasures (user_id) VALUES (:id))
-    UPDATE users SET username = NULL, username_key = NULL, email = NULL, password_hash = NULL, status = 'erased',
-        external_id = NULL, role = 'player', token_version = token_version + 1, updated_at = now()
+    UPDATE users SET username = NULL, username_key = NULL, email = NULL, password_hash = NULL, display_name = NULL,
+        external_id = NULL, status = 'erased', role = 'player', token_version = token_version + 1, updated_at = now()
     WHERE id = :id
 """)
 
@@ -117,8 +120,11 @@ def forget_traces(conn: sa.Connection, user_id: UserId, *, limit: int) -> None:
     conn.execute(_FORGET_TRACES, {"user": user_id, "limit": limit})
 
 
+# Those of a process of the release before have no `names`.
 _NEXT_ERASURE = sa.text("""
-    SELECT user_id::text, done_to::text, username, email, events_done_to FROM erasures
+    SELECT user_id::text, done_to::text, events_done_to,
+        CASE WHEN username IS NOT NULL THEN coalesce(names, array_remove(ARRAY[username, email], NULL)) END
+    FROM erasures
     WHERE erased_at < now() - make_interval(secs => :age)
     ORDER BY erased_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
@@ -140,19 +146,20 @@ _FORGET_THESE = sa.text("""
     ))
 """)
 _GO_ON = sa.text("UPDATE erasures SET done_to = :last WHERE user_id = :user")
-_NO_NAMES = sa.text("UPDATE erasures SET username = NULL, email = NULL, events_done_to = NULL WHERE user_id = :user")
+_NO_NAMES = sa.text("""
+    UPDATE erasures SET username = NULL, email = NULL, names = NULL, events_done_to = NULL WHERE user_id = :user
+""")
 _DONE = sa.text("DELETE FROM erasures WHERE user_id = :user")
 
 
 _KEEP_NAMES = sa.text("""
-    UPDATE erasures SET username = :username, email = :email, events_done_to = :last WHERE user_id = :user
+    UPDATE erasures SET names = :names, username = :username, events_done_to = :last WHERE user_id = :user
 """)
 
 
-def keep_names(conn: sa.Connection, user_id: UserId, username: str, email: str, *, events_done_to: int) -> None:
-    """Keep the names of an erased user until all events were looked through for them."""
-    values = {"user": user_id, "username": username, "email": email, "last": events_done_to}
-    conn.execute(_KEEP_NAMES, values)
+def keep_names(conn: sa.Connection, user_id: UserId, names: list[str], *, events_done_to: int) -> None:
+    """Keep the names of an erased user, the username first, until all events were looked through for them."""
+    conn.execute(_KEEP_NAMES, {"user": user_id, "names": names, "username": names[0], "last": events_done_to})
 
 
 def finish_erasures(conn: sa.Connection, *, age: float, limit: int, events: int) -> bool:
@@ -169,21 +176,21 @@ def finish_erasures(conn: sa.Connection, *, age: float, limit: int, events: int)
     found = conn.execute(_NEXT_ERASURE, {"age": age}).one_or_none()
     if found is None:
         return False
-    user_id, done_to, username, email, events_done_to = found
+    user_id, done_to, events_done_to, names = found
     values = {"user": user_id, "after": done_to, "statuses": list(STATUSES), "limit": limit}
     ids = [ActionId(it) for it in conn.execute(_NEXT_ACTIONS, values).scalars()]
     conn.execute(_FORGET_THESE, {"ids": ids})
     last = None
-    if username is not None:
-        last = audit_events.forget_next(conn, username, email, after=events_done_to, limit=events)
+    if names is not None:
+        last = audit_events.forget_next(conn, names, after=events_done_to, limit=events)
     if len(ids) < limit and last is None:
         conn.execute(_DONE, {"user": user_id})
         return True
     if ids:
         conn.execute(_GO_ON, {"user": user_id, "last": ids[-1]})
     if last is not None:
-        keep_names(conn, user_id, username, email, events_done_to=last)
-    elif username is not None:
+        keep_names(conn, user_id, names, events_done_to=last)
+    elif names is not None:
         conn.execute(_NO_NAMES, {"user": user_id})
     return True
 

@@ -99,7 +99,7 @@ def recompute_all(conn: sa.Connection, board_id: BoardId) -> list[UserId]:
 
 # The index gives the order; what is hidden is not in it, and whose mark is missing is passed over on the way.
 _TOP = sa.text(f"""
-    SELECT standings.user_id::text, users.username, standings.score, standings.reached_at
+    SELECT standings.user_id::text, users.username, standings.score, standings.reached_at, true, users.display_name
     FROM standings JOIN users ON users.id = standings.user_id
     WHERE standings.board_id = :board AND NOT standings.hidden
         AND standings.score > 0 AND {SHOWN}

@@ -186,6 +186,7 @@ class Profile:
     """A user's own view: `total_score` of all actions, `score` and `rank` of what is settled, in points."""
 
     username: str
+    display_name: str | None
     email: str | None
     role: Role
     total_score: int
@@ -196,7 +197,7 @@ class Profile:
 # A rank is one more than the standings ahead, in two ranges of the index, so that nothing else is read, not even of
 # equals. Who is not shown stands on no board; the mark of that may be missing, so that each is looked at.
 _PROFILE = sa.text(f"""
-    SELECT users.username, users.email, users.role, users.total_score, coalesce(mine.score, 0),
+    SELECT users.username, users.display_name, users.email, users.role, users.total_score, coalesce(mine.score, 0),
         CASE WHEN mine.score > 0 AND {SHOWN} THEN (
             SELECT CASE WHEN count(*) < :deepest THEN 1 + count(*) FILTER (
                 WHERE (SELECT count(*) FROM users AS u WHERE u.id = ahead.user_id AND {NOT_SHOWN}) = 0

@@ -39,7 +39,7 @@ def erase(
     reason: str | None,
     token_version: int | None = None,
 ) -> bool:
-    """Erase a user for good: remove name, e-mail address and password, and take the user off every board.
+    """Erase a user for good: remove names, e-mail address and password, and take the user off every board.
 
     Args:
         token_version: the version that the user's tokens must still have, when one of them asks for it.
@@ -52,19 +52,25 @@ def erase(
         raise NotFound("There is no such user.")
     if token_version is not None and person.token_version != token_version:
         raise Unauthorized("The token is no longer valid.")
-    if person.username is None or person.email is None:
+    if person.username is None:
         return False
+    names = _names(person.username, person.email, person.display_name, *audit_events.earlier_names(conn, user_id))
     keep_one_admin(person)
     persons.forget_traces(conn, user_id, limit=AT_ONCE)
     persons.erase(conn, user_id)
     password_resets.forget(conn, user_id)
     audit_events.record(conn, "erased", actor=actor, user_id=user_id, reason=reason)
-    audit_events.forget_own(conn, user_id, person.username, person.email)
-    last = audit_events.forget_next(conn, person.username, person.email, after=0, limit=EVENTS_AT_ONCE)
+    audit_events.forget_own(conn, user_id, names)
+    last = audit_events.forget_next(conn, names, after=0, limit=EVENTS_AT_ONCE)
     if last is not None:
-        persons.keep_names(conn, user_id, person.username, person.email, events_done_to=last)
+        persons.keep_names(conn, user_id, names, events_done_to=last)
     top.refresh_all(conn, board_ids, [user_id])
     return True
+
+
+def _names(*names: str | None) -> list[str]:
+    """Return what is looked for in the words of others. No single characters: they are words of many languages."""
+    return [name for name in dict.fromkeys(names) if name is not None and len(name) > 1]
 
 
 def forget(engine: sa.Engine, *, client_ip_days: int) -> None:

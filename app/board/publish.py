@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from app.domain import messages
 from app.domain.ids import BoardId, id_after
-from app.domain.messages import Row, Update
+from app.domain.messages import Update
 from app.domain.signing import UNSIGNED, Key, Signer
 from config.settings import Settings
 from db import boards
@@ -36,8 +36,7 @@ def read(engine: sa.Engine, board_id: BoardId, signer: Signer = UNSIGNED) -> Upd
     now = in_statement(engine, lambda conn: boards.read(conn, board_id))
     if now is None:
         raise LookupError(f"board {board_id!r} has no row: run the release process")
-    payload = [Row(user_id, username, score, rank) for user_id, username, score, rank in now.rows]
-    return messages.update(board_id, (now.epoch, now.version), payload, now.updated_at, signer)
+    return messages.update(board_id, (now.epoch, now.version), now.rows, now.updated_at, signer)
 
 
 def publish(engine: sa.Engine, publisher: Publisher, board_id: BoardId, *, seen: Update | None = None) -> Update:

@@ -1,4 +1,4 @@
-"""Brings a board's top ten up to date, at the end of every transaction that changes standings or a user's status."""
+"""Brings a board's top ten up to date, at the end of every transaction that changes standings, or what shows a user."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -38,29 +38,21 @@ def refresh(conn: sa.Connection, board_id: BoardId, touched: Collection[UserId] 
     that order, a settling and a reversal that run at the same time don't see each other, and the board stays wrong.
 
     Args:
-        touched: the users whose standing or status this transaction has changed; None when it may be any.
+        touched: the users of whom this transaction has changed standing, status or name; None when it may be any.
 
     Returns:
-        The board's new version, or None when the visible ten are as they were.
+        The board's new version, or None when the rows are as they were.
     """
     version, present = boards.lock_and_read(conn, board_id, touched or ())
-    shown = sorted((user for user in present if user.row), key=lambda user: user.row or ())
+    shown = sorted((user.row for user in present if user.row), key=lambda row: row.rank)
     ten = None
     if touched is not None:
-        ten = ranking.merge([_as_shown(user) for user in shown], [user.standing for user in present])
+        reached_at = {user.standing.user_id: user.standing.reached_at for user in present}
+        before = [Standing(row.userId, row.username, row.score, reached_at[row.userId]) for row in shown]
+        ten = ranking.merge(before, [user.standing for user in present])
     if ten is None:
         ten = standings.top(conn, board_id)
-    if [(it.user_id, it.username, it.score) for it in ten] == [_visible(user) for user in shown]:
+    if boards.rows_of(ten) == shown:
         return None
     boards.write_top_with_next(conn, board_id, version + 1, ten)
     return version + 1
-
-
-def _visible(user: boards.Present) -> tuple[UserId, str, int]:
-    assert user.row
-    return (user.standing.user_id, user.row[1], user.row[2])
-
-
-def _as_shown(user: boards.Present) -> Standing:
-    user_id, username, score = _visible(user)
-    return Standing(user_id, username, score, user.standing.reached_at)

@@ -2,7 +2,7 @@
 
 import click
 
-from app.cli import accounts, export, join_codes, keys, moderation, upkeep
+from app.cli import accounts, export, join_codes, keys, moderation, names, upkeep
 from config import settings
 from telemetry import logs
 
@@ -31,6 +31,7 @@ for command in (
     moderation.release,
     moderation.reverse,
     moderation.adjust,
+    names.rename,
     moderation.flag,
     keys.create_key,
     keys.list_keys,

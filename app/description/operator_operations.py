@@ -5,7 +5,7 @@ from app.domain.actions import Action
 from app.domain.trail import EVENT_KINDS
 from app.routes import shapes
 from app.routes.accounts import NewUserBody
-from app.routes.admin import Adjustment, MayHaveReason, WithReason
+from app.routes.admin import Adjustment, MayHaveReason, RenameBody, WithReason
 from app.routes.flags import FlagBody
 from app.routes.join_codes import JoinCodeBody
 from app.routes.keys import KeyBody
@@ -128,6 +128,16 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: shapes.UserRecord},
         body=WithReason,
         errors=(404, 409),
+    ),
+    ("/admin/users/{id}/rename", "POST"): Operation(
+        "renameUser",
+        "Give a user other names",
+        "Operators",
+        "admin",
+        {200: shapes.UserRecord},
+        body=RenameBody,
+        errors=(404, 409),
+        about="What is left out stays; a `displayName` of null is taken away. Boards show the new names at once.",
     ),
     ("/admin/users/{id}/adjust", "POST"): Operation(
         "adjustScore",

@@ -8,6 +8,7 @@ from app.routes import shapes
 from app.routes.account import EraseBody, PasswordBody
 from app.routes.actions import EndBody, StartBody
 from app.routes.auth import LoginBody, RegisterBody
+from app.routes.names import NamesBody
 from app.routes.resets import ResetBody
 
 PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
@@ -72,6 +73,17 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
         body=PasswordBody,
         errors=(403,),
         about="Every token until then is void; the answer holds a new one.",
+    ),
+    ("/users/{user_id}", "PATCH"): Operation(
+        "changeDisplayName",
+        "Change your display name",
+        "Players",
+        "player",
+        {200: shapes.OwnUser},
+        body=NamesBody,
+        errors=(403,),
+        about="Boards show it beside the username, at once. Any script, at most 32 characters as people count them "
+        "(RFC 8266, Nickname); null takes it away. A name that is blocked here is a 400 `blocked-name`.",
     ),
     ("/users/{user_id}", "DELETE"): Operation(
         "eraseAccount",

@@ -71,6 +71,7 @@ class ModeratedAction(Action, frozen=True, rename="camel", kw_only=True):
     """An action as operators see it; `verdict` is the newest, None when it was never held, `username` when erased."""
 
     username: str | None
+    display_name: str | None
     verdict: ActionVerdict | None
 
 

@@ -13,12 +13,13 @@ from app.domain.signing import UNSIGNED, Signer
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One row of a board, as clients see it."""
+    """One row of a board, as clients see it; `displayName` only where the user has one."""
 
     userId: UserId
     username: str
     score: int
     rank: int
+    displayName: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class UpdateMessage(msgspec.Struct, frozen=True, tag="top_scores_update"):

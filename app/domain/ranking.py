@@ -20,6 +20,7 @@ class Standing:
     score: int
     reached_at: datetime
     active: bool = True
+    display_name: str | None = None
 
     @property
     def shown(self) -> bool:

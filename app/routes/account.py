@@ -10,7 +10,7 @@ from app.access.passwords import hash_password, verify_password
 from app.access.tokens import Claims
 from app.board import erase as erasing
 from app.domain.errors import Malformed, Suspended, Unauthorized, WrongPassword
-from app.domain.ids import DEFAULT_BOARD
+from app.domain.ids import DEFAULT_BOARD, UserId
 from app.domain.users import InvalidUser, check_password
 from app.http.answers import JSON, read_json
 from app.routes.auth import NewPassword, Text, token_answer
@@ -37,6 +37,15 @@ class EraseBody(msgspec.Struct, forbid_unknown_fields=True):
 async def show(request: Request) -> Response:
     """GET /users/:userId"""
     web, user_id, *_ = await own_path(request, Admission.read, "users")
+    return await own_user(web, user_id)
+
+
+async def own_user(web: Web, user_id: UserId) -> Response:
+    """Answer with a player's own view of the account.
+
+    Raises:
+        Unauthorized: when there is no such user any more.
+    """
     profile = await web.own_statement(user_id, lambda conn: users.profile(conn, user_id, DEFAULT_BOARD))
     if profile is None:
         raise Unauthorized("The token is no longer valid.")
@@ -44,6 +53,7 @@ async def show(request: Request) -> Response:
         OwnUser(
             user_id=user_id,
             username=profile.username,
+            display_name=profile.display_name,
             email=profile.email,
             role=profile.role,
             total_score=profile.total_score,

@@ -10,10 +10,14 @@ from starlette.responses import Response
 
 from app.board import correct
 from app.board import erase as erasing
+from app.board import rename as renaming
 from app.domain.actions import Action, ActionVerdict, ModeratedAction
 from app.domain.errors import Malformed, NotFound
 from app.domain.ids import ActionId, UserId, is_id
+from app.domain.users import InvalidUser, check_user
 from app.http.answers import JSON, read_json
+from app.routes.auth import Username
+from app.routes.names import DisplayName, checked
 from app.routes.operators import Operator, OptionalReason, Reason, change, operator
 from app.routes.paging import cursor_of, limit_of
 from app.routes.shapes import ModeratedActions, UserRecord, UserRecords
@@ -28,6 +32,14 @@ LONGEST_PAGE = 200
 class WithReason(msgspec.Struct, forbid_unknown_fields=True):
     """A change that needs a reason."""
 
+    reason: Reason
+
+
+class RenameBody(msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True):
+    """The names to give a user: what is left out stays, and a display name of null is taken away."""
+
+    username: Username | msgspec.UnsetType = msgspec.UNSET
+    display_name: DisplayName | msgspec.UnsetType | None = msgspec.UNSET
     reason: Reason
 
 
@@ -175,6 +187,35 @@ async def erase(request: Request) -> Response:
     return answer
 
 
+async def rename(request: Request) -> Response:
+    """POST /admin/users/:id/rename"""
+    web, who = await operator(request)
+    body = await read_json(request, RenameBody)
+    username = None if body.username is msgspec.UNSET else body.username
+    display_name = body.display_name if body.display_name is msgspec.UNSET else checked(body.display_name)
+    if username is None and display_name is msgspec.UNSET:
+        raise Malformed("username or displayName: one of them is needed.")
+    try:
+        if username is not None:
+            check_user(username=username)
+    except InvalidUser as error:
+        raise Malformed(str(error)) from None
+    return await _user_changed(
+        request,
+        web,
+        who,
+        lambda conn, user_id: renaming.rename(
+            conn,
+            web.board_ids,
+            user_id,
+            username=username,
+            display_name=display_name,
+            actor=who.actor,
+            reason=body.reason,
+        ),
+    )
+
+
 async def _corrected(web: Web, who: Operator, work: Callable[[sa.Connection], Action]) -> Response:
     action = await change(web, who, work)
     await web.publish_boards()
@@ -182,7 +223,7 @@ async def _corrected(web: Web, who: Operator, work: Callable[[sa.Connection], Ac
 
 
 async def _user_changed(
-    request: Request, web: Web, who: Operator, work: Callable[[sa.Connection, UserId], None]
+    request: Request, web: Web, who: Operator, work: Callable[[sa.Connection, UserId], object]
 ) -> Response:
     user_id = UserId(path_id(request))
 
@@ -209,7 +250,7 @@ def _moderated(row: sa.Row[Any]) -> ModeratedAction:
     verdict = None
     if row.details is not None:
         verdict = ActionVerdict(row.details["rule"], row.reason or "", row.details.get("facts", {}))
-    return ModeratedAction(**_fields(action), username=row.username, verdict=verdict)
+    return ModeratedAction(**_fields(action), username=row.username, display_name=row.display_name, verdict=verdict)
 
 
 def _fields(action: Action) -> dict[str, Any]:
@@ -221,6 +262,7 @@ def user_record(row: sa.Row[Any]) -> UserRecord:
     return UserRecord(
         user_id=row.id,
         username=row.username,
+        display_name=row.display_name,
         email=row.email,
         role=row.role,
         status=row.status,

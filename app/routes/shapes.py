@@ -36,6 +36,7 @@ class OwnUser(msgspec.Struct, rename="camel"):
 
     user_id: str
     username: str
+    display_name: str | None
     email: str | None
     role: Role
     total_score: int
@@ -85,6 +86,7 @@ class UserRecord(msgspec.Struct, rename="camel"):
 
     user_id: str
     username: str | None
+    display_name: str | None
     email: str | None
     role: Role
     status: Literal["active", "suspended", "erased"]

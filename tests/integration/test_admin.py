@@ -59,6 +59,7 @@ EVERY = [
     ("POST", "/admin/users/{}/hide"),
     ("POST", "/admin/users/{}/show"),
     ("POST", "/admin/users/{}/adjust"),
+    ("POST", "/admin/users/{}/rename"),
     ("POST", "/admin/users/{}/erase"),
     ("GET", "/admin/events"),
     ("GET", "/admin/keys"),

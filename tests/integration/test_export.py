@@ -58,6 +58,7 @@ def test_export_of_standings_has_everybody_not_only_the_ten(engine: sa.Engine, s
         scored(engine, *[player] * (n + 1))
     in_transaction(engine, lambda conn: correct.suspend(conn, BOARDS, players[0], actor="shell", reason="x"))
     add_user(engine, "pointless")
+    stores.execute("UPDATE users SET display_name = 'Zoë' WHERE id = :id", id=players[12])
 
     done = export(stores, "--csv")
 
@@ -69,7 +70,8 @@ def test_export_of_standings_has_everybody_not_only_the_ten(engine: sa.Engine, s
     reached = stores.value("SELECT reached_at FROM standings WHERE user_id = :id", id=players[12])
     assert rows[0]["reachedAt"] == reached.isoformat().replace("+00:00", "Z")
     as_json = lines(export(stores, "standings").stdout)
-    assert [{key: str(value) for key, value in row.items()} for row in as_json] == rows
+    assert [{key: "" if value is None else str(value) for key, value in row.items()} for row in as_json] == rows
+    assert [it["displayName"] for it in as_json[:2]] == ["Zoë", None]
     assert as_json[0]["score"] == 130
 
 

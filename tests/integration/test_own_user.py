@@ -21,6 +21,7 @@ def test_newcomer_has_no_rank(web: Process, alice: Player) -> None:
     assert answer.json() == {
         "userId": alice.user_id,
         "username": alice.username,
+        "displayName": None,
         "email": f"{alice.username}@example.org",
         "role": "player",
         "totalScore": 0,

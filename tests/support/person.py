@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from db.tables import metadata
 
-WORDS = ("text", "jsonb", "inet")
+WORDS = ("text", "jsonb", "inet", "ARRAY")
 
 
 def found_in_database(engine: sa.Engine, *words: str) -> list[str]:

@@ -56,12 +56,26 @@ HIDE = _HIDE.format(
 )
 
 
+NAME_TOP_SCORES = """
+CREATE OR REPLACE FUNCTION name_top_scores() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.display_name := (SELECT users.display_name FROM users WHERE users.id = NEW.user_id);
+    RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER top_scores_name BEFORE INSERT OR UPDATE ON top_scores
+FOR EACH ROW EXECUTE FUNCTION name_top_scores();
+"""
+
+
 def upgrade() -> None:
     op.execute(
         "ALTER TABLE users ADD COLUMN IF NOT EXISTS display_name text, "
         "ADD COLUMN IF NOT EXISTS hidden boolean NOT NULL DEFAULT false"
     )
     op.execute("ALTER TABLE top_scores ADD COLUMN IF NOT EXISTS display_name text")
+    op.execute(NAME_TOP_SCORES)
+    op.execute("ALTER TABLE erasures ADD COLUMN IF NOT EXISTS names text[]")
     op.execute(TABLES)
     # The new rules are there before the old one goes.
     replace_check("users", "users_named_check", "(username IS NULL) = (status = 'erased')")
@@ -105,5 +119,8 @@ def downgrade() -> None:
         "password_hash) = CASE WHEN status = 'erased' THEN 4 ELSE 0 END) NOT VALID"
     )
     op.execute("DROP TABLE password_resets, join_codes")
+    op.execute("ALTER TABLE erasures DROP COLUMN names")
+    op.execute("DROP TRIGGER top_scores_name ON top_scores")
+    op.execute("DROP FUNCTION name_top_scores()")
     op.execute("ALTER TABLE top_scores DROP COLUMN display_name")
     op.execute("ALTER TABLE users DROP COLUMN display_name, DROP COLUMN hidden")
