@@ -17,7 +17,13 @@ class TooManyKeys(Conflict):
 
 
 def make(
-    conn: sa.Connection, *, name: str, scopes: Sequence[KeyScope], expires_at: datetime | None, actor: str
+    conn: sa.Connection,
+    *,
+    name: str,
+    scopes: Sequence[KeyScope],
+    expires_at: datetime | None,
+    actor: str,
+    reason: str | None,
 ) -> tuple[KeyRow, str]:
     """Make a key; return what is stored of it, and the key itself, which nothing tells again.
 
@@ -42,11 +48,15 @@ def make(
     if not in_future:
         raise Malformed("expiresAt: must be in the future.")
     until = expires_at and expires_at.astimezone(UTC).isoformat()
-    audit_events.record(conn, "key_created", actor=actor, keyId=key_id, name=name, scopes=list(scopes), expiresAt=until)
+    audit_events.record(
+        conn, "key_created", actor=actor, reason=reason, keyId=key_id, name=name, scopes=list(scopes), expiresAt=until
+    )
     return row, key
 
 
-def revoke(conn: sa.Connection, *, actor: str, key_id: str | None = None, name: str | None = None) -> KeyId:
+def revoke(
+    conn: sa.Connection, *, actor: str, reason: str | None, key_id: str | None = None, name: str | None = None
+) -> KeyId:
     """Revoke the key with an id or a name, and return its id.
 
     Raises:
@@ -56,5 +66,5 @@ def revoke(conn: sa.Connection, *, actor: str, key_id: str | None = None, name: 
     if found is None:
         raise NotFound("There is no such service key.")
     revoked, its_name = found
-    audit_events.record(conn, "key_revoked", actor=actor, keyId=revoked, name=its_name)
+    audit_events.record(conn, "key_revoked", actor=actor, reason=reason, keyId=revoked, name=its_name)
     return revoked

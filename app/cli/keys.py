@@ -7,7 +7,7 @@ import click
 
 from app.access import issued_keys
 from app.cli.database import in_transaction
-from app.cli.moderation import ACTOR
+from app.cli.moderation import ACTOR, may_have_reason
 from app.domain.ids import is_id
 from app.domain.service_keys import SCOPES, KeyScope
 from config.settings import Settings
@@ -24,14 +24,17 @@ from db import service_keys
     type=click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")),
     help="In UTC, as 2027-01-31 or 2027-01-31T12:00:00Z; without it the key never expires.",
 )
+@may_have_reason
 @click.pass_obj
-def create_key(config: Settings, name: str, scopes: tuple[str, ...], expires: datetime | None) -> None:
+def create_key(
+    config: Settings, name: str, scopes: tuple[str, ...], expires: datetime | None, reason: str | None
+) -> None:
     """Make a service key, by which a trusted server reports scores; it is printed this once."""
     until = expires and expires.replace(tzinfo=UTC)
     row, key = in_transaction(
         config,
         lambda conn: issued_keys.make(
-            conn, name=name, scopes=cast(tuple[KeyScope, ...], scopes), expires_at=until, actor=ACTOR
+            conn, name=name, scopes=cast(tuple[KeyScope, ...], scopes), expires_at=until, actor=ACTOR, reason=reason
         ),
     )
     click.echo(f"Made the service key {row.name}, {row.key_id}. It is shown this once:", err=True)
@@ -51,11 +54,12 @@ def list_keys(config: Settings) -> None:
 
 @click.command()
 @click.argument("key")
+@may_have_reason
 @click.pass_obj
-def revoke_key(config: Settings, key: str) -> None:
+def revoke_key(config: Settings, key: str, reason: str | None) -> None:
     """Revoke a service key: KEY is its name, or its id. Every process refuses it within five seconds."""
     which = {"key_id": key} if is_id(key) else {"name": key}
-    in_transaction(config, lambda conn: issued_keys.revoke(conn, actor=ACTOR, **which))
+    in_transaction(config, lambda conn: issued_keys.revoke(conn, actor=ACTOR, reason=reason, **which))
     click.echo(f"The service key {key} is revoked.")
 
 

@@ -87,8 +87,8 @@ def _types(operation: Operation) -> list[Any]:
 
 
 def public(path: str) -> str:
-    """Write a route's path as the contract does: `/users/{userId}`."""
-    return re.sub(r"_([a-z])", lambda letter: letter[1].upper(), path)
+    """Write a route's path as the contract does: `/users/{userId}`, without what the router needs besides."""
+    return re.sub(r"_([a-z])", lambda letter: letter[1].upper(), path.replace(":path}", "}"))
 
 
 def _operation(path: str, operation: Operation, by_type: Mapping[int, Any]) -> dict[str, Any]:

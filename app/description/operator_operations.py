@@ -190,6 +190,8 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         "Operators",
         "admin",
         {204: None},
+        body=MayHaveReason,
+        or_nothing=True,
         errors=(404,),
         about="Every process refuses it within five seconds.",
     ),

@@ -51,6 +51,10 @@ class MissingScope(Forbidden):
     code, title = "scope", "The key lacks a scope"
 
 
+class ServiceKeyRequired(Forbidden):
+    code, title = "service-key-required", "For service keys"
+
+
 class WrongPassword(Forbidden):
     code, title = "wrong-password", "Wrong password"
 

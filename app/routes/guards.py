@@ -9,7 +9,7 @@ from starlette.types import Scope
 from app.access.admission import Admission
 from app.access.keys import ServiceKey, is_key
 from app.access.tokens import Claims
-from app.domain.errors import Forbidden, NotFound, Unauthorized
+from app.domain.errors import Forbidden, NotFound, ServiceKeyRequired, Unauthorized
 from app.domain.ids import UserId, is_id
 from app.domain.service_keys import KeyScope
 from app.web import Web, web_of
@@ -54,9 +54,26 @@ async def own_path(request: Request, limit: Limit, scope: KeyScope) -> Caller:
     """
     web, token = web_of(request), _token(request)
     if is_key(token):
-        return await _path_by_key(web, request, token, scope)
+        return await _path_by_key(request, scope)
     claims = await _own_claims(web, request, token, limit)
     return Caller(web, claims.sub, claims.ver)
+
+
+async def own_key(request: Request, scope: KeyScope) -> tuple[Web, ServiceKey]:
+    """Return the service key that sent a request for a path that only keys may use.
+
+    Raises:
+        Unauthorized, RateLimited, Unavailable: like own_path.
+        Forbidden: when it is a person's token, or the key lacks the scope.
+    """
+    web, token = web_of(request), _token(request)
+    if not is_key(token):
+        await known_user(request)  # a wrong one is told so
+        raise ServiceKeyRequired("This is for service keys.")
+    key = await key_of(web, request, token)
+    key.check(scope)
+    await web.admission.by_key(request.scope, key)
+    return web, key
 
 
 async def own_account(request: Request, limit: Limit) -> tuple[Web, Claims]:
@@ -128,10 +145,8 @@ async def key_of(web: Web, connection: HTTPConnection, token: str) -> ServiceKey
         raise
 
 
-async def _path_by_key(web: Web, request: Request, token: str, scope: KeyScope) -> Caller:
-    key = await key_of(web, request, token)
-    key.check(scope)
-    await web.admission.by_key(request.scope, key)
+async def _path_by_key(request: Request, scope: KeyScope) -> Caller:
+    web, key = await own_key(request, scope)
     user_id = request.path_params["user_id"]
     if not is_id(user_id):
         raise NotFound("There is no such user.")

@@ -12,7 +12,8 @@ from app.domain.errors import NotFound
 from app.domain.ids import is_id
 from app.domain.service_keys import NAME, KeyScope
 from app.http.answers import JSON, read_json
-from app.routes.operators import admin, change
+from app.routes.admin import MayHaveReason
+from app.routes.operators import OptionalReason, admin, change
 from app.routes.paging import cursor_of, limit_of
 from app.routes.shapes import KeyRecord, KeyRecords, NewKey
 from db import service_keys
@@ -32,6 +33,7 @@ class KeyBody(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     name: KeyName
     scopes: Scopes
     expires_at: Moment | None = None
+    reason: OptionalReason = None
 
 
 async def create(request: Request) -> Response:
@@ -42,7 +44,7 @@ async def create(request: Request) -> Response:
         web,
         claims,
         lambda conn: issued_keys.make(
-            conn, name=body.name, scopes=body.scopes, expires_at=body.expires_at, actor=claims.actor
+            conn, name=body.name, scopes=body.scopes, expires_at=body.expires_at, actor=claims.actor, reason=body.reason
         ),
     )
     made = NewKey(**{name: getattr(_record(row), name) for name in KeyRecord.__struct_fields__}, key=key)
@@ -60,10 +62,13 @@ async def list_keys(request: Request) -> Response:
 async def revoke(request: Request) -> Response:
     """DELETE /admin/keys/:id"""
     web, claims = await admin(request)
+    body = await read_json(request, MayHaveReason, or_nothing=True)
     key_id = request.path_params["id"]
     if not is_id(key_id):
         raise NotFound("There is no such service key.")
-    revoked = await change(web, claims, lambda conn: issued_keys.revoke(conn, key_id=key_id, actor=claims.actor))
+    revoked = await change(
+        web, claims, lambda conn: issued_keys.revoke(conn, key_id=key_id, actor=claims.actor, reason=body.reason)
+    )
     web.keys.forget(revoked)
     return Response(status_code=204)
 

@@ -7,6 +7,7 @@ import { grouped } from "./numbers.js";
 import { ask } from "./operator-ask.js";
 import { loadEvents } from "./operator-events.js";
 import { act, element, item } from "./operator-items.js";
+import { forgetKey, loadKeys } from "./operator-keys.js";
 import { forgetPlot, plot } from "./operator-plot.js";
 import { end, logIn, onEnd, renewIfDue, restore, session, signOut, signOutEverywhere } from "./session.js";
 
@@ -187,16 +188,17 @@ async function enter() {
   $("desk").hidden = false;
   $("now-title").focus();
   follow();
-  await Promise.all([loadHeld(), loadFlags(), loadEvents()]);
+  await Promise.all([loadHeld(), loadFlags(), loadEvents(), loadKeys()]);
 }
 
 function leave(message) {
   polling++;
   heldSeen = null;
   forgetPlot();
+  forgetKey();
   $("desk").hidden = true;
   $("guest").hidden = false;
-  for (const id of ["held", "users", "trail", "flags", "checks", "counters"]) $(id).replaceChildren();
+  for (const id of ["held", "users", "keys", "trail", "flags", "checks", "counters"]) $(id).replaceChildren();
   state("connecting", "Not signed in");
   say($("guest-message"), message);
 }

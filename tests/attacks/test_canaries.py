@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 
-from tests.support.people import Player, unique
-from tests.support.service import BIN, ROOT, Service, eventually, free_port
+from app.domain.service_keys import digest
+from tests.support.people import Player, set_role, unique
+from tests.support.service import BIN, ROOT, Process, Service, eventually, free_port
 from tests.support.sockets import listening, message
 
 PASSWORD = "canary-password-4711"
@@ -97,6 +98,7 @@ def test_secrets_are_found_nowhere(service: Service, flower: str) -> None:
         message(websocket)
     with listening(web, subprotocols=["scoreboard.v1", f"bearer.{token}"]) as websocket:
         message(websocket)
+    key = _service_key(web, service, player)
     settled = service.stores.value("SELECT id::text FROM actions WHERE status = 'completed' LIMIT 1")
     tasks = eventually(lambda: _tasks_with(flower, settled), what="the task that settles an action")
     flower_pages = ("/", "/workers", "/tasks", "/broker", "/metrics", "/api/tasks", "/api/workers")
@@ -111,9 +113,31 @@ def test_secrets_are_found_nowhere(service: Service, flower: str) -> None:
     logs = {path.name: path.read_text(errors="replace") for path in service.logs.glob("*.log")}
     assert any("action.completed" in text for text in logs.values())
     signature = token.rpartition(".")[2]
-    for secret in (token, forged, signature, PASSWORD, email):
+    for secret in (token, forged, signature, PASSWORD, email, key, key.removeprefix("sbk_"), digest(key)):
         for where, text in [*logs.items(), *((f"page {i}", page) for i, page in enumerate(pages))]:
             assert secret not in text, f"{secret} is in {where}"
+
+
+def _service_key(web: Process, service: Service, player: Player) -> str:
+    """Make a service key and send it wherever one may be sent, also by mistake; give it."""
+    set_role(service.stores, player.user_id)
+    answer = player.http.post("/admin/keys", json={"name": unique("canary"), "scopes": ["actions", "users", "admin"]})
+    key, key_id = str(answer.json()["key"]), answer.json()["id"]
+    path = f"/users/{player.user_id}/actions"
+    with httpx2.Client(base_url=web.url, timeout=10, headers={"authorization": f"Bearer {key}"}) as server:
+        assert server.post(path, json={"status": "started"}).status_code == 201
+        server.put("/users/external/canary", json={"displayName": "Canary"})
+        server.post("/admin/users", json={"username": unique("canary")})
+        server.post("/auth/refresh")
+        server.post(path, json={"status": "started", "type": "none"})
+        server.post(path, json={"status": key})
+        server.get(f"/top-scores?token={key}")
+        with listening(web, path=f"/ws?token={key}") as websocket:
+            message(websocket)
+        player.http.delete(f"/admin/keys/{key_id}")
+        server.post(path, json={"status": "started"})
+        server.get("/ws")
+    return key
 
 
 def test_flower_behind_a_password_tells_strangers_nothing(service: Service) -> None:

@@ -4,11 +4,12 @@ import os
 import re
 from pathlib import Path
 
+import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.windows import Windows, connection, expect_score, guest_message, row, sign_in
-from tests.support.people import Player
+from tests.support.people import Player, unique
 from tests.support.service import ROOT, Process, Service, Stores, eventually
 
 RULES = "[velocity]\ncompletions_per_minute = 3\n"
@@ -231,3 +232,31 @@ def test_operator_page_looks_right(
         for other in others:
             other.close()
         page.screenshot(path=ROOT / "docs" / "operator.png")
+
+
+def test_service_key_is_made_shown_once_and_revoked(web: Process, desk: Page) -> None:
+    name = unique("server")
+    desk.get_by_label("Name of the key").fill(name)
+    desk.get_by_role("button", name="Make a key").click()
+    expect(desk.locator("#message")).to_contain_text("Choose what the key may do")
+    desk.get_by_label("report actions of any player").check()
+    desk.get_by_role("button", name="Make a key").click()
+    shown = desk.get_by_label(f"The key {name}")
+    expect(shown).to_have_value(re.compile(r"sbk_[\w-]{43}"))
+    expect(shown).to_be_focused()
+    key = shown.input_value()
+    desk.get_by_role("button", name="Copy").click()
+    expect(desk.locator("#message")).to_contain_text("The key is")
+    card = desk.locator("#keys li", has_text=name)
+    expect(card).to_contain_text("actions")
+    expect(card).to_contain_text("never used")
+    with httpx2.Client(base_url=web.url, headers={"authorization": f"Bearer {key}"}) as server:
+        assert server.get("/top-scores").status_code == 200
+        desk.reload()
+        expect(card).to_be_visible()
+        expect(shown).to_be_hidden()
+        assert key not in desk.content()
+        card.get_by_role("button", name="Revoke").click()
+        answer(desk, "no longer needed")
+        expect(card).to_have_count(0)
+        assert server.get("/top-scores").status_code == 401

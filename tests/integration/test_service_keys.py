@@ -152,7 +152,8 @@ def test_operator_makes_lists_and_revokes_keys(web: Process, stores: Stores, ali
     problem(bob.http.get("/admin/keys"), 403, "forbidden")
     set_role(stores, alice.user_id)
     http, name = alice.http, unique("game")
-    made = http.post("/admin/keys", json={"name": name, "scopes": ["actions"], "expiresAt": "2099-01-01T00:00:00Z"})
+    wanted = {"name": name, "scopes": ["actions"], "expiresAt": "2099-01-01T00:00:00Z", "reason": "laps"}
+    made = http.post("/admin/keys", json=wanted)
     assert (made.status_code, made.headers["Cache-Control"]) == (201, "no-store")
     body = made.json()
     key = body.pop("key")
@@ -186,18 +187,21 @@ def test_operator_makes_lists_and_revokes_keys(web: Process, stores: Stores, ali
         assert client.get(f"/users/{alice.user_id}/actions").status_code == 200
         page = http.get("/admin/keys?limit=1").json()
         assert page["items"] == [{**body, "lastUsedAt": first}]
-        assert http.delete(f"/admin/keys/{body['id']}").status_code == 204
+        ended = http.request("DELETE", f"/admin/keys/{body['id']}", json={"reason": "it leaked"})
+        assert (ended.status_code, ended.content) == (204, b"")
         problem(client.get(f"/users/{alice.user_id}/actions"), 401, "unauthorized")
     problem(http.delete(f"/admin/keys/{body['id']}"), 404, "not-found")
     problem(http.delete("/admin/keys/no-uuid"), 404, "not-found")
     assert name not in [it["name"] for it in http.get("/admin/keys").json()["items"]]
     # The name is free again.
     assert http.post("/admin/keys", json=again).status_code == 201
-    events = stores.rows("SELECT kind, actor FROM audit_events WHERE details->>'name' = :name ORDER BY id", name=name)
+    events = stores.rows(
+        "SELECT kind, actor, reason FROM audit_events WHERE details->>'name' = :name ORDER BY id", name=name
+    )
     assert [tuple(row) for row in events] == [
-        ("key_created", alice.user_id),
-        ("key_revoked", alice.user_id),
-        ("key_created", alice.user_id),
+        ("key_created", alice.user_id, "laps"),
+        ("key_revoked", alice.user_id, "it leaked"),
+        ("key_created", alice.user_id, None),
     ]
     assert key not in str(stores.rows("SELECT * FROM audit_events"))
 

@@ -16,14 +16,16 @@ def add_key(stores: Stores, *scopes: KeyScope, name: str = "", expires_at: datet
     name = name or unique("key")
     _, key = in_transaction(
         stores.engine,
-        lambda conn: issued_keys.make(conn, name=name, scopes=scopes, expires_at=expires_at, actor="shell"),
+        lambda conn: issued_keys.make(
+            conn, name=name, scopes=scopes, expires_at=expires_at, actor="shell", reason=None
+        ),
     )
     return key
 
 
 def revoke_key(stores: Stores, name: str) -> None:
     """Revoke a service key."""
-    in_transaction(stores.engine, lambda conn: issued_keys.revoke(conn, name=name, actor="shell"))
+    in_transaction(stores.engine, lambda conn: issued_keys.revoke(conn, name=name, actor="shell", reason=None))
 
 
 def with_key(process: Process, key: str) -> httpx2.Client:
