@@ -70,6 +70,7 @@ API: list[BaseRoute] = [
     route("/admin/actions/{id}/release", POST=admin.release),
     route("/admin/actions/{id}/reverse", POST=admin.reverse),
     route("/admin/users", GET=admin.list_users, POST=accounts.create),
+    route("/admin/users/import", POST=accounts.import_list),
     route("/admin/users/{id}/suspend", POST=admin.suspend),
     route("/admin/users/{id}/reinstate", POST=admin.reinstate),
     route("/admin/users/{id}/hide", POST=admin.hide),

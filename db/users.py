@@ -89,6 +89,28 @@ def taken(conn: sa.Connection, *, username: str, email: str | None, external_id:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Who has a name or an e-mail address that somebody else is to get."""
+
+    username: str
+    email: str | None
+    display_name: str | None
+
+
+_ALIKE = sa.text("""
+    SELECT username, email, display_name FROM users WHERE username_key = ANY(CAST(:names AS text[]))
+    UNION
+    SELECT username, email, display_name FROM users WHERE email = ANY(CAST(:emails AS text[]))
+""")
+
+
+def alike(conn: sa.Connection, usernames: Iterable[str], emails: Iterable[str]) -> list[Named]:
+    """Find the users who have one of these names or e-mail addresses, whatever its case."""
+    values = {"names": [it.lower() for it in usernames], "emails": [it.lower() for it in emails]}
+    return [Named(*row) for row in conn.execute(_ALIKE, values)]
+
+
 _CREDENTIALS = sa.text("""
     SELECT id::text, password_hash, token_version, status = 'active' FROM users WHERE username_key = :key
 """)

@@ -2,7 +2,7 @@
 
 import click
 
-from app.cli import accounts, export, join_codes, keys, moderation, names, upkeep
+from app.cli import accounts, export, import_users, join_codes, keys, moderation, names, upkeep, users
 from config import settings
 from telemetry import logs
 
@@ -18,6 +18,9 @@ def cli(context: click.Context) -> None:
 for command in (
     accounts.create_admin,
     accounts.demote,
+    users.create_user,
+    import_users.import_users,
+    users.reset_link,
     accounts.set_password,
     accounts.erase,
     accounts.demo,

@@ -74,7 +74,7 @@ def demote(config: Settings, username: str, reason: str | None) -> None:
 def _set_role(config: Settings, username: str, role: str, reason: str | None, *, done: str) -> None:
     def change(conn: sa.Connection) -> bool:
         try:
-            return roles.set_role(conn, _user_id(conn, username), role, actor="shell", reason=reason)
+            return roles.set_role(conn, user_id_of(conn, username), role, actor="shell", reason=reason)
         except (NotFound, roles.LastAdmin) as error:
             raise click.ClickException(error.detail) from None
 
@@ -111,7 +111,7 @@ def set_password(config: Settings, username: str, password: str, reason: str | N
 def erase(config: Settings, user: str, reason: str, yes: bool) -> None:
     """Erase a person for good: USER is a username, or an id. The actions stay without a name, on no board."""
     with database(config) as made:
-        user_id = transaction.in_transaction(made, lambda conn: _user_id(conn, user))
+        user_id = transaction.in_transaction(made, lambda conn: user_id_of(conn, user))
         if sys.stdin.isatty() and not yes:
             click.confirm(f"Erase {user}? This can't be undone.", abort=True)
         erased = transaction.in_transaction(
@@ -121,7 +121,7 @@ def erase(config: Settings, user: str, reason: str, yes: bool) -> None:
     click.echo(f"{user_id} is erased." if erased else f"{user_id} was erased before.")
 
 
-def _user_id(conn: sa.Connection, user: str) -> UserId:
+def user_id_of(conn: sa.Connection, user: str) -> UserId:
     """Find a user by id, of whom nothing else may be left, or by name."""
     if is_id(user):
         return UserId(user)

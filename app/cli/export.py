@@ -109,10 +109,10 @@ def _csv(file: IO[str], columns: tuple[str, ...], *, bom: bool) -> Write:
         file.write("\ufeff")
     writer = csv.writer(file)
     writer.writerow(columns)
-    return lambda row: writer.writerow([_cell(value) for value in row])
+    return lambda row: writer.writerow([cell(value) for value in row])
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
     """Return a value as a spreadsheet may see it: text that looks like a formula gets an apostrophe in front."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")

@@ -4,7 +4,7 @@ from app.description.operation import PAGE, Operation, Query
 from app.domain.actions import Action
 from app.domain.trail import EVENT_KINDS
 from app.routes import shapes
-from app.routes.accounts import NewUserBody
+from app.routes.accounts import ListBody, NewUserBody
 from app.routes.admin import Adjustment, MayHaveReason, RenameBody, WithReason
 from app.routes.flags import FlagBody
 from app.routes.join_codes import JoinCodeBody
@@ -66,8 +66,21 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         {201: shapes.CreatedUser},
         body=NewUserBody,
         errors=(409,),
-        about="Without a password one is made up and answered, this once. Without an address the user has none.",
+        about="Without a password one is generated and answered, this once. Without an address the user has none.",
         example={"username": "zoe", "displayName": "Zoë"},
+    ),
+    ("/admin/users/import", "POST"): Operation(
+        "importUsers",
+        "Make the users of a list",
+        "Operators",
+        "admin",
+        {200: shapes.ImportedUsers},
+        body=ListBody,
+        errors=(400,),
+        about="At most 100 users, as a spreadsheet saves them: the first line names the columns `username`, "
+        "`displayName`, `email` and `password`, of which only the first must be there. All of them are made or none: a "
+        "400 `invalid-list` has every mistake with its line under `errors`. Who is there already is skipped.",
+        example={"csv": "username,displayName\nzoe,Zoë\nyan,Yan\n", "dryRun": True},
     ),
     ("/admin/users/{id}/reset", "POST"): Operation(
         "createResetLink",

@@ -1,6 +1,7 @@
 """Every expected failure: its HTTP status, its stable code, and a sentence for people."""
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
 
 
 class ScoreboardError(Exception):
@@ -33,6 +34,25 @@ class BlockedName(Malformed):
 
 class UnknownType(Malformed):
     code = "unknown-type"
+
+
+class ListProblem(NamedTuple):
+    """What is wrong on a line of a list, in a sentence."""
+
+    line: int
+    detail: str
+
+
+class InvalidList(Malformed):
+    """A list with mistakes, all of which are answered; nothing of it was done."""
+
+    code = "invalid-list"
+
+    def __init__(self, problems: Sequence[ListProblem]) -> None:
+        first = problems[0]
+        detail = f"{len(problems)} mistakes, the first on line {first.line}: {first.detail} Nothing was done."
+        super().__init__(detail, errors=[it._asdict() for it in problems])
+        self.problems = problems
 
 
 class Unauthorized(ScoreboardError):

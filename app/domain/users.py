@@ -23,12 +23,23 @@ def check_user(*, username: str, email: str | None = None, password: str | None 
     Raises:
         InvalidUser: naming the field and its rule.
     """
-    if not _USERNAME.fullmatch(username):
-        raise InvalidUser("username: 3 to 32 of A-Z a-z 0-9 _ . -, beginning with a letter or digit.")
-    if email is not None and not _EMAIL.fullmatch(email):
-        raise InvalidUser("email: must be an e-mail address.")
+    check_username(username)
+    if email is not None:
+        check_email(email)
     if password is not None:
         check_password(password)
+
+
+def check_username(username: str) -> None:
+    """Check a username; raises InvalidUser."""
+    if not _USERNAME.fullmatch(username):
+        raise InvalidUser("username: 3 to 32 of A-Z a-z 0-9 _ . -, beginning with a letter or digit.")
+
+
+def check_email(email: str) -> None:
+    """Check an e-mail address; raises InvalidUser."""
+    if not _EMAIL.fullmatch(email):
+        raise InvalidUser("email: must be an e-mail address.")
 
 
 def normalized(password: str) -> str:

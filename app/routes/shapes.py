@@ -102,9 +102,34 @@ class UserRecords(msgspec.Struct, rename="camel"):
 
 
 class CreatedUser(UserRecord, rename="camel"):
-    """A new user; with the password if it was made up here, which is shown this once."""
+    """A new user; with the password if it was generated, which is shown this once."""
 
     password: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class ImportedUser(msgspec.Struct, rename="camel"):
+    """A user who was made from a line of a list, or would be; with the password if it was generated, this once."""
+
+    line: int
+    user_id: str | None
+    username: str
+    display_name: str | None
+    email: str | None
+    password: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class SkippedUser(msgspec.Struct, rename="camel"):
+    """A user of a list who was there already, and is left as before."""
+
+    line: int
+    username: str
+
+
+class ImportedUsers(msgspec.Struct, rename="camel"):
+    """Who was made from a list, and who was there already; or would be, in a dry run."""
+
+    created: list[ImportedUser]
+    skipped: list[SkippedUser]
 
 
 class ResetLink(msgspec.Struct, rename="camel"):
