@@ -53,6 +53,12 @@ invariant_unchecked = Gauge(
     ["name"],
     multiprocess_mode="livemostrecent",
 )
+issuer_unreachable = Gauge(
+    "issuer_unreachable",
+    "1 while the keys of this issuer of tokens can't be fetched.",
+    ["issuer"],
+    multiprocess_mode="livemax",
+)
 invariant_violations = Gauge(
     "invariant_violations", "Violations that the newest audit found.", ["name"], multiprocess_mode="mostrecent"
 )

@@ -13,12 +13,18 @@ class SingleFlight(Generic[T]):
     def __init__(self) -> None:
         self._flight: asyncio.Task[T] | None = None
 
+    @property
+    def running(self) -> bool:
+        """Whether a call is under way."""
+        return self._flight is not None and not self._flight.done()
+
     async def run(self, call: Callable[[], Awaitable[T]]) -> T:
         """Return the result of the call that is running, or of a new one."""
-        if self._flight is None or self._flight.done():
+        if not self.running:
 
             async def fly() -> T:
                 return await call()
 
             self._flight = asyncio.create_task(fly())
+        assert self._flight is not None
         return await asyncio.shield(self._flight)
