@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import partial
 
 from starlette.applications import Starlette
@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from app import clock
 from app.access.admission import Admission
+from app.access.identities import Identities
 from app.access.keys import Keys
 from app.access.revocation import Sessions
 from app.access.token_bucket import TokenBucketRateLimiter
@@ -20,7 +21,7 @@ from app.concurrency.batching import Batcher
 from app.concurrency.reads import Reads
 from app.concurrency.single_flight import SingleFlight
 from app.concurrency.threads import Threads
-from app.domain import board_rules, names, scoring
+from app.domain import board_rules, issuers, names, scoring
 from app.domain.ids import DEFAULT_BOARD, BoardId
 from app.edge import Edge
 from app.enqueue import Enqueuer
@@ -52,16 +53,18 @@ def create_app(settings: Settings) -> ASGIApp:
     board_ids = board_rules.parse(rules.read(settings.boards_file))
     scoring_rules = scoring.parse(rules.read(settings.scoring_file))
     blocked_names = names.parse_blocked(rules.read_text(settings.blocked_names_file))
+    known_issuers = issuers.parse(rules.read(settings.issuers_file), production=settings.production)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        web = app.state.web = wire(settings, board_ids, scoring_rules, blocked_names)
+        web = app.state.web = wire(settings, board_ids, scoring_rules, blocked_names, known_issuers)
         web.draining.watch()
         tasks = [
             asyncio.create_task(web.boards.run()),
             asyncio.create_task(web.own_scores.run()),
             asyncio.create_task(web.sessions.poll_for_ever(web.connections.users)),
             asyncio.create_task(web.keys.poll_for_ever()),
+            asyncio.create_task(web.identities.run()),
             asyncio.create_task(clock.watch_for_ever(web.engine, web.upkeep)),
         ]
         try:
@@ -84,6 +87,7 @@ def wire(
     board_ids: Iterable[BoardId],
     scoring_rules: scoring.ScoringRules,
     blocked_names: names.BlockedNames,
+    known_issuers: Sequence[issuers.Issuer],
 ) -> Web:
     """Make a web process's resources. Needs a running event loop; connects to nothing yet."""
     # More connections than lanes and threads: nobody waits for one, the event loop above all.
@@ -99,6 +103,7 @@ def wire(
         [LiveBoard(board_id, database, publisher, relay, upkeep) for board_id in board_ids], relay, publisher.signer
     )
     connections = Connections(settings)
+    sessions = Sessions(database, upkeep, connections.user_changed)
     return Web(
         settings=settings,
         rules=scoring_rules,
@@ -109,7 +114,10 @@ def wire(
         publisher=publisher,
         relay=relay,
         tokens=Tokens(settings.secret_key, settings.secret_keys_retired, settings.access_token_ttl),
-        sessions=Sessions(database, upkeep, connections.user_changed),
+        sessions=sessions,
+        identities=Identities(
+            known_issuers, database, threads, sessions, blocked_names, production=settings.production
+        ),
         keys=Keys(database, upkeep, connections.keys_ended),
         admission=Admission(settings, Batcher("limits", TokenBucketRateLimiter(buckets).hit_many, lanes=1)),
         starts=Batcher("starts", partial(on_loop, database, run_starts, scoring_rules), lanes=1),
@@ -131,7 +139,7 @@ def wire(
 
 async def close(web: Web) -> None:
     """Let go of a web process's resources."""
-    for part in (web.admission, web.starts, web.ends, web.enqueuer, web.sessions, web.keys):
+    for part in (web.admission, web.starts, web.ends, web.enqueuer, web.identities, web.sessions, web.keys):
         part.close()
     for threads in (web.database, web.reads, web.upkeep, web.passwords):
         threads.close()

@@ -5,13 +5,14 @@ import resource
 import signal
 import socket
 import sys
+from functools import partial
 from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
-from app.domain import board_rules, fraud, names, scoring
+from app.domain import board_rules, fraud, issuers, names, scoring
 from app.http.root_path import own_paths
 from app.main import create_app
 from app.router import ROUTES
@@ -52,6 +53,7 @@ def serve() -> None:
     logs.set_up(config.log_level, json=config.production)
     rules.load_or_exit("BOARDS_FILE", config.boards_file, board_rules.parse)
     rules.load_or_exit("SCORING_FILE", config.scoring_file, scoring.parse)
+    rules.load_or_exit("ISSUERS_FILE", config.issuers_file, partial(issuers.parse, production=config.production))
     rules.load_text_or_exit("BLOCKED_NAMES_FILE", config.blocked_names_file, names.parse_blocked)
     rules.load_or_exit("FRAUD_FILE", config.fraud_file, fraud.parse)  # the worker's, but a mistake should show here too
     if config.root_path and f"/{config.root_path.split('/')[1]}" in own_paths(ROUTES):

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from starlette.requests import HTTPConnection
 
 from app.access.admission import Admission
+from app.access.identities import Identities
 from app.access.keys import Keys
 from app.access.revocation import Sessions
 from app.access.tokens import Tokens
@@ -52,6 +53,7 @@ class Web:
     relay: SupervisedRedis
     tokens: Tokens
     sessions: Sessions
+    identities: Identities
     keys: Keys
     admission: Admission
     starts: Batcher[Start, Action]

@@ -52,6 +52,7 @@ class Settings:
     ask_email: bool
     service_name: str
     public_url: str | None
+    password_login: bool
     top_scores_need_token: bool
     allowed_origins: tuple[str, ...]
     trusted_proxies: tuple[Network, ...]
@@ -61,6 +62,7 @@ class Settings:
     boards_file: Path
     scoring_file: Path
     fraud_file: Path
+    issuers_file: Path
     blocked_names_file: Path
     ws_max_per_user: int
     ws_max_per_ip: int
@@ -136,6 +138,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         ask_email=env.get("ASK_EMAIL", values.one_of("true", "false"), "false") == "true",
         service_name=env.get("SERVICE_NAME", values.title, "Scoreboard"),
         public_url=env.get("PUBLIC_URL", values.page_url, None),
+        password_login=env.get("PASSWORD_LOGIN", values.one_of("on", "off"), "on") == "on",
         top_scores_need_token=env.get("TOP_SCORES_AUTH", top_scores_auth, "optional") == "required",
         allowed_origins=env.get("ALLOWED_ORIGINS", values.list_of(values.origin), ()),
         trusted_proxies=env.get("TRUSTED_PROXIES", values.list_of(values.network), ()),
@@ -155,6 +158,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         boards_file=env.get("BOARDS_FILE", values.file, HERE / "boards.toml"),
         scoring_file=env.get("SCORING_FILE", values.file, HERE / "scoring.toml"),
         fraud_file=env.get("FRAUD_FILE", values.file, HERE / "fraud.toml"),
+        issuers_file=env.get("ISSUERS_FILE", values.file, HERE / "issuers.toml"),
         blocked_names_file=env.get("BLOCKED_NAMES_FILE", values.file, HERE / "blocked_names.txt"),
         ws_max_per_user=env.get("WS_MAX_PER_USER", values.integer(1, 1_000_000), 20),
         ws_max_per_ip=env.get("WS_MAX_PER_IP", values.integer(1, 1_000_000), 50),

@@ -34,7 +34,8 @@ def account(conn: sa.Connection, user_id: UserId) -> Account | None:
 
 
 _CHANGE_PASSWORD = sa.text("""
-    UPDATE users SET password_hash = :password_hash, token_version = token_version + 1, updated_at = now()
+    UPDATE users SET password_hash = :password_hash, token_version = token_version + 1,
+        tokens_since = clock_timestamp(), updated_at = now()
     WHERE id = :id AND token_version = :version AND status = 'active' RETURNING token_version
 """)
 
@@ -97,7 +98,8 @@ def lock(conn: sa.Connection, user_id: UserId) -> LockedPerson | None:
 _ERASE = sa.text("""
     WITH pending AS (INSERT INTO erasures (user_id) VALUES (:id))
     UPDATE users SET username = NULL, username_key = NULL, email = NULL, password_hash = NULL, display_name = NULL,
-        external_id = NULL, status = 'erased', role = 'player', token_version = token_version + 1, updated_at = now()
+        external_id = NULL, status = 'erased', role = 'player', token_version = token_version + 1,
+        tokens_since = clock_timestamp(), updated_at = now()
     WHERE id = :id
 """)
 

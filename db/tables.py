@@ -362,5 +362,10 @@ identities = sa.Table(
     sa.Column("subject", sa.Text, primary_key=True),
     sa.Column("user_id", _id, sa.ForeignKey("users.id"), nullable=False),
     sa.Column("created_at", _moment, nullable=False, server_default=_now),
+    # When the newest token was issued whose claims have decided the role.
+    sa.Column("claims_at", _moment),
+    # When the person was erased: the subject is a hash since then, kept as long as an older token could come.
+    sa.Column("erased_at", _moment),
 )
 sa.Index("identities_user_id_idx", identities.c.user_id)
+sa.Index("identities_erased_at_idx", identities.c.erased_at, postgresql_where=sa.text("erased_at IS NOT NULL"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -13,11 +14,15 @@ from db.shown import NOT_SHOWN, SHOWN
 
 @dataclass(frozen=True, slots=True)
 class UserState:
-    """What decides whether a user's token is good: its version, and the user's status and role."""
+    """What decides whether a user's token is good: its version, and the user's status and role.
+
+    Tokens of other issuers have no version: those issued until `tokens_since` (UTC) are over.
+    """
 
     token_version: int
     active: bool
     role: str
+    tokens_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +129,15 @@ def credentials(conn: sa.Connection, username: str) -> Credentials | None:
 
 
 _STATES = sa.text("""
-    SELECT id::text, token_version, status = 'active', role FROM users WHERE id = ANY(CAST(:ids AS uuid[]))
+    SELECT id::text, token_version, status = 'active', role, tokens_since FROM users
+    WHERE id = ANY(CAST(:ids AS uuid[]))
 """)
 
 
 def states(conn: sa.Connection, user_ids: Iterable[UserId]) -> dict[UserId, UserState]:
     """Read the states of many users; those that don't exist are left out."""
     rows = conn.execute(_STATES, {"ids": list(user_ids)})
-    return {user_id: UserState(version, active, role) for user_id, version, active, role in rows}
+    return {user_id: UserState(*rest) for user_id, *rest in rows}
 
 
 # Never FOR UPDATE: every insert that references a user takes KEY SHARE on it, and would deadlock with it.
@@ -174,7 +180,7 @@ def set_hidden(conn: sa.Connection, user_id: UserId, *, hidden: bool) -> None:
 
 
 _END_TOKENS = sa.text("""
-    UPDATE users SET token_version = token_version + 1, updated_at = now()
+    UPDATE users SET token_version = token_version + 1, tokens_since = clock_timestamp(), updated_at = now()
     WHERE id = :id AND token_version = :version
 """)
 
@@ -185,7 +191,8 @@ def end_tokens(conn: sa.Connection, user_id: UserId, token_version: int) -> bool
 
 
 _SET_PASSWORD = sa.text("""
-    UPDATE users SET password_hash = :password_hash, token_version = token_version + 1, updated_at = now()
+    UPDATE users SET password_hash = :password_hash, token_version = token_version + 1,
+        tokens_since = clock_timestamp(), updated_at = now()
     WHERE username_key = lower(:username) RETURNING id::text
 """)
 

@@ -64,6 +64,19 @@ class Sessions:
             state = await self._lookups.submit(claims.sub)
         return _valid(state, claims)
 
+    async def state(self, user_id: UserId) -> UserState:
+        """Return the state of a user, at most seconds older than the database's.
+
+        Raises:
+            Unavailable: when the database is away and the user was not seen before.
+        """
+        known = self._known.get(user_id)
+        return known if known is not None else await self._lookups.submit(user_id)
+
+    def remember(self, user_id: UserId, state: UserState) -> None:
+        """Take the state of a user as it was just read."""
+        self._known[user_id] = state
+
     async def check_or_trust(self, claims: Claims, *, patience: float = 2.5) -> UserState:
         """Like `check`, but trust a token with a valid signature and expiry while the database is away.
 

@@ -14,6 +14,8 @@ from config.settings import LONGEST_TOKEN_LIFE
 ISSUER = "scoreboard"
 AUDIENCE = "scoreboard"
 ALGORITHM = "HS256"
+HEADER = jwt.encode({}, "-" * 32, ALGORITHM).partition(".")[0] + "."
+"""What each token that we issue begins with."""
 LONGEST_TOKEN = 4096
 REMEMBERED = 20_000
 CLOCK_SKEW = 5

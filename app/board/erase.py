@@ -14,7 +14,7 @@ from app.board.roles import keep_one_admin
 from app.domain.errors import NotFound, Unauthorized
 from app.domain.ids import BoardId, UserId
 from config import queues
-from db import audit_events, password_resets, persons
+from db import audit_events, identities, password_resets, persons
 from db.transaction import in_transaction
 
 AT_ONCE = 1000
@@ -25,6 +25,9 @@ EVENTS_AT_ONCE = 5000
 
 IN_FLIGHT = 60.0
 """Seconds after an erasure within which an action that was started before it may still be inserted."""
+
+REMEMBER_ERASED = 31
+"""Days for which the hash of an erased person's identity is kept: longer than any token from before it is valid."""
 
 FORGET_FOR = 0.2
 """Seconds during which one sweep begins further batches of addresses, and of erased persons' traces."""
@@ -59,6 +62,7 @@ def erase(
     persons.forget_traces(conn, user_id, limit=AT_ONCE)
     persons.erase(conn, user_id)
     password_resets.forget(conn, user_id)
+    identities.forget(conn, user_id)
     audit_events.record(conn, "erased", actor=actor, user_id=user_id, reason=reason)
     audit_events.forget_own(conn, user_id, names)
     last = audit_events.forget_next(conn, names, after=0, limit=EVENTS_AT_ONCE)
@@ -86,6 +90,9 @@ def forget(engine: sa.Engine, *, client_ip_days: int) -> None:
     def links(conn: sa.Connection) -> bool:
         return password_resets.forget_expired(conn, limit=queues.BATCH) == queues.BATCH
 
-    for part in (traces, links, addresses):
+    def erased(conn: sa.Connection) -> bool:
+        return identities.forget_erased(conn, days=REMEMBER_ERASED, limit=queues.BATCH) == queues.BATCH
+
+    for part in (traces, links, addresses, erased):
         while in_transaction(engine, part) and time.monotonic() < deadline:
             pass

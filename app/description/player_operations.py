@@ -8,6 +8,7 @@ from app.routes import shapes
 from app.routes.account import EraseBody, PasswordBody
 from app.routes.actions import EndBody, StartBody
 from app.routes.auth import LoginBody, RegisterBody
+from app.routes.issuers import SignIns
 from app.routes.names import NamesBody
 from app.routes.resets import ResetBody
 
@@ -139,6 +140,14 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
         "player",
         {204: None},
         about="Every token of this player is refused from then on.",
+    ),
+    ("/auth/issuers", "GET"): Operation(
+        "listSignIns",
+        "List the other issuers at which users can sign in",
+        "Players",
+        "anyone",
+        {200: SignIns},
+        about="For a page that signs in by authorization code with PKCE, as the service's own does.",
     ),
     ("/.well-known/jwks.json", "GET"): Operation(
         "listSigningKeys",

@@ -91,6 +91,14 @@ class WrongJoinCode(Forbidden):
     code, title = "join-code", "No such join code"
 
 
+class PasswordLoginOff(Forbidden):
+    code, title = "password-login-off", "No passwords here"
+
+
+class ForeignToken(Forbidden):
+    code, title = "foreign-token", "Another issuer's token"
+
+
 class ForeignOrigin(Forbidden):
     code, title = "foreign-origin", "Origin not allowed"
 

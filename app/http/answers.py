@@ -1,6 +1,7 @@
 """What all HTTP endpoints share: reading the body, JSON answers, errors as problem+json, headers."""
 
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -21,10 +22,6 @@ log = logging.getLogger("scoreboard.http")
 
 LARGEST_BODY = 16 * 1024
 
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 Header = tuple[bytes, bytes]
@@ -35,6 +32,15 @@ def common_headers(*, production: bool) -> list[Header]:
     """Return the headers of every answer; one without a content security policy of its own also gets API_POLICY."""
     headers = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
     return [*headers, (b"strict-transport-security", b"max-age=31536000")] if production else headers
+
+
+def page_policy(asked: Sequence[str]) -> str:
+    """Return the content security policy of a page that also asks some other origins."""
+    asks = " ".join(["'self' ws: wss:", *asked])
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        f"connect-src {asks}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
 
 
 class JSON(Response):

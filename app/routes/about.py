@@ -4,20 +4,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.http.answers import JSON
-from app.routes.shapes import About
+from app.routes.shapes import About, IssuerTitle
 from app.web import web_of
 from config.version import VERSION
 
 
 async def show(request: Request) -> Response:
     """GET /about"""
-    settings = web_of(request).settings
+    web = web_of(request)
+    settings = web.settings
     about = About(
         name=settings.service_name,
         version=VERSION,
-        registration=settings.registration,
-        password_login=True,
-        issuers=[],
+        registration=settings.registration if settings.password_login else "closed",
+        password_login=settings.password_login,
+        issuers=[IssuerTitle(it.id, it.title) for it in web.identities.issuers],
         top_scores_auth="required" if settings.top_scores_need_token else "optional",
         ask_email=settings.ask_email,
     )

@@ -13,7 +13,7 @@ from app.domain.errors import Malformed, Suspended, Unauthorized, WrongPassword
 from app.domain.ids import DEFAULT_BOARD, UserId
 from app.domain.users import InvalidUser, check_password
 from app.http.answers import JSON, read_json
-from app.routes.auth import NewPassword, Text, token_answer
+from app.routes.auth import NewPassword, Text, check_passwords_are_taken, token_answer
 from app.routes.guards import own_account, own_path
 from app.routes.shapes import OwnUser
 from app.web import Web
@@ -67,6 +67,7 @@ async def change_password(request: Request) -> Response:
     """POST /users/:userId/password"""
     web, claims = await own_account(request, Admission.write)
     user_id = claims.sub
+    check_passwords_are_taken(web)
     body = await read_json(request, PasswordBody)
     try:
         check_password(body.new_password, "newPassword")

@@ -9,11 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.access.passwords import hash_password, verify_password
-from app.access.tokens import REFRESH_FOR
+from app.access.tokens import ISSUER, REFRESH_FOR
 from app.accounts import join_codes
 from app.accounts.create import NewUser, create_user
 from app.domain.errors import (
+    ForeignToken,
     Malformed,
+    PasswordLoginOff,
     RegistrationClosed,
     ScoreboardError,
     Suspended,
@@ -64,9 +66,20 @@ class LoginBody(msgspec.Struct, forbid_unknown_fields=True):
     password: Text
 
 
+def check_passwords_are_taken(web: Web) -> None:
+    """Check that users of our own may come in.
+
+    Raises:
+        PasswordLoginOff: when only those of other issuers may.
+    """
+    if not web.settings.password_login:
+        raise PasswordLoginOff("Passwords are not taken here: sign in where your account is.")
+
+
 async def register(request: Request) -> Response:
     """POST /auth/register"""
     web = web_of(request)
+    check_passwords_are_taken(web)
     if web.settings.registration == "closed":
         raise RegistrationClosed("Accounts are made by the operator here: ask for one.")
     needs_code = web.settings.registration == "code"
@@ -115,6 +128,7 @@ async def _check_join_code(web: Web, request: Request, typed: str | None) -> Non
 async def login(request: Request) -> Response:
     """POST /auth/login"""
     web = web_of(request)
+    check_passwords_are_taken(web)
     try:
         body = await read_json(request, LoginBody)
     except ScoreboardError:
@@ -140,6 +154,9 @@ async def login(request: Request) -> Response:
 async def refresh(request: Request) -> Response:
     """POST /auth/refresh"""
     web, claims = await own_token(request)
+    if claims.iss != ISSUER:
+        raise ForeignToken("This token is another issuer's: have it renewed there.")
+    check_passwords_are_taken(web)
     user_ids = [claims.sub]
     states = await web.transaction(lambda conn: users.states(conn, user_ids))
     state = states.get(claims.sub)

@@ -7,6 +7,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.types import Scope
 
 from app.access.admission import Admission
+from app.access.foreign_tokens import ForeignTokenRefused
 from app.access.keys import ServiceKey, is_key
 from app.access.tokens import Claims
 from app.domain.errors import Forbidden, NotFound, ServiceKeyRequired, Unauthorized
@@ -16,6 +17,8 @@ from app.web import Web, web_of
 from db.users import UserState
 from telemetry import logs
 
+ME = "me"
+"""What a path may say in place of the id of the token's own user."""
 FIRST_SIGHT = 0.5
 """Seconds that a write waits to learn whether its token was revoked, before its own transaction finds out."""
 
@@ -93,7 +96,7 @@ async def own_token(request: Request) -> tuple[Web, Claims]:
         Unauthorized, RateLimited: like own_path; Forbidden for every service key.
     """
     web, token = await _persons_token(request)
-    claims = web.tokens.verify(token)
+    claims = await claims_of(web, request, token)
     await web.sessions.check_or_trust(claims, patience=FIRST_SIGHT)
     await web.admission.write(request.scope, claims)
     return web, claims
@@ -106,7 +109,7 @@ async def known_user(request: Request) -> tuple[Web, Claims, UserState]:
         Unauthorized, Unavailable: like own_path; Forbidden for every service key.
     """
     web, token = await _persons_token(request)
-    claims = web.tokens.verify(token)
+    claims = await claims_of(web, request, token)
     return web, claims, await web.sessions.check(claims)
 
 
@@ -123,6 +126,23 @@ def bearer(connection: HTTPConnection) -> str | None:
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthorized("The Authorization header must be: Bearer <token>.")
     return token.strip()
+
+
+async def claims_of(web: Web, connection: HTTPConnection, token: str) -> Claims:
+    """Return the claims of a token, ours or of an issuer that is known here: the same from there on.
+
+    Raises:
+        Unauthorized: when anything is wrong with it.
+        Unavailable: when what another issuer's token needs can't be had right now.
+    """
+    if not web.identities.is_foreign(token):
+        return web.tokens.verify(token)
+    try:
+        return await web.identities.claims(token)
+    except ForeignTokenRefused as error:
+        address, request_id = web.admission.address(connection.scope), connection.scope["request_id"]
+        logs.refused(logs.AUTH_FAILED, address, requestId=request_id, reason=error.reason, issuer=error.issuer)
+        raise
 
 
 async def key_of(web: Web, connection: HTTPConnection, token: str) -> ServiceKey:
@@ -155,13 +175,13 @@ async def _path_by_key(request: Request, scope: KeyScope) -> Caller:
 
 
 async def _own_claims(web: Web, request: Request, token: str, limit: Limit) -> Claims:
-    claims = web.tokens.verify(token)
+    claims = await claims_of(web, request, token)
     if request.method in ("GET", "HEAD"):
         await web.sessions.check(claims)
     else:
         # What is known here may be seconds old; the write's own transaction looks again.
         await web.sessions.check_or_trust(claims, patience=FIRST_SIGHT)
-    if request.path_params["user_id"] != claims.sub:
+    if request.path_params["user_id"] not in (claims.sub, ME):
         raise Forbidden("This is another player's path.")
     await limit(web.admission, request.scope, claims)
     return claims

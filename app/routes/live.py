@@ -27,7 +27,7 @@ from app.http.answers import problem
 from app.live.close_codes import GONE, SILENT, CloseCode, Ending
 from app.live.connections import Connection
 from app.live.pusher import Pusher
-from app.routes.guards import bearer, key_of
+from app.routes.guards import bearer, claims_of, key_of
 from app.serving.websocket_protocol import READY
 from app.web import Web, web_of
 from telemetry import logs
@@ -103,7 +103,7 @@ async def _admit(web: Web, websocket: WebSocket) -> Listener:
 
 
 async def _by_token(web: Web, websocket: WebSocket, token: str) -> Listener:
-    claims = web.tokens.verify(token)
+    claims = await claims_of(web, websocket, token)
     state = await web.sessions.check_or_trust(claims)
     if not state.active:
         raise Suspended("This account is suspended.")

@@ -8,7 +8,7 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from app.http.answers import PAGE_POLICY
+from app.http.answers import page_policy
 from app.web import web_of
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -34,8 +34,9 @@ def html(request: Request, name: str) -> Response:
 
     Below ROOT_PATH they are completed: a proxy may serve the page at `/board`, where they would miss that part.
     """
-    headers = {"Content-Security-Policy": PAGE_POLICY, **_ASK_EACH_TIME}
-    root_path = web_of(request).settings.root_path
+    web = web_of(request)
+    headers = {"Content-Security-Policy": page_policy(web.identities.page_origins), **_ASK_EACH_TIME}
+    root_path = web.settings.root_path
     if not root_path:
         return FileResponse(STATIC / name, headers=headers)
     text = _RELATIVE.sub(rf'\1="{root_path}/\2"', (STATIC / name).read_text())

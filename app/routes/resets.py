@@ -15,7 +15,7 @@ from app.domain.ids import UserId
 from app.domain.users import InvalidUser, check_password
 from app.http.answers import JSON, read_json
 from app.routes.admin import MayHaveReason, path_id
-from app.routes.auth import NewPassword, token_answer
+from app.routes.auth import NewPassword, check_passwords_are_taken, token_answer
 from app.routes.operators import change, no_key, operator
 from app.routes.shapes import ResetLink
 from app.web import web_of
@@ -33,6 +33,7 @@ class ResetBody(msgspec.Struct, forbid_unknown_fields=True):
 async def create(request: Request) -> Response:
     """POST /admin/users/:id/reset"""
     web, who = await operator(request)
+    check_passwords_are_taken(web)
     body = await read_json(request, MayHaveReason, or_nothing=True)
     user_id = UserId(path_id(request))
 
@@ -51,6 +52,7 @@ async def create(request: Request) -> Response:
 async def use(request: Request) -> Response:
     """POST /auth/reset"""
     web = web_of(request)
+    check_passwords_are_taken(web)
     await web.admission.credentials(request.scope)
     body = await read_json(request, ResetBody)
     try:

@@ -8,7 +8,7 @@ from app.domain.errors import NotFound, Unauthorized
 from app.domain.ids import DEFAULT_BOARD
 from app.domain.messages import Update
 from app.http.answers import JSON
-from app.routes.guards import bearer, key_of
+from app.routes.guards import bearer, claims_of, key_of
 from app.routes.shapes import ActionTypes, TypeRule
 from app.web import Web, web_of
 
@@ -34,7 +34,7 @@ async def _reader(web: Web, request: Request, token: str) -> None:
     if is_key(token):
         await web.admission.by_key(request.scope, await key_of(web, request, token))
         return
-    claims = web.tokens.verify(token)
+    claims = await claims_of(web, request, token)
     await web.sessions.check_or_trust(claims)
     await web.admission.read(request.scope, claims)
 

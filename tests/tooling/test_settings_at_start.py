@@ -49,6 +49,7 @@ MALFORMED: dict[str, list[str]] = {
     "ASK_EMAIL": ["yes", "1"],
     "SERVICE_NAME": ["x" * 61],
     "PUBLIC_URL": ["play.example.com", "https://play.example.com/?x"],
+    "PASSWORD_LOGIN": ["no", "OFF"],
     "TOP_SCORES_AUTH": ["yes", "none"],
     "ALLOWED_ORIGINS": ["play.example.com", "https://play.example.com/path", "*", "ftp://example.com", "https://"],
     "TRUSTED_PROXIES": NETWORKS,
@@ -61,6 +62,7 @@ MALFORMED: dict[str, list[str]] = {
     "BOARDS_FILE": ["/nowhere/boards.toml", "/"],
     "SCORING_FILE": ["/nowhere/scoring.toml", "/"],
     "FRAUD_FILE": ["/nowhere/fraud.toml", "/"],
+    "ISSUERS_FILE": ["/nowhere/issuers.toml", "/"],
     "BLOCKED_NAMES_FILE": ["/nowhere/names.txt", "/"],
     "WS_MAX_PER_USER": COUNT,
     "WS_MAX_PER_IP": COUNT,
@@ -194,10 +196,14 @@ BAD_FRAUD = ("FRAUD_FILE", "[velocity]\ncompletions_per_minute = -1", "velocity.
 BAD_NAMES = ("BLOCKED_NAMES_FILE", "troll\n...\n", "line 2")
 
 
+BAD_ISSUERS = ("ISSUERS_FILE", "[issuers.staff]\nissuer = 'https://a'\naudience = 'b'", "issuers.staff")
+
+
 @pytest.mark.parametrize(
     ("process", "variable", "text", "key"),
     [
         *((process, *bad) for process in ("worker", "beat") for bad in (BAD_SCORING, BAD_FRAUD)),
+        ("web", *BAD_ISSUERS),
         *((process, *BAD_BOARDS) for process in ("web", "worker", "beat", "release")),
         ("web", *BAD_NAMES),
     ],

@@ -44,6 +44,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "ask_email": False,
         "service_name": "Scoreboard",
         "public_url": None,
+        "password_login": True,
         "top_scores_need_token": False,
         "allowed_origins": (),
         "trusted_proxies": (),
@@ -62,7 +63,9 @@ def test_defaults_are_those_of_the_contract() -> None:
         },
         "boards_file": HERE / "boards.toml",
         "scoring_file": HERE / "scoring.toml",
+        "issuers_file": HERE / "issuers.toml",
         "fraud_file": HERE / "fraud.toml",
+        "blocked_names_file": HERE / "blocked_names.txt",
         "ws_max_per_user": 20,
         "ws_max_per_ip": 50,
         "ws_max_connections": 10_000,
@@ -153,6 +156,8 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("SERVICE_NAME", "Spring race, 2026: Größe", "service_name", "Spring race, 2026: Größe"),
     ("PUBLIC_URL", "https://play.example.com", "public_url", "https://play.example.com"),
     ("PUBLIC_URL", "http://10.0.0.7:8000/board/", "public_url", "http://10.0.0.7:8000/board"),
+    ("PASSWORD_LOGIN", "off", "password_login", False),
+    ("PASSWORD_LOGIN", "on", "password_login", True),
     ("TOP_SCORES_AUTH", "required", "top_scores_need_token", True),
     ("TOP_SCORES_AUTH", "optional", "top_scores_need_token", False),
     (
@@ -178,6 +183,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("BOARDS_FILE", str(HERE / "fraud.toml"), "boards_file", HERE / "fraud.toml"),
     ("SCORING_FILE", str(HERE / "boards.toml"), "scoring_file", HERE / "boards.toml"),
     ("FRAUD_FILE", str(HERE / "boards.toml"), "fraud_file", HERE / "boards.toml"),
+    ("ISSUERS_FILE", str(HERE / "boards.toml"), "issuers_file", HERE / "boards.toml"),
     ("BLOCKED_NAMES_FILE", str(HERE / "boards.toml"), "blocked_names_file", HERE / "boards.toml"),
     ("CLIENT_IP_DAYS", "0", "client_ip_days", 0),
     ("CLIENT_IP_DAYS", "3650", "client_ip_days", 3650),
@@ -282,6 +288,7 @@ BAD: list[tuple[str, str]] = [
         ("PUBLIC_URL", text)
         for text in ("play.example.com", "ftp://x", "https://u:p@x", "https://x/?a", "https://x/#a")
     ),
+    *(("PASSWORD_LOGIN", text) for text in ("true", "ON")),
     *(("TOP_SCORES_AUTH", text) for text in ("true", "none")),
     *(
         ("ALLOWED_ORIGINS", text)
@@ -307,6 +314,7 @@ BAD: list[tuple[str, str]] = [
     *(("SCORING_FILE", text) for text in ("/nowhere/scoring.toml", str(HERE))),
     ("BOARDS_FILE", "/nowhere/boards.toml"),
     ("FRAUD_FILE", "/nowhere/fraud.toml"),
+    ("ISSUERS_FILE", "/nowhere/issuers.toml"),
     ("BLOCKED_NAMES_FILE", "/nowhere/names.txt"),
     *(("CLIENT_IP_DAYS", text) for text in ("-1", "3651", "30 days", "1.5", "off")),
     *((f"WS_MAX_{what}", text) for what in ("PER_USER", "PER_IP", "CONNECTIONS") for text in ("0", "many", "1000001")),

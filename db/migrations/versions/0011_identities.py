@@ -13,9 +13,12 @@ CREATE TABLE IF NOT EXISTS identities (
     subject text NOT NULL,
     user_id uuid NOT NULL CONSTRAINT identities_user_id_fkey REFERENCES users (id),
     created_at timestamptz NOT NULL DEFAULT now(),
+    claims_at timestamptz,
+    erased_at timestamptz,
     PRIMARY KEY (issuer, subject)
 );
 CREATE INDEX IF NOT EXISTS identities_user_id_idx ON identities (user_id);
+CREATE INDEX IF NOT EXISTS identities_erased_at_idx ON identities (erased_at) WHERE erased_at IS NOT NULL;
 """
 
 
