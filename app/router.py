@@ -15,6 +15,7 @@ from app.routes import (
     actions,
     admin,
     auth,
+    external,
     flags,
     health,
     issuers,
@@ -54,6 +55,8 @@ ACTIONS = route("/users/{user_id}/actions", GET=actions.list_own, POST=actions.c
 ACTION = route("/users/{user_id}/actions/{action_id}", GET=actions.show, PUT=actions.end)
 
 API: list[BaseRoute] = [
+    # Before what begins alike: another system's id may be any words, and have a slash in it.
+    route("/users/external/{external_id:path}", GET=external.show, PUT=external.put),
     ACTIONS,
     ACTION,
     route("/top-scores", GET=scores.top_scores),

@@ -8,6 +8,7 @@ from app.routes import shapes
 from app.routes.account import EraseBody, PasswordBody
 from app.routes.actions import EndBody, StartBody
 from app.routes.auth import LoginBody, RegisterBody
+from app.routes.external import ExternalBody
 from app.routes.issuers import SignIns
 from app.routes.names import NamesBody
 from app.routes.resets import ResetBody
@@ -64,6 +65,28 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("/users/{user_id}", "GET"): Operation(
         "readAccount", "Read your account", "Players", "player", {200: shapes.OwnUser}, errors=(403,)
+    ),
+    ("/users/external/{external_id}", "PUT"): Operation(
+        "putExternalUser",
+        "Find or make a user by your own id",
+        "Service keys",
+        "player",
+        {200: shapes.ExternalUser, 201: shapes.ExternalUser},
+        body=ExternalBody,
+        or_nothing=True,
+        errors=(403, 409),
+        about="With a service key that has the scope `users`. Made on first sight, found afterwards, under the names "
+        "that are given. Without a username a new user gets one that resembles the id, up to its first `@`.",
+        example={"displayName": "Ada"},
+    ),
+    ("/users/external/{external_id}", "GET"): Operation(
+        "findExternalUser",
+        "Find a user by your own id",
+        "Service keys",
+        "player",
+        {200: shapes.ExternalUser},
+        errors=(400, 403, 404),
+        about="With a service key that has the scope `users`.",
     ),
     ("/users/{user_id}/password", "POST"): Operation(
         "changePassword",

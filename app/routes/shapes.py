@@ -187,6 +187,18 @@ class AuditEvents(msgspec.Struct, rename="camel"):
     next_cursor: str | None
 
 
+class ExternalUser(msgspec.Struct, rename="camel"):
+    """A user whom a trusted server has brought along, by the id that it knows this user by."""
+
+    user_id: str
+    external_id: str
+    username: str
+    display_name: str | None
+    status: Literal["active", "suspended"]
+    total_score: int
+    created_at: datetime
+
+
 class KeyRecord(msgspec.Struct, rename="camel"):
     """A service key as operators see it; who made it is a user id or "shell"."""
 
