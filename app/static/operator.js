@@ -5,6 +5,7 @@ import { $ } from "./elements.js";
 import { attend, say } from "./messages.js";
 import { grouped } from "./numbers.js";
 import { ask } from "./operator-ask.js";
+import { forgetNewCode, loadCodes } from "./operator-codes.js";
 import { loadEvents } from "./operator-events.js";
 import { act, element, item } from "./operator-items.js";
 import { forgetKey, loadKeys } from "./operator-keys.js";
@@ -188,7 +189,7 @@ async function enter() {
   $("desk").hidden = false;
   $("now-title").focus();
   follow();
-  await Promise.all([loadHeld(), loadFlags(), loadEvents(), loadKeys()]);
+  await Promise.all([loadHeld(), loadFlags(), loadEvents(), loadKeys(), loadCodes()]);
 }
 
 function leave(message) {
@@ -198,7 +199,8 @@ function leave(message) {
   forgetKey();
   $("desk").hidden = true;
   $("guest").hidden = false;
-  for (const id of ["held", "users", "keys", "trail", "flags", "checks", "counters"]) $(id).replaceChildren();
+  forgetNewCode();
+  for (const id of ["held", "users", "codes", "keys", "trail", "flags", "checks", "counters"]) $(id).replaceChildren();
   state("connecting", "Not signed in");
   say($("guest-message"), message);
 }

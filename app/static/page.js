@@ -1,6 +1,7 @@
 /** The live page, wired. Whatever players typed reaches it through textContent alone. */
 
-import { showPanel, signIn, switchForm } from "./account.js";
+import { loadAbout } from "./about.js";
+import { offer, showPanel, signIn, switchForm } from "./account.js";
 import { announce } from "./announcer.js";
 import { redraw, show, shown } from "./board.js";
 import { $ } from "./elements.js";
@@ -45,6 +46,11 @@ function leave(message) {
   redraw();
   say($("guest-message"), message);
   poll();
+}
+
+function introduce(about) {
+  document.title = $("service-name").textContent = about.name;
+  offer(about);
 }
 
 async function signInAndEnter() {
@@ -92,3 +98,4 @@ else {
   showPanel();
   poll();
 }
+loadAbout().then(introduce);

@@ -45,8 +45,8 @@ export function restore() {
   renewIn(session.renewAt - Date.now());
 }
 
-export async function register(username, email, password) {
-  await call("POST", "/auth/register", { body: { username, email, password } });
+export async function register(body) {
+  await call("POST", "/auth/register", { body });
 }
 
 export async function logIn(username, password) {
