@@ -1,7 +1,7 @@
 """Who may send a request: token or key, path and rate limit, checked in the order of the contract."""
 
 from collections.abc import Awaitable, Callable
-from typing import Concatenate, NamedTuple
+from typing import Any, Concatenate, NamedTuple
 
 from starlette.requests import HTTPConnection, Request
 from starlette.types import Scope
@@ -41,6 +41,11 @@ class Caller(NamedTuple):
     def actor(self) -> str:
         """Who it was, in audit events."""
         return self.key.actor if self.key else self.user_id
+
+    @property
+    def logged(self) -> dict[str, Any]:
+        """The field of the log that names the key, if it was one."""
+        return {"keyId": self.key.key_id} if self.key else {}
 
 
 async def own_path(request: Request, limit: Limit, scope: KeyScope) -> Caller:

@@ -57,7 +57,7 @@ MALFORMED: dict[str, list[str]] = {
     "CLIENT_IP_DAYS": ["-1", "3651", "30d", "1.5", "off", "\u0663"],
     **{
         f"RATE_LIMIT_{name}": RATE
-        for name in ("CREATE", "COMPLETE", "ACTIONS", "USER", "IP", "WS", "LOGIN_IP", "LOGIN_ACCOUNT")
+        for name in ("CREATE", "COMPLETE", "ACTIONS", "USER", "IP", "WS", "LOGIN_IP", "LOGIN_ACCOUNT", "KEY")
     },
     "BOARDS_FILE": ["/nowhere/boards.toml", "/"],
     "SCORING_FILE": ["/nowhere/scoring.toml", "/"],

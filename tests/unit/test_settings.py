@@ -213,7 +213,7 @@ def test_good_value_is_taken(name: str, text: str, field: str, value: object) ->
     assert getattr(load({**STORES, name: text}), field) == value
 
 
-RATES = ["CREATE", "COMPLETE", "ACTIONS", "USER", "IP", "WS", "LOGIN_IP", "LOGIN_ACCOUNT"]
+RATES = ["CREATE", "COMPLETE", "ACTIONS", "USER", "IP", "WS", "LOGIN_IP", "LOGIN_ACCOUNT", "KEY"]
 
 
 @pytest.mark.parametrize("name", RATES)
