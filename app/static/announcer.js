@@ -2,6 +2,7 @@
 
 import { ownEntry } from "./board.js";
 import { $ } from "./elements.js";
+import { nameOf } from "./names.js";
 import { grouped } from "./numbers.js";
 
 /** @typedef {import("./scoreboard.js").Entry} Entry */
@@ -18,7 +19,7 @@ export function announce(payload, before) {
   const leader = payload[0];
   if (own && own.rank !== ownEntry(before)?.rank) announcement = `You are now on rank ${own.rank}.`;
   else if (leader && leader.userId !== before[0]?.userId) {
-    announcement = `${leader.username} leads with ${grouped(leader.score)} points.`;
+    announcement = `${nameOf(leader)} leads with ${grouped(leader.score)} points.`;
   } else return;
   clearTimeout(timer);
   timer = setTimeout(() => {

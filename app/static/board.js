@@ -2,6 +2,7 @@
 
 import { isNewer } from "./scoreboard.js";
 import { $, calm, copyOf } from "./elements.js";
+import { nameOf } from "./names.js";
 import { countTo, grouped } from "./numbers.js";
 import { session } from "./session.js";
 
@@ -80,15 +81,17 @@ function draw(payload, before = null) {
 }
 
 /** Writes an entry into a row, here or below the ten. */
-export function fillRow(row, { userId, username, score, rank }) {
+export function fillRow(row, { userId, username, displayName, score, rank }) {
   const best = shown?.payload[0]?.score ?? 0;
   const own = userId === session?.userId;
   row.classList.toggle("own", own);
   row.querySelector(".you").hidden = !own;
   row.querySelector(".rank").dataset.rank = rank ?? "";
   row.querySelector(".rank span").textContent = rank ?? "–";
-  row.querySelector(".name").textContent = username;
-  row.querySelector(".name").title = username;
+  row.querySelector(".name").textContent = nameOf({ username, displayName });
+  row.querySelector(".name").title = displayName ? `${displayName} (${username})` : username;
+  row.querySelector(".username").textContent = username;
+  row.querySelector(".username").hidden = !displayName;
   row.querySelector(".bar").style.setProperty("--share", String(best > 0 ? score / best : 0));
   countTo(row.querySelector(".score"), score);
 }

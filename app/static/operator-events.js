@@ -42,7 +42,7 @@ function eventItem({ kind, at, userId, username, points, reason, actor, actorNam
     `${kind.replaceAll("_", " ")}${whom}${what}`,
     [
       reason ?? "No reason was given.",
-      [`by ${actorName ?? actor}`, new Date(at).toLocaleString(), ...facts.map(([name, value]) => `${name} ${value}`)].join(
+      [`by ${actorName ?? actor}`, new Date(at).toLocaleString(), ...facts.map(([name, value]) => `${name} \u2068${value}\u2069`)].join(
         " · ",
       ),
     ],

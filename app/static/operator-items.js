@@ -20,9 +20,9 @@ export function act(label, about, work) {
   return button;
 }
 
-/** An entry of a list: a title, quiet lines and buttons. */
+/** An entry of a list: a title, which may be several nodes, quiet lines and buttons. */
 export function item(title, lines, acts) {
-  const made = element("li", "", element("strong", "", title));
+  const made = element("li", "", element("strong", "", ...[title].flat()));
   for (const line of lines) made.append(element("span", "quiet", line));
   if (acts.length) made.append(element("div", "acts", ...acts));
   return made;

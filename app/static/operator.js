@@ -3,6 +3,7 @@
 import { call, CallError, pause } from "./api.js";
 import { $ } from "./elements.js";
 import { attend, say } from "./messages.js";
+import { namesOf } from "./names.js";
 import { grouped } from "./numbers.js";
 import { ask } from "./operator-ask.js";
 import { forgetNewCode, loadCodes } from "./operator-codes.js";
@@ -33,11 +34,11 @@ async function loadHeld(cursor = null) {
   $("more-held").hidden = nextHeld === null;
 }
 
-function heldItem({ actionId, username, score, type, endAt, verdict }) {
+function heldItem({ actionId, username, displayName, score, type, endAt, verdict }) {
   const facts = Object.entries(verdict?.facts ?? {}).map(([name, value]) => `${name} ${value}`);
   const about = `${grouped(score)} points of ${username ?? "an erased user"}`;
   return item(
-    `${username ?? "An erased user"}: ${grouped(score)} points`,
+    [...namesOf({ username, displayName }), `: ${grouped(score)} points`],
     [`${verdict?.rule ?? "held"}: ${verdict?.reason ?? ""}`, [type, new Date(endAt).toLocaleString(), ...facts].join(" · ")],
     [
       act("Release", about, () => decide(actionId, "release", `Release ${about}?`, false)),
@@ -63,7 +64,7 @@ async function findUsers() {
   $("users").replaceChildren(...(items.length ? items : [element("li", "quiet", "Nobody was found.")]));
 }
 
-function userItem({ userId, username, email, role, status, hidden, totalScore }) {
+function userItem({ userId, username, displayName, email, role, status, hidden, totalScore }) {
   const standing = `${role} · ${status}${hidden ? ", hidden" : ""} · ${grouped(totalScore)} points in total`;
   if (status === "erased") return item("An erased user", [userId, standing], []); // for good: nothing can be changed
   const change = (verb, title, options) => async () => {
@@ -83,7 +84,9 @@ function userItem({ userId, username, email, role, status, hidden, totalScore })
       : act("Hide", username, change("hide", `Hide ${username} from all boards?`, { needsReason: false })),
   );
   acts.push(act("Adjust", username, change("adjust", `Give ${username} points?`, { needsReason: true, points: true })));
-  return item(username, [email, standing].filter(Boolean), acts);
+  const names = { username, displayName };
+  acts.push(act("Rename", username, change("rename", `Rename ${username}?`, { needsReason: true, names })));
+  return item(namesOf(names), [email, standing].filter(Boolean), acts);
 }
 
 /* Switches and checks */

@@ -4,6 +4,7 @@ import { loadAbout } from "./about.js";
 import { offer, showPanel, signIn, switchForm } from "./account.js";
 import { announce } from "./announcer.js";
 import { redraw, show, shown } from "./board.js";
+import { fillDisplayName } from "./display-name.js";
 import { $ } from "./elements.js";
 import { forgetHistory, loadHistory, loadOlder } from "./history.js";
 import { goLive, isLive, leaveLive, onBoard, onOwn, poll } from "./live.js";
@@ -42,6 +43,7 @@ function leave(message) {
   showAction(null);
   forgetProfile();
   forgetHistory();
+  fillDisplayName();
   forgetForms();
   redraw();
   say($("guest-message"), message);
@@ -87,7 +89,10 @@ document.addEventListener("visibilitychange", () => {
 });
 addEventListener("online", poll);
 
-onProfile(loadHistory);
+onProfile(() => {
+  loadHistory();
+  fillDisplayName();
+});
 onBoard(takeBoard);
 onOwn(takeOwn);
 onEnd(leave);

@@ -3,14 +3,15 @@
 import { call } from "./api.js";
 import { fillRow, ownEntry } from "./board.js";
 import { $, copyOf } from "./elements.js";
+import { nameOf } from "./names.js";
 import { clearCount, countTo } from "./numbers.js";
 import { rename, session } from "./session.js";
 
 const EVERY_MS = 1_500;
 const SOON_MS = 200;
 
-/** @type {{username?: string, totalScore?: number, score?: number, rank?: number | null} | null} */
-let profile = null;
+/** @type {{username?: string, displayName?: string | null, totalScore?: number, score?: number, rank?: number | null} | null} */
+export let profile = null;
 let loaded = () => {};
 let timer;
 let askedAt = -EVERY_MS;
@@ -35,7 +36,13 @@ export async function loadProfile() {
   // The board stands by itself: when this fails, the next change asks again.
   const { data } = await call("GET", `/users/${userId}`).catch(() => ({ data: null }));
   if (!data || session?.userId !== userId) return;
-  if (told === before) profile = data; // what the socket told meanwhile may be newer
+  const { username, displayName } = data;
+  takeProfile(told === before ? data : { ...profile, username, displayName }); // what the socket told may be newer
+}
+
+/** Takes the account as the server has just told it. */
+export function takeProfile(data) {
+  profile = data;
   rename(data.username);
   showProfile();
   loaded();
@@ -59,7 +66,8 @@ export function forgetProfile() {
 /** Shows what is known: numbers of one moment, so that they change together. */
 export function showProfile() {
   const { rank, score, totalScore } = profile ?? {};
-  $("player-name").textContent = session?.username ?? "";
+  $("player-name").textContent = session ? nameOf({ ...session, ...profile }) : "";
+  $("player-name").title = session?.username ?? "";
   $("own-rank").textContent = rank ?? "–";
   for (const [id, value] of [["own-score", score], ["own-total", totalScore]]) {
     if (value === undefined) clearCount($(id));
@@ -75,5 +83,5 @@ function showPinned() {
   pinned.closest(".board").classList.toggle("pinned", !pinned.hidden); // its rows make room
   if (pinned.hidden) return pinned.replaceChildren();
   if (!pinned.firstElementChild) pinned.append(copyOf("row"));
-  fillRow(pinned.firstElementChild, { ...session, score: profile.score, rank: profile.rank });
+  fillRow(pinned.firstElementChild, { ...session, ...profile });
 }

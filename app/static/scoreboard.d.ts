@@ -11,6 +11,8 @@ export interface Entry {
   username: string;
   score: number;
   rank: number;
+  /** Where the user has one: the name to show, in any script. It is not unique. */
+  displayName?: string;
 }
 
 /** Where a board stands: versions rise within an epoch. */

@@ -35,7 +35,7 @@ export const TOKEN_REFUSED = 4401;
 export const SUSPENDED = 4403;
 
 /**
- * @typedef {{userId: string, username: string, score: number, rank: number}} Entry
+ * @typedef {{userId: string, username: string, score: number, rank: number, displayName?: string}} Entry
  * @typedef {{epoch: string, version: number}} Position
  * @typedef {Position & {board: string, payload: Entry[], timestamp: string}} Board
  * @typedef {{board: string, userId: string, totalScore: number, score: number, rank: number | null, timestamp: string}} Own

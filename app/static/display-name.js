@@ -1,0 +1,27 @@
+/** The form in which players choose the name that boards show. */
+
+import { call } from "./api.js";
+import { $ } from "./elements.js";
+import { attend, say } from "./messages.js";
+import { profile, takeProfile } from "./profile.js";
+import { session } from "./session.js";
+
+/** Fills the name in as it is; what somebody is typing stays. */
+export function fillDisplayName() {
+  $("display-name").displayName.defaultValue = profile?.displayName ?? "";
+}
+
+async function changeDisplayName() {
+  const form = $("display-name");
+  const { displayName } = Object.fromEntries(new FormData(form));
+  const body = { displayName: displayName.trim() || null };
+  const { data } = await call("PATCH", `/users/${session.userId}`, { body });
+  takeProfile(data);
+  form.reset();
+  say($("account-message"), data.displayName ? "Boards show this name now." : "Boards show your username now.", "good");
+}
+
+$("display-name").addEventListener("submit", (event) => {
+  event.preventDefault();
+  attend($("display-name").querySelector(".primary"), $("account-message"), changeDisplayName);
+});
