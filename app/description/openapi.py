@@ -43,6 +43,9 @@ def document(version: str, root_path: str = "") -> dict[str, Any]:
     # The older way to say it is only told in words: of a choice between two forms generated clients make nothing.
     del components["EndBody"]["properties"]["started"]
     components["EndBody"]["required"] = ["status"]
+    bodies = {operation.body.__name__ for operation in OPERATIONS.values() if operation.body is not None}
+    for name, component in components.items():
+        _without_defaults(component, is_body=name in bodies)
     paths: dict[str, dict[str, Any]] = {}
     for (path, method), operation in OPERATIONS.items():
         described = paths.setdefault(public(path), {})
@@ -62,6 +65,21 @@ def document(version: str, root_path: str = "") -> dict[str, Any]:
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
+
+
+def _without_defaults(component: dict[str, Any], *, is_body: bool) -> None:
+    """Say what a default means: a member of a body may be left out, one of an answer is always there.
+
+    Some generators take a member with a default for one that is always there, in bodies too.
+    """
+    for name, member in component.get("properties", {}).items():
+        if "default" not in member:
+            continue
+        default = member.pop("default")
+        if not is_body:
+            component.setdefault("required", []).append(name)
+        elif default:
+            member["description"] = f"Unless given: {msgspec.json.encode(default).decode()}."
 
 
 def _explicit(schema: Any) -> Any:

@@ -32,6 +32,7 @@ export function shape(schema, indent = "") {
     schema.minimum !== undefined && `at least ${schema.minimum}`,
     schema.maximum !== undefined && `at most ${schema.maximum}`,
     schema.default !== undefined && `default ${JSON.stringify(schema.default)}`,
+    schema.description,
   ].filter(Boolean);
   return [schema.type ?? "anything", ...bounds].join(", ");
 }
