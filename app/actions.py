@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 import sqlalchemy as sa
 
-from app.domain import scoring
+from app.domain import scoring, values
 from app.domain.actions import Action, CompletedAction, End, Start
 from app.domain.errors import (
     ActionCancelled,
@@ -22,9 +22,11 @@ from app.domain.errors import (
     FraudRule,
     NotFound,
     ScoreboardError,
+    ServiceKeyRequired,
     Suspended,
     TooManyOpenActions,
     Unauthorized,
+    WrongValue,
 )
 from app.domain.ids import UserId
 from app.domain.scoring import ActionType, ScoringRules
@@ -123,9 +125,14 @@ class _Batch:
             return _conflict(self._finish(item, action, "cancelled"), rule)
         if item.status == "cancelled":
             return self._finish(item, action, "cancelled")
+        if rule.value is not None and not (item.trusted or rule.trust_players):
+            return ServiceKeyRequired(f"An action of type {action.type!r} is completed by a service key.")
+        if wrong := values.problem(action.type, rule.value, item.value):
+            return WrongValue(wrong)
         today = (action.user_id, action.type)
+        completed_today = self.completed_today[today]
         decision = scoring.complete(
-            rule, start_at=action.start_at, now=self.now, completed_today=self.completed_today[today]
+            rule, start_at=action.start_at, now=self.now, completed_today=completed_today, value=item.value
         )
         if isinstance(decision, scoring.TooSoon):
             wait = decision.wait.total_seconds()
@@ -146,13 +153,15 @@ class _Batch:
     def _finish(
         self, item: End, action: Action, status: Literal["completed", "cancelled"], score: int | None = None
     ) -> Action:
-        self.finished[action.action_id] = actions.Finish(action.action_id, status, score, item.client_ip)
+        value = item.value if status == "completed" else None
+        self.finished[action.action_id] = actions.Finish(action.action_id, status, score, item.client_ip, value)
         ended = msgspec.structs.replace(
             action,
             status=status,
             end_at=self.now,
             score=score,
             settlement="pending" if status == "completed" else msgspec.UNSET,
+            value=msgspec.UNSET if value is None else value,
         )
         self.ended[action.action_id] = ended
         return ended

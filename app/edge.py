@@ -41,7 +41,7 @@ from app.http.answers import (
 from app.http.cors import with_cors
 from app.live.board import LiveBoard
 from app.router import ACTION, ACTIONS, Endpoint
-from app.routes import actions, scores
+from app.routes import actions, posts, scores
 from app.web import Web
 from config.settings import Settings
 from telemetry import metrics, tracing
@@ -50,7 +50,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _NOT_PLAIN = frozenset((b"authorization", b"if-none-match", b"origin"))
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
-HOT: dict[str, tuple[Route, Endpoint]] = {"POST": (ACTIONS, actions.create), "PUT": (ACTION, actions.end)}
+HOT: dict[str, tuple[Route, Endpoint]] = {"POST": (ACTIONS, posts.create), "PUT": (ACTION, actions.end)}
 """The routes that have a shortcut past the router, by their method."""
 
 

@@ -33,6 +33,7 @@ from app.live.connections import Connections
 from app.live.own_scores import OwnScores
 from app.live.push_latency import PushLatency
 from app.live.relay import SupervisedRedis
+from app.posts import run_posts
 from app.router import ROUTES
 from app.serving.draining import Draining
 from app.web import Web
@@ -91,7 +92,7 @@ def wire(
 ) -> Web:
     """Make a web process's resources. Needs a running event loop; connects to nothing yet."""
     # More connections than lanes and threads: nobody waits for one, the event loop above all.
-    database = engine.connect(settings.database_url, engine.WEB, pool_size=12, name="web")
+    database = engine.connect(settings.database_url, engine.WEB, pool_size=15, name="web")
     cache = redis.connect(settings.redis_url, timeout=0.5)
     threads = Threads("database", 3, depth=200)
     # Of its own: what keeps sessions and board fresh must not wait behind requests.
@@ -122,6 +123,7 @@ def wire(
         admission=Admission(settings, Batcher("limits", TokenBucketRateLimiter(buckets).hit_many, lanes=1)),
         starts=Batcher("starts", partial(on_loop, database, run_starts, scoring_rules), lanes=1),
         ends=Batcher("ends", partial(on_loop, database, run_ends, scoring_rules)),
+        posts=Batcher("posts", partial(on_loop, database, run_posts, scoring_rules)),
         enqueuer=Enqueuer(settings.broker_url),
         boards=boards,
         own_scores=OwnScores(boards[DEFAULT_BOARD], database, publisher.signer, upkeep),
@@ -139,7 +141,10 @@ def wire(
 
 async def close(web: Web) -> None:
     """Let go of a web process's resources."""
-    for part in (web.admission, web.starts, web.ends, web.enqueuer, web.identities, web.sessions, web.keys):
+    for part in (
+        *(web.admission, web.starts, web.ends, web.posts, web.enqueuer),
+        *(web.identities, web.sessions, web.keys),
+    ):
         part.close()
     for threads in (web.database, web.reads, web.upkeep, web.passwords):
         threads.close()

@@ -25,6 +25,7 @@ from app.routes import (
     metrics,
     names,
     pages,
+    posts,
     resets,
     scores,
     stats,
@@ -51,7 +52,7 @@ def route(path: str, **endpoints: Endpoint) -> Route:
     return Route(path, _Methods(endpoints), methods=list(endpoints))
 
 
-ACTIONS = route("/users/{user_id}/actions", GET=actions.list_own, POST=actions.create)
+ACTIONS = route("/users/{user_id}/actions", GET=actions.list_own, POST=posts.create)
 ACTION = route("/users/{user_id}/actions/{action_id}", GET=actions.show, PUT=actions.end)
 
 API: list[BaseRoute] = [

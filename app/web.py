@@ -22,6 +22,7 @@ from app.domain.actions import Action, End, Start
 from app.domain.errors import ScoreboardError
 from app.domain.ids import DEFAULT_BOARD, BoardId, UserId
 from app.domain.names import BlockedNames
+from app.domain.posts import Post, Recorded
 from app.domain.scoring import ScoringRules
 from app.enqueue import Enqueuer
 from app.live.board import LiveBoard
@@ -58,6 +59,7 @@ class Web:
     admission: Admission
     starts: Batcher[Start, Action]
     ends: Batcher[End, Action]
+    posts: Batcher[Post, Recorded]
     enqueuer: Enqueuer
     boards: LiveBoards
     own_scores: OwnScores
@@ -84,7 +86,7 @@ class Web:
     def under_way(self) -> int:
         """Requests that wait for their token to be looked at, to be admitted, or to start or end an action."""
         waiting = self.sessions.unanswered + self.keys.unanswered + self.admission.unanswered
-        return waiting + self.starts.unanswered + self.ends.unanswered
+        return waiting + self.starts.unanswered + self.ends.unanswered + self.posts.unanswered
 
     async def transaction(self, work: Callable[[sa.Connection], T]) -> T:
         """Run `work` in a transaction, in a thread; raises like db.transaction.in_transaction."""

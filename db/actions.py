@@ -11,7 +11,7 @@ from app.domain.ids import ActionId, UserId
 from db.driver import note_transaction_id, send_with_next
 from db.users import LockedUser
 
-_COLUMNS = "id::text, user_id::text, type, status, start_at, end_at, score, metadata::text, settlement"
+_COLUMNS = "id::text, user_id::text, type, status, start_at, end_at, score, metadata::text, settlement, value"
 
 
 PAGE_BYTES = 256 * 1024
@@ -46,12 +46,13 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """How an action ends: "completed" with a score in points, or "cancelled" without."""
+    """How an action ends: "completed" with a score in points, or "cancelled" without; `value` if it was measured."""
 
     action_id: ActionId
     status: str
     score: int | None
     client_ip: str | None
+    value: int | None = None
 
 
 @dataclass(slots=True)
@@ -147,7 +148,7 @@ def of_user(
     """
     values = {"user": user_id, "statuses": list(statuses), "before": before, "limit": limit, "bytes": PAGE_BYTES}
     rows = conn.execute(_PAGE_OF_USER, values).all()
-    return [Action.of(*row[:9]) for row in rows[:limit]], bool(rows) and rows[0].found > len(rows[:limit])
+    return [Action.of(*row[:10]) for row in rows[:limit]], bool(rows) and rows[0].found > len(rows[:limit])
 
 
 _LOCK = sa.text(f"SELECT {_COLUMNS} FROM actions WHERE id = :id FOR NO KEY UPDATE")
@@ -170,7 +171,7 @@ _LOCK_WITH_USERS = f"""
         ORDER BY actions.id FOR NO KEY UPDATE {{how}}
     )
     SELECT pg_current_xact_id()::text, asked.user_id::text, token_version, active, total_score, now,
-        locked_actions.id, locked_actions.user_id, type, status, start_at, end_at, score, metadata, settlement
+        locked_actions.id, locked_actions.user_id, type, status, start_at, end_at, score, metadata, settlement, value
     FROM unnest(CAST(:users AS uuid[]), CAST(:actions AS uuid[])) AS asked(user_id, action_id)
     LEFT JOIN locked_users ON locked_users.id = asked.user_id
     LEFT JOIN locked_actions ON locked_actions.action_id = asked.action_id
@@ -228,11 +229,12 @@ def completed_today(
 _FINISH = sa.text("""
     WITH done AS (
         SELECT * FROM unnest(
-            CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:scores AS bigint[]), CAST(:ips AS inet[])
-        ) AS done(id, status, score, client_ip)
+            CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:scores AS bigint[]), CAST(:ips AS inet[]),
+            CAST(:values AS bigint[])
+        ) AS done(id, status, score, client_ip, value)
     ), ended AS (
         UPDATE actions SET
-            status = done.status, end_at = :now, score = done.score,
+            status = done.status, end_at = :now, score = done.score, value = done.value,
             client_ip = coalesce(done.client_ip, actions.client_ip),
             settlement = CASE WHEN done.status = 'completed' THEN 'pending' END
         FROM done WHERE actions.id = done.id
@@ -251,6 +253,7 @@ def finish_with_next(conn: sa.Connection, finishes: Sequence[Finish], now: datet
         "statuses": [finish.status for finish in finishes],
         "scores": [finish.score for finish in finishes],
         "ips": [finish.client_ip for finish in finishes],
+        "values": [finish.value for finish in finishes],
         "now": now,
     }
     send_with_next(conn, _FINISH, values)

@@ -37,14 +37,14 @@ EXPORTS = {
     ACTIONS: Export(
         (
             *("actionId", "userId", "username", "type", "status", "startAt", "endAt", "score", "settlement"),
-            *("heldBecause", "metadata", "displayName"),
+            *("heldBecause", "metadata", "displayName", "value"),
         ),
         """
             SELECT actions.id::text, user_id::text, username, type, actions.status, start_at, end_at, score, settlement,
                 (
                     SELECT reason FROM audit_events
                     WHERE action_id = actions.id AND kind = 'held' ORDER BY audit_events.id DESC LIMIT 1
-                ), metadata, display_name
+                ), metadata, display_name, value
             FROM actions JOIN users ON users.id = user_id ORDER BY actions.id
         """,
     ),

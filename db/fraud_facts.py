@@ -29,10 +29,36 @@ _WINDOWS = sa.text(f"""
 """)
 
 
+# Of the windows that end with the action or with a later one of its user, less than a window after it. A frame of
+# RANGE includes both its ends, a window only the later one: a microsecond, the least there is, is taken off.
+_FULLEST_WINDOWS = sa.text(f"""
+    SELECT claimed.id::text, max(own.completions), max(own.points) FROM {_CLAIMED}
+    CROSS JOIN LATERAL (
+        SELECT actions.end_at, count(*) OVER last_window AS completions, sum(score) OVER last_window AS points
+        FROM actions
+        WHERE actions.user_id = claimed.user_id AND score IS NOT NULL
+            AND actions.end_at > claimed.end_at - make_interval(secs => :window)
+            AND actions.end_at < claimed.end_at + make_interval(secs => :window)
+        WINDOW last_window AS (
+            ORDER BY actions.end_at RANGE BETWEEN make_interval(secs => :window - 0.000001) PRECEDING AND CURRENT ROW
+        )
+    ) AS own
+    WHERE own.end_at >= claimed.end_at
+    GROUP BY claimed.id
+""")
+
+
 def windows(conn: sa.Connection, claimed: Sequence[Facts]) -> dict[ActionId, tuple[int, int]]:
-    """Count each action's user's completions, and their points, in the window that ends with the action."""
-    rows = conn.execute(_WINDOWS, {**_values(claimed), "window": WINDOW}).all()
-    return {action_id: (completions, int(points)) for action_id, completions, points in rows}
+    """Count each action's user's completions, and their points, in the window that ends with the action.
+
+    Of a late action: in the fullest of the windows that it lies in, and that end with it or with a later one.
+    """
+    found: dict[ActionId, tuple[int, int]] = {}
+    for query, late in ((_WINDOWS, False), (_FULLEST_WINDOWS, True)):
+        if of_these := [facts for facts in claimed if facts.late == late]:
+            rows = conn.execute(query, {**_values(of_these), "window": WINDOW}).all()
+            found |= {action_id: (completions, int(points)) for action_id, completions, points in rows}
+    return found
 
 
 _MINUTES = sa.text(f"""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from app.domain.ids import BoardId, UserId
+from db.outbox import RECORDED
 from db.shown import SHOWN
 
 _ALL, _SOME = "", "AND {column} = ANY(CAST(:users AS uuid[]))"
@@ -97,14 +98,14 @@ def wrong_top(conn: sa.Connection, board_id: BoardId) -> int:
 
 
 # Without the mark of the outbox, which may be wrong itself.
-_UNSETTLED = sa.text("""
+_UNSETTLED = sa.text(f"""
     SELECT count(*) FROM actions
-    WHERE status = 'completed' AND settled_at IS NULL AND end_at < clock_timestamp() - make_interval(secs => :age)
+    WHERE status = 'completed' AND settled_at IS NULL AND {RECORDED} < clock_timestamp() - make_interval(secs => :age)
 """)
 
 
 def unsettled(conn: sa.Connection, *, age: float) -> int:
-    """Count actions that were completed over `age` seconds ago and are not settled."""
+    """Count actions whose completion was recorded over `age` seconds ago and are not settled."""
     return int(conn.execute(_UNSETTLED, {"age": age}).scalar_one())
 
 

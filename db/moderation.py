@@ -16,7 +16,7 @@ LOOKED_AT = 10_000
 _BEFORE = "(CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid))"
 _ACTIONS = f"""
     SELECT actions.id::text, user_id::text, type, actions.status, start_at, end_at, score, metadata::text, settlement,
-        users.username, verdict.reason, verdict.details, users.display_name
+        value, users.username, verdict.reason, verdict.details, users.display_name
     FROM (
         SELECT * FROM {{source}} WHERE settlement = :settlement AND {_BEFORE} ORDER BY id DESC LIMIT :limit + 1
     ) AS actions

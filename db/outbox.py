@@ -1,4 +1,8 @@
-"""SQL on the outbox: the actions that are completed and not settled yet. Its index is `actions_unsettled_idx`."""
+"""SQL on the outbox: the actions that are completed and not settled yet. Its index is `actions_to_settle_idx`.
+
+Its order, its age and its mark go by when a completion was recorded. That is its end, but for a report of an end in the
+past: nobody was late to settle that before it was there.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,10 +13,15 @@ from app.domain.ids import ActionId
 from db import marks
 from db.driver import note_transaction_id, send_with_next
 
-_UNSETTLED = f"status = 'completed' AND settled_at IS NULL AND end_at >= {marks.AT.format(name=marks.OUTBOX)}"
+RECORDED = "coalesce(recorded_at, end_at)"
+"""The SQL of when a completion was recorded."""
+
+_UNSETTLED = f"status = 'completed' AND settled_at IS NULL AND {RECORDED} >= {marks.AT.format(name=marks.OUTBOX)}"
 
 _CLAIM = sa.text("""
-    SELECT pg_current_xact_id()::text, id::text, user_id::text, score, start_at, end_at, host(client_ip) FROM actions
+    SELECT pg_current_xact_id()::text, id::text, user_id::text, score, start_at, end_at, host(client_ip),
+        recorded_at IS NOT NULL
+    FROM actions
     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'completed' AND settled_at IS NULL
     ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 """)
@@ -46,35 +55,36 @@ _OVERDUE = sa.text(f"""
     SELECT overdue.id::text, tried.attempts
     FROM generate_series(0, CAST((SELECT max(attempts) FROM actions WHERE {_UNSETTLED}) AS int)) AS tried(attempts)
     CROSS JOIN LATERAL (
-        SELECT id, end_at FROM actions
-        WHERE {_UNSETTLED} AND attempts = tried.attempts AND end_at < now() - make_interval(secs => :age)
-        ORDER BY end_at LIMIT :limit
+        SELECT id, {RECORDED} AS recorded FROM actions
+        WHERE {_UNSETTLED} AND attempts = tried.attempts AND {RECORDED} < now() - make_interval(secs => :age)
+        ORDER BY {RECORDED} LIMIT :limit
     ) AS overdue
-    ORDER BY tried.attempts, overdue.end_at LIMIT :limit
+    ORDER BY tried.attempts, overdue.recorded LIMIT :limit
 """)
 
 
 def overdue(conn: sa.Connection, *, age: float, limit: int) -> list[tuple[ActionId, int]]:
-    """Find actions that were completed over `age` seconds ago and are not settled, with their attempts so far."""
+    """Find unsettled actions whose completion was recorded over `age` seconds ago, with their attempts so far."""
     return [(action_id, attempts) for action_id, attempts in conn.execute(_OVERDUE, {"age": age, "limit": limit})]
 
 
-_OLDEST_END = f"""
-    SELECT min(oldest.end_at)
+_OLDEST_RECORDED = f"""
+    SELECT min(oldest.recorded)
     FROM generate_series(0, CAST((SELECT max(attempts) FROM actions WHERE {_UNSETTLED}) AS int)) AS tried(attempts)
     CROSS JOIN LATERAL (
-        SELECT end_at FROM actions WHERE {_UNSETTLED} AND attempts = tried.attempts ORDER BY end_at LIMIT 1
+        SELECT {RECORDED} AS recorded FROM actions
+        WHERE {_UNSETTLED} AND attempts = tried.attempts ORDER BY {RECORDED} LIMIT 1
     ) AS oldest
 """
-SETTLE_LAG = f"SELECT coalesce(extract(epoch FROM clock_timestamp() - ({_OLDEST_END})), 0)::float"
+SETTLE_LAG = f"SELECT coalesce(extract(epoch FROM clock_timestamp() - ({_OLDEST_RECORDED})), 0)::float"
 _SETTLE_LAG = sa.text(SETTLE_LAG)
-_OLDEST = sa.text(_OLDEST_END)
-LONGEST_WAITING = f"SELECT * FROM actions WHERE {_UNSETTLED} ORDER BY attempts, end_at LIMIT 10000"
+_OLDEST = sa.text(_OLDEST_RECORDED)
+LONGEST_WAITING = f"SELECT * FROM actions WHERE {_UNSETTLED} ORDER BY attempts, {RECORDED} LIMIT 10000"
 UNSETTLED_COUNT = f"SELECT count(*) FROM actions WHERE {_UNSETTLED}"
 
 
 def settle_lag(conn: sa.Connection) -> float:
-    """Return the seconds since the oldest completed action that is not settled, 0 when there is none."""
+    """Return the seconds since the oldest completion that is not settled was recorded, 0 when there is none."""
     return max(0.0, float(conn.execute(_SETTLE_LAG).scalar_one()))
 
 

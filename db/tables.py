@@ -98,6 +98,8 @@ actions = sa.Table(
     sa.Column("value", sa.BigInteger),
     # The service key that reported it.
     sa.Column("reported_by", _id),
+    # When a report of an end in the past was recorded; what else is completed is recorded as it ends.
+    sa.Column("recorded_at", _moment),
     sa.CheckConstraint("status IN ('started', 'completed', 'cancelled')", name="status"),
     sa.CheckConstraint("settlement IN ('pending', 'cleared', 'held', 'reversed')", name="settlement"),
     sa.CheckConstraint("(status = 'completed') = (score IS NOT NULL)", name="score"),
@@ -107,9 +109,9 @@ actions = sa.Table(
 )
 # The outbox: what is completed and waits to be settled.
 sa.Index(
-    "actions_unsettled_idx",
+    "actions_to_settle_idx",
     actions.c.attempts,
-    actions.c.end_at,
+    sa.func.coalesce(actions.c.recorded_at, actions.c.end_at),
     postgresql_where=sa.text("status = 'completed' AND settled_at IS NULL"),
 )
 # Partial, so that starting an action doesn't touch them.
@@ -351,7 +353,8 @@ idempotency_keys = sa.Table(
     sa.Column("owner_id", _id, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("body_hash", sa.LargeBinary, nullable=False),
-    sa.Column("action_id", _id, sa.ForeignKey("actions.id"), nullable=False),
+    # The key is taken first, in one statement with the locks, and the action is written at the end.
+    sa.Column("action_id", _id, sa.ForeignKey("actions.id", deferrable=True, initially="DEFERRED"), nullable=False),
 )
 
 # Who users are to other issuers of tokens.

@@ -32,7 +32,7 @@ def configure(
             publisher=Publisher.on(redis.connect(settings.redis_url, timeout=1), signer_of(settings)),
             board_ids=board_ids,
             rules=scoring_rules,
-            vetting=Vetting(fraud_rules, scoring_rules[DEFAULT_TYPE].points, settings.trusted_networks),
+            vetting=Vetting(fraud_rules, scoring_rules[DEFAULT_TYPE].most_points, settings.trusted_networks),
             client_ip_days=settings.client_ip_days,
         )
 

@@ -129,6 +129,10 @@ def _operation(path: str, operation: Operation, by_type: Mapping[int, Any]) -> d
         {"name": name, "in": "query", "schema": query.schema, "description": query.about}
         for name, query in operation.query.items()
     ]
+    parameters += [
+        {"name": name, "in": "header", "schema": header.schema, "description": header.about}
+        for name, header in operation.headers.items()
+    ]
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:

@@ -8,7 +8,7 @@ JSON = "application/json"
 
 @dataclass(frozen=True)
 class Query:
-    """A parameter of the query: its JSON schema, and what it is for."""
+    """A parameter of the query, or a header: its JSON schema, and what it is for."""
 
     schema: dict[str, Any]
     about: str
@@ -24,6 +24,7 @@ class Operation:
         body: the type that the body is read as; None when there is none.
         or_nothing: whether the body may be left out.
         answers: the type of the answer by status; None for an answer without a body, a str for a media type.
+        headers: those of the request that mean something special.
         errors: statuses of the problems that are special to it; those that many have are added.
         example: a body that is valid, for whoever tries it.
     """
@@ -36,6 +37,7 @@ class Operation:
     body: Any = None
     or_nothing: bool = False
     query: dict[str, Query] = field(default_factory=dict)
+    headers: dict[str, Query] = field(default_factory=dict)
     errors: tuple[int, ...] = ()
     media_type: str = JSON
     about: str = ""

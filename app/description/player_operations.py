@@ -6,11 +6,12 @@ from app.domain.ids import DEFAULT_BOARD
 from app.domain.messages import Row
 from app.routes import shapes
 from app.routes.account import EraseBody, PasswordBody
-from app.routes.actions import EndBody, StartBody
+from app.routes.actions import EndBody
 from app.routes.auth import LoginBody, RegisterBody
 from app.routes.external import ExternalBody
 from app.routes.issuers import SignIns
 from app.routes.names import NamesBody
+from app.routes.posts import PostBody
 from app.routes.resets import ResetBody
 
 PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
@@ -27,13 +28,23 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("/users/{user_id}/actions", "POST"): Operation(
         "startAction",
-        "Start an action",
+        "Start an action, or report a completed one",
         "Actions",
         "player",
-        {201: Action},
-        body=StartBody,
-        errors=(403,),
-        about="The score is computed by the server when the action is completed. `Location` names the action.",
+        {201: shapes.EndedAction, 200: shapes.EndedAction},
+        body=PostBody,
+        headers={
+            "Idempotency-Key": Query(
+                {"type": "string", "pattern": "^[ -~]{1,128}$"},
+                "Marks a request that may be sent again: it is done once, and answered with the same action for ever.",
+            )
+        },
+        errors=(403, 404, 409, 422),
+        about="`started`: the score is computed by the server when the action is completed. `completed`, with `value` "
+        "where the type has one and `endAt` if it was not just now, is for service keys alone: one call, one scored "
+        "action. `Location` names the action. 200: it is that of an earlier request with this `Idempotency-Key`, and "
+        "`Idempotency-Replayed` is `true`; another body is a 422.",
+        example={"status": "started"},
     ),
     ("/users/{user_id}/actions", "GET"): Operation(
         "listActions",

@@ -13,7 +13,10 @@ STATUSES = ("started", "completed", "cancelled")
 
 
 class Action(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """An action; `score` in points, `settlement` only once it is completed. Source: contract, section 4."""
+    """An action; `score` in points, `settlement` only once it is completed, `value` only where its type has one.
+
+    Source: contract, section 4.
+    """
 
     action_id: ActionId
     user_id: UserId
@@ -24,6 +27,7 @@ class Action(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     score: int | None = None
     metadata: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
     settlement: Literal["pending", "cleared", "held", "reversed"] | msgspec.UnsetType = msgspec.UNSET
+    value: int | msgspec.UnsetType = msgspec.UNSET
 
     @classmethod
     def of(
@@ -37,6 +41,7 @@ class Action(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         score: int | None,
         metadata: str,
         settlement: Literal["pending", "cleared", "held", "reversed"] | None,
+        value: int | None = None,
     ) -> "Action":
         """Build an action from a row; `metadata` is JSON text."""
         return cls(
@@ -49,6 +54,7 @@ class Action(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
             score=score,
             metadata=msgspec.Raw(metadata.encode()),
             settlement=settlement or msgspec.UNSET,
+            value=msgspec.UNSET if value is None else value,
         )
 
 
@@ -104,10 +110,15 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A request to complete or cancel an action; `token_version` as in Start."""
+    """A request to complete or cancel an action; `token_version` as in Start.
+
+    `value` is what was measured of it, and `trusted` says that a service key reports that.
+    """
 
     action_id: ActionId
     user_id: UserId
     token_version: int | None
     status: Literal["completed", "cancelled"]
     client_ip: str | None
+    value: int | None = None
+    trusted: bool = False

@@ -55,6 +55,14 @@ class InvalidList(Malformed):
         self.problems = problems
 
 
+class WrongValue(Malformed):
+    code, title = "wrong-value", "Wrong value"
+
+
+class WrongEnd(Malformed):
+    code, title = "wrong-end", "End out of bounds"
+
+
 class Unauthorized(ScoreboardError):
     status, code, title = 401, "unauthorized", "Missing or invalid token"
 
@@ -143,6 +151,10 @@ class ActionExpired(Conflict):
 
 class TooManyOpenActions(Conflict):
     code, title = "too-many-open-actions", "Too many open actions"
+
+
+class IdempotencyMismatch(ScoreboardError):
+    status, code, title = 422, "idempotency-mismatch", "Idempotency key used for another request"
 
 
 class TooLarge(ScoreboardError):

@@ -60,7 +60,9 @@ class Facts(msgspec.Struct, frozen=True):
     """What is known of a completed action when it is judged.
 
     The numbers are those of the window that ends with the action, itself included: of its user, and of its address
-    (None where addresses don't count). `minutes` are the points of the user's earlier minutes that had any.
+    (None where addresses don't count). `minutes` are the points of the user's earlier minutes that had any. Of a `late`
+    action, recorded after its end, the user's numbers are those of the fullest window that it lies in: completions
+    after it may have been judged before.
     """
 
     action_id: ActionId
@@ -69,6 +71,7 @@ class Facts(msgspec.Struct, frozen=True):
     start_at: datetime
     end_at: datetime
     client_ip: str | None
+    late: bool = False
     completions: int = 1
     window_points: int = 0
     minutes: Sequence[int] = ()

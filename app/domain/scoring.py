@@ -7,16 +7,29 @@ from typing import Annotated, Any
 
 import msgspec
 
+from app.domain import values
+from app.domain.values import PointsByValue, ValueRule
+
 DEFAULT_TYPE = "default"
 
 
 class ActionType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The rule of one action type: points, shortest and longest duration in seconds, limit for a UTC day."""
+    """The rule of one action type: points, shortest and longest duration in seconds, limit for a UTC day, value.
 
-    points: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+    A value is reported by a service key; by players too where they are trusted.
+    """
+
+    points: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | PointsByValue
     min_seconds: Annotated[int, msgspec.Meta(ge=0)] = 0
     max_seconds: Annotated[int, msgspec.Meta(ge=1, le=366 * 24 * 3600)] | None = None
     per_day: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    value: ValueRule | None = None
+    trust_players: bool = False
+
+    @property
+    def most_points(self) -> int:
+        """The points of one action at most."""
+        return self.points.max if isinstance(self.points, PointsByValue) else self.points
 
 
 MAX_OPEN_ACTIONS = 2000
@@ -79,6 +92,7 @@ def _parse_type(name: str, rule: object) -> ActionType:
         raise ValueError(f"{key}: {message[0].lower()}{message[1:]}") from None
     if action_type.max_seconds is not None and action_type.max_seconds <= action_type.min_seconds:
         raise ValueError(f"types.{name}.max_seconds: must be more than min_seconds")
+    values.check(name, action_type.value, action_type.points, trust_players=action_type.trust_players)
     return action_type
 
 
@@ -87,19 +101,32 @@ def expired(rule: ActionType, *, start_at: datetime, now: datetime) -> bool:
     return rule.max_seconds is not None and now - start_at > timedelta(seconds=rule.max_seconds)
 
 
+def points(rule: ActionType, *, value: int | None, completed_today: int) -> int:
+    """Return the points of a completion with a `value` that the rule allows.
+
+    Args:
+        completed_today: like those of complete().
+    """
+    if rule.per_day is not None and completed_today >= rule.per_day:
+        return 0
+    if isinstance(rule.points, PointsByValue):
+        assert value is not None
+        return rule.points.of(value)
+    return rule.points
+
+
 def complete(
-    rule: ActionType, *, start_at: datetime, now: datetime, completed_today: int
+    rule: ActionType, *, start_at: datetime, now: datetime, completed_today: int, value: int | None = None
 ) -> Scored | TooSoon | Expired:
     """Decide what completing an action at `now` means.
 
     Args:
         completed_today: completions of this type by this user since midnight UTC, this one not counted.
+        value: what was measured of it, which the rule allows; None for a type without.
     """
     if expired(rule, start_at=start_at, now=now):
         return Expired()
     wait = start_at + timedelta(seconds=rule.min_seconds) - now
     if rule.min_seconds and wait > timedelta(0):
         return TooSoon(wait)
-    if rule.per_day is not None and completed_today >= rule.per_day:
-        return Scored(0)
-    return Scored(rule.points)
+    return Scored(points(rule, value=value, completed_today=completed_today))

@@ -24,6 +24,15 @@ def parse(body: bytes, shape: type[T]) -> T:
     if not isinstance(value, dict):
         raise Malformed("The body must be a JSON object.")
     _check(value, 1)
+    return convert(value, shape)
+
+
+def convert(value: Any, shape: type[T]) -> T:
+    """Return JSON that parse() has read as `shape`.
+
+    Raises:
+        Malformed: naming an unknown field, or one of a wrong type.
+    """
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:

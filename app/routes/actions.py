@@ -1,17 +1,16 @@
-"""Starting, completing and cancelling actions."""
+"""Players' own actions: completing, cancelling and reading them. What is posted is in `app.routes.posts`."""
 
 import logging
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.access.admission import Admission
-from app.domain.actions import STATUSES, Action, CompletedAction, End, Start, digits_written_out
-from app.domain.errors import Forbidden, FraudRule, Malformed, NotFound, Overloaded, UnknownType
-from app.domain.ids import ActionId, is_id, new_id
-from app.domain.scoring import DEFAULT_TYPE
+from app.domain.actions import STATUSES, CompletedAction, End
+from app.domain.errors import Forbidden, FraudRule, Malformed, NotFound, Overloaded
+from app.domain.ids import ActionId, is_id
 from app.http.answers import JSON, read_json
 from app.routes.guards import Caller, own_path
 from app.routes.paging import cursor_of, limit_of
@@ -22,7 +21,6 @@ from telemetry import logs, metrics
 
 log = logging.getLogger("scoreboard.actions")
 
-LARGEST_METADATA = 4096
 PAGE = 20
 LONGEST_PAGE = 100
 
@@ -31,25 +29,21 @@ MOST_UNDER_WAY = {"POST": 1000, "PUT": 1500}
 
 What was begun goes before what is new."""
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-
-
-class StartBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The body that starts an action."""
-
-    status: Literal["started"]
-    type: Name = DEFAULT_TYPE
-    metadata: dict[str, Any] = {}
-
 
 class EndBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The body that ends an action. `{"started": "completed"}` is an older way to say `{"status": "completed"}`."""
+    """The body that ends an action. `{"started": "completed"}` is an older way to say `{"status": "completed"}`.
+
+    `value` comes with a completion, where the action's type has one.
+    """
 
     status: Literal["completed", "cancelled"] | msgspec.UnsetType = msgspec.UNSET
     started: Literal["completed"] | msgspec.UnsetType = msgspec.UNSET
+    value: int | msgspec.UnsetType = msgspec.UNSET
 
     def wanted(self) -> Literal["completed", "cancelled"]:
         """Return what the action is to become."""
+        if self.status == "cancelled" and self.value is not msgspec.UNSET:
+            raise Malformed("value: comes with a completion alone.")
         if self.status is not msgspec.UNSET and self.started is msgspec.UNSET:
             return self.status
         if self.started is not msgspec.UNSET and self.status is msgspec.UNSET:
@@ -60,34 +54,6 @@ class EndBody(msgspec.Struct, forbid_unknown_fields=True):
 def too_many(web: Web, method: str) -> Overloaded | None:
     """Return why a start (POST) or an end (PUT) has to be turned away, or None."""
     return Overloaded("Too many requests are under way.") if web.under_way >= MOST_UNDER_WAY[method] else None
-
-
-async def create(request: Request) -> Response:
-    """POST /users/:userId/actions"""
-    web = web_of(request)
-    if refusal := too_many(web, request.method):
-        raise refusal
-    caller = await own_path(request, Admission.create, "actions")
-    user_id = caller.user_id
-    body = await read_json(request, StartBody)
-    metadata = msgspec.json.encode(body.metadata)
-    if len(metadata) + digits_written_out(body.metadata) > LARGEST_METADATA:
-        raise Malformed(f"The metadata is larger than {LARGEST_METADATA} bytes.")
-    if body.type not in web.rules:
-        raise UnknownType(f"There is no action type {body.type!r}.")
-    address = _address(caller, request)
-    start = Start(ActionId(new_id()), user_id, caller.token_version, body.type, address, metadata.decode())
-    action = await web.starts.submit(start)
-    metrics.action_created.inc()
-    logs.event(
-        log,
-        logs.ACTION_CREATED,
-        requestId=request.scope["request_id"],
-        actionId=action.action_id,
-        userId=user_id,
-        type=action.type,
-    )
-    return JSON(action, 201, {"Location": f"/users/{user_id}/actions/{action.action_id}"})
 
 
 async def list_own(request: Request) -> Response:
@@ -123,11 +89,13 @@ async def end(request: Request) -> Response:
         raise refusal
     caller = await own_path(request, Admission.complete, "actions")
     user_id = caller.user_id
-    wanted = (await read_json(request, EndBody)).wanted()
+    body = await read_json(request, EndBody)
+    wanted = body.wanted()
     action_id = _path_action(request)
-    address = _address(caller, request)
+    value, trusted = (None if body.value is msgspec.UNSET else body.value), caller.key is not None
+    ending = End(action_id, user_id, caller.token_version, wanted, address(caller, request), value, trusted)
     try:
-        action = await web.ends.submit(End(action_id, user_id, caller.token_version, wanted, address))
+        action = await web.ends.submit(ending)
     except FraudRule as error:
         logs.event(
             logs.security,
@@ -140,14 +108,11 @@ async def end(request: Request) -> Response:
         )
         raise
     if isinstance(action, CompletedAction):
-        web.enqueuer.completed(action.action_id, request.scope["request_id"])
-        web.push_latency.completed(user_id)
-        metrics.action_completed.inc()
-        _log_completed(request, action)
+        completed(request, caller, action)
     return JSON(action)
 
 
-def _address(caller: Caller, request: Request) -> str | None:
+def address(caller: Caller, request: Request) -> str | None:
     """Return the address that goes on record with an action, if any does; that of a team's server is no player's."""
     web = caller.web
     return web.admission.address(request.scope) if web.settings.client_ip_days and caller.key is None else None
@@ -160,7 +125,11 @@ def _path_action(request: Request) -> ActionId:
     return ActionId(action_id)
 
 
-def _log_completed(request: Request, action: Action) -> None:
+def completed(request: Request, caller: Caller, action: CompletedAction) -> None:
+    """Send an action that was just completed on to the workers, and count and log it."""
+    caller.web.enqueuer.completed(action.action_id, request.scope["request_id"])
+    caller.web.push_latency.completed(caller.user_id)
+    metrics.action_completed.inc()
     logs.event(
         log,
         logs.ACTION_COMPLETED,

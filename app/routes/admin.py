@@ -246,7 +246,7 @@ def path_id(request: Request) -> str:
 
 
 def _moderated(row: sa.Row[Any]) -> ModeratedAction:
-    action = Action.of(*tuple(row)[:9])
+    action = Action.of(*tuple(row)[:10])
     verdict = None
     if row.details is not None:
         verdict = ActionVerdict(row.details["rule"], row.reason or "", row.details.get("facts", {}))

@@ -1,5 +1,6 @@
 """The board over HTTP, and the rules of scoring."""
 
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -7,9 +8,11 @@ from app.access.keys import is_key
 from app.domain.errors import NotFound, Unauthorized
 from app.domain.ids import DEFAULT_BOARD
 from app.domain.messages import Update
+from app.domain.scoring import ActionType
+from app.domain.values import PointsByValue
 from app.http.answers import JSON
 from app.routes.guards import bearer, claims_of, key_of
-from app.routes.shapes import ActionTypes, TypeRule
+from app.routes.shapes import ActionTypes, TypeRule, ValueBounds
 from app.web import Web, web_of
 
 
@@ -56,20 +59,19 @@ async def jwks(request: Request) -> Response:
 
 async def action_types(request: Request) -> Response:
     """GET /action-types"""
-    rules = web_of(request).rules.items()
-    return JSON(
-        ActionTypes(
-            [
-                TypeRule(
-                    type=name,
-                    points=rule.points,
-                    min_seconds=rule.min_seconds,
-                    max_seconds=rule.max_seconds,
-                    per_day=rule.per_day,
-                )
-                for name, rule in rules
-            ]
-        )
+    return JSON(ActionTypes([_type_rule(name, rule) for name, rule in web_of(request).rules.items()]))
+
+
+def _type_rule(name: str, rule: ActionType) -> TypeRule:
+    return TypeRule(
+        type=name,
+        points=rule.most_points,
+        min_seconds=rule.min_seconds,
+        max_seconds=rule.max_seconds,
+        per_day=rule.per_day,
+        points_per_value=rule.points.per_value if isinstance(rule.points, PointsByValue) else UNSET,
+        value=ValueBounds(rule.value.min, rule.value.max, rule.value.unit or UNSET) if rule.value else UNSET,
+        trust_players=rule.trust_players if rule.value else UNSET,
     )
 
 

@@ -51,14 +51,28 @@ class IssuerTitle(msgspec.Struct, rename="camel"):
     title: str
 
 
+class ValueBounds(msgspec.Struct, rename="camel"):
+    """The smallest and the largest value of a type, and its unit, if that has a name."""
+
+    min: int
+    max: int
+    unit: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class TypeRule(msgspec.Struct, rename="camel"):
-    """What an action of a type is worth, and within which bounds."""
+    """What an action of a type is worth, and within which bounds.
+
+    `points` are the most there are where they depend on the value. The last three are there for types with a value.
+    """
 
     type: str
     points: int
     min_seconds: int
     max_seconds: int | None
     per_day: int | None
+    points_per_value: float | msgspec.UnsetType = msgspec.UNSET
+    value: ValueBounds | msgspec.UnsetType = msgspec.UNSET
+    trust_players: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class ActionTypes(msgspec.Struct, rename="camel"):

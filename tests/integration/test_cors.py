@@ -28,7 +28,7 @@ def test_friends_preflight_is_answered(http: httpx2.Client) -> None:
     assert answer.headers["access-control-allow-origin"] == FRIEND
     assert set(answer.headers["access-control-allow-methods"].split(", ")) == {"GET", "POST", "PUT", "DELETE"}
     allowed = {it.strip().lower() for it in answer.headers["access-control-allow-headers"].split(",")}
-    assert {"authorization", "content-type", "if-none-match", "x-request-id"} <= allowed
+    assert {"authorization", "content-type", "idempotency-key", "if-none-match", "x-request-id"} <= allowed
 
 
 @pytest.mark.parametrize("header", ["traceparent", "tracestate", "baggage", "sentry-trace"])
@@ -45,7 +45,15 @@ def test_friend_may_read_answers_and_their_headers_errors_too(http: httpx2.Clien
         assert answer.status_code == status
         assert answer.headers["access-control-allow-origin"] == FRIEND
         exposed = {it.strip().lower() for it in answer.headers["access-control-expose-headers"].split(",")}
-        assert {"etag", "location", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"} <= exposed
+        assert {
+            "etag",
+            "idempotency-replayed",
+            "location",
+            "ratelimit",
+            "ratelimit-policy",
+            "retry-after",
+            "x-request-id",
+        } <= exposed
         assert answer.headers["vary"].lower() == "origin"
 
 

@@ -129,7 +129,9 @@ def test_columns_constraints_and_indexes_are_those_of_the_tables(migrated: sa.En
 def test_partial_indexes_are_those_that_the_design_names(migrated: sa.Engine) -> None:
     indexes = {name: str(definition) for _, name, definition in facts(migrated)["indexes"]}
     conditions = {
-        "actions_unsettled_idx": r"\(attempts, end_at\) WHERE .*status = 'completed'.* AND .*settled_at IS NULL",
+        "actions_to_settle_idx": (
+            r"\(attempts, COALESCE\(recorded_at, end_at\)\) WHERE .*status = 'completed'.* AND .*settled_at IS NULL"
+        ),
         "actions_user_idx": r"\(user_id, end_at\)",
         "actions_ip_idx": r"\(client_ip, end_at\)",
         "actions_expiry_idx": r"\(type, start_at\) WHERE .*status = 'started'",

@@ -33,7 +33,7 @@ PAGE = ROOT / "docs" / "fraud.md"
 BEGIN, END = "<!-- table: bin/test tests/simulation -->\n", "<!-- end -->\n"
 
 SCORING = scoring.parse(rules.read(HERE / "scoring.toml"))
-VETTING = Vetting(fraud.parse(rules.read(HERE / "fraud.toml")), SCORING[DEFAULT_TYPE].points)
+VETTING = Vetting(fraud.parse(rules.read(HERE / "fraud.toml")), SCORING[DEFAULT_TYPE].most_points)
 
 
 def insert(stores: Stores, people: list[Person], midnight: datetime) -> dict[str, Person]:

@@ -30,7 +30,18 @@ def facts(
     """Return the facts of an action, the numbers of its window among them."""
     end_at = BEGAN + timedelta(seconds=1)
     return Facts(
-        ActionId("a"), UserId("u"), 10, BEGAN, end_at, "192.0.2.1", completions, points, minutes, accounts, together
+        ActionId("a"),
+        UserId("u"),
+        10,
+        BEGAN,
+        end_at,
+        "192.0.2.1",
+        False,
+        completions,
+        points,
+        minutes,
+        accounts,
+        together,
     )
 
 

@@ -1,12 +1,14 @@
 """What completing an action is worth, by tables."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from app.domain import scoring
+from app.domain import scoring, values
 from app.domain.scoring import ActionType, Expired, Scored, TooSoon
+from app.domain.values import PointsByValue, ValueRule
 from config import settings
 from config.rules import read
 
@@ -57,6 +59,8 @@ def test_rule_has_defaults() -> None:
 
 
 DEFAULT = {"points": 1}
+LAP = {"min": 1, "max": 10}
+BY_VALUE = {"per_value": 2, "max": 500}
 
 
 @pytest.mark.parametrize("name", ["x", "x" * 64])
@@ -89,6 +93,24 @@ def test_name_of_one_to_64_characters_is_taken(name: str) -> None:
         ({"types": {"default": {"points": 1, "per_day": "many"}}}, "types.default.per_day"),
         ({"types": {"default": DEFAULT, "quest": {"points": None}}}, "types.quest.points"),
         ({"types": {"default": DEFAULT, "": DEFAULT}}, "types."),
+        ({"types": {"default": DEFAULT, "lap": {"points": 1, "value": {"min": 1}}}}, "types.lap.value"),
+        ({"types": {"default": DEFAULT, "lap": {"points": 1, "value": {"min": 2, "max": 1}}}}, "types.lap.value.min"),
+        ({"types": {"default": DEFAULT, "lap": {"points": 1, "value": {"min": 0.5, "max": 1}}}}, "types.lap.value.min"),
+        ({"types": {"default": DEFAULT, "lap": {"points": 1, "value": {**LAP, "max": 2**53}}}}, "types.lap.value.max"),
+        ({"types": {"default": DEFAULT, "lap": {"points": 1, "value": {**LAP, "unit": ""}}}}, "types.lap.value.unit"),
+        ({"types": {"default": DEFAULT, "lap": {"points": 1, "value": {**LAP, "step": 1}}}}, "step"),
+        ({"types": {"default": DEFAULT, "lap": {"points": 1, "trust_players": True}}}, "types.lap.trust_players"),
+        ({"types": {"default": DEFAULT, "lap": {"points": BY_VALUE}}}, "types.lap.points.per_value"),
+        ({"types": {"default": DEFAULT, "lap": {"points": {"per_value": 2}, "value": LAP}}}, "types.lap.points"),
+        ({"types": {"default": DEFAULT, "lap": {"points": {**BY_VALUE, "max": -1}, "value": LAP}}}, "points.max"),
+        (
+            {"types": {"default": DEFAULT, "lap": {"points": {**BY_VALUE, "per_value": math.inf}, "value": LAP}}},
+            "types.lap.points.per_value",
+        ),
+        (
+            {"types": {"default": DEFAULT, "lap": {"points": {**BY_VALUE, "per_value": "2"}, "value": LAP}}},
+            "types.lap.points.per_value",
+        ),
         ({"types": {"default": DEFAULT, 65 * "x": DEFAULT}}, "types.x"),
     ],
 )
@@ -98,3 +120,51 @@ def test_malformed_rule_is_one_line_that_names_the_key(table: dict[str, Any], ke
     line = str(refused.value)
     assert key in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("per_value", "most", "value", "points"),
+    [
+        (2, 500, 3, 6),
+        (2, 500, 250, 500),
+        (2, 500, 251, 500),
+        (0.5, 500, 3, 1),
+        (0.1, 500, 30, 3),  # as floats 3.0000000000000004 and 2.9999999999999996 come of such products
+        (0.29, 500, 100, 29),
+        (0.7, 10**6, 10**6, 7 * 10**5),
+        (1.1, 10**6, 10, 11),
+        (1e-3, 500, 2999, 2),
+        (1e300, 500, 1, 500),
+        (2, 500, 0, 0),
+        (2, 500, -1, 0),
+        (-0.001, 500, -30_500, 30),  # the faster, the more
+        (-1, 500, 3, 0),
+        (2, 0, 3, 0),
+    ],
+)
+def test_points_by_value_are_exact_rounded_down_and_bounded(
+    per_value: float, most: int, value: int, points: int
+) -> None:
+    rule = ActionType(points=PointsByValue(per_value, most), value=ValueRule(-(10**6), 10**6), per_day=1)
+    assert scoring.points(rule, value=value, completed_today=0) == points
+    assert scoring.points(rule, value=value, completed_today=1) == 0
+    assert rule.most_points == most
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "words"),
+    [
+        (None, None, None),
+        (None, 0, "has none"),
+        (ValueRule(1, 10), None, "needs one, from 1 to 10."),
+        (ValueRule(1, 10, "ms"), 0, "from 1 to 10 ms"),
+        (ValueRule(1, 10), 1, None),
+        (ValueRule(1, 10), 10, None),
+        (ValueRule(1, 10), 11, "from 1 to 10."),
+    ],
+)
+def test_value_is_needed_and_bounded_where_the_type_has_one(
+    rule: ValueRule | None, value: int | None, words: str | None
+) -> None:
+    said = values.problem("lap", rule, value)
+    assert said is None if words is None else words in str(said)
