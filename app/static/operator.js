@@ -1,5 +1,6 @@
 /** The operator's page, wired. Whatever users typed reaches it through textContent alone. */
 
+import { loadAbout } from "./about.js";
 import { call, CallError, pause } from "./api.js";
 import { $ } from "./elements.js";
 import { attend, say } from "./messages.js";
@@ -12,6 +13,7 @@ import { act, element, item } from "./operator-items.js";
 import { forgetKey, loadKeys } from "./operator-keys.js";
 import { forgetPlot, plot } from "./operator-plot.js";
 import { end, logIn, onEnd, renewIfDue, restore, session, signOut, signOutEverywhere } from "./session.js";
+import { comeBack, offerSignIns } from "./sign-ins.js";
 
 const POLL_MS = 2_000;
 const LONGEST_POLL_MS = 20_000;
@@ -231,3 +233,8 @@ document.addEventListener("visibilitychange", () => document.hidden || renewIfDu
 onEnd(leave);
 restore();
 if (session) attend($("sign-in").querySelector("button"), $("guest-message"), enter);
+else comeBack(enter);
+loadAbout().then((about) => {
+  $("sign-in").hidden = !about.passwordLogin;
+  offerSignIns(about);
+});

@@ -13,6 +13,7 @@ import { forgetForms } from "./own-account.js";
 import { cancel, complete, resume, showAction, start } from "./play.js";
 import { forgetProfile, loadProfile, loadProfileSoon, onProfile, showProfile, takeOwn } from "./profile.js";
 import { onEnd, renewIfDue, restore, session, signOut, signOutEverywhere } from "./session.js";
+import { comeBack, offerSignIns } from "./sign-ins.js";
 import { loadTypes } from "./types.js";
 import { toggleWall, watchWall } from "./wall.js";
 
@@ -53,6 +54,7 @@ function leave(message) {
 function introduce(about) {
   document.title = $("service-name").textContent = about.name;
   offer(about);
+  offerSignIns(about);
 }
 
 async function signInAndEnter() {
@@ -102,5 +104,6 @@ if (session) enter();
 else {
   showPanel();
   poll();
+  comeBack(enter);
 }
 loadAbout().then(introduce);

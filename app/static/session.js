@@ -7,13 +7,15 @@
 
 import { authorize, call, onTokenRefused, parse } from "./api.js";
 import { SUSPENDED_TEXT } from "./messages.js";
+import { renewTokens } from "./oidc.js";
 
 /**
  * @typedef {{accessToken: string, userId: string, username: string, renewAt: number, expiresAt: number,
- *   signOuts: string | null}} Session
+ *   signOuts: string | null, renewal?: import("./oidc.js").Renewal | null}} Session `renewal`: of another issuer's token
  */
 
 const RENEW_AFTER = 2 / 3; // of the token's life
+const EXPIRED_TEXT = "Your session has expired. Please sign in again.";
 const RENEW_RETRY_MS = 15_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const SIGN_OUTS = "sign-outs"; // the number of sign-outs in this browser: it ends the sessions from before
@@ -54,6 +56,16 @@ export async function logIn(username, password) {
   keep(data, username, signOuts());
 }
 
+/** Begins a session with the tokens of another issuer. @param {import("./oidc.js").Tokens} tokens */
+export async function takeForeignTokens({ accessToken, expiresIn, renewal }) {
+  authorize(accessToken);
+  const { data } = await call("GET", "/users/me", { tries: 3 }).catch((error) => {
+    authorize(null);
+    throw error;
+  });
+  keep({ accessToken, expiresIn, userId: data.userId }, data.username, signOuts(), renewal);
+}
+
 /** Forgets the sessions of this browser, in every tab; what is open elsewhere stays. */
 export function signOut(message = SIGNED_OUT_TEXT) {
   localStorage.setItem(SIGN_OUTS, String(Number(signOuts()) + 1));
@@ -90,7 +102,7 @@ export async function renewIfDue() {
   const now = Date.now();
   // A timer may be early by this clock, and a timer that is not set again would let the session run out.
   if (now < session.renewAt) return renewIn(session.renewAt - now);
-  if (now >= session.expiresAt) return end("Your session has expired. Please sign in again.");
+  if (now >= session.expiresAt) return end(EXPIRED_TEXT);
   await renew();
 }
 
@@ -99,17 +111,25 @@ export function renew() {
   renewing ??= (async () => {
     const before = session;
     try {
-      const { data } = await call("POST", "/auth/refresh");
-      if (session === before) keep(data, session.username, session.signOuts);
+      const next = await renewed(before);
+      if (session !== before) return;
+      if (next) keep({ userId: session.userId, ...next }, session.username, session.signOuts, next.renewal);
+      else renewIn(session.expiresAt - Date.now()); // to end it
     } catch (error) {
       if (session !== before || !session) return;
-      if (error.status === 403) return end(SUSPENDED_TEXT);
+      if (error.status === 403) return end(error.code === "user-suspended" ? SUSPENDED_TEXT : error.message);
+      if (session.renewal && error.status) session.renewal.refreshToken = null; // its issuer has refused
       renewIn(Math.max(0, Math.min(RENEW_RETRY_MS, session.expiresAt - Date.now())));
     } finally {
       renewing = null;
     }
   })();
   return renewing;
+}
+
+/** A new token from whoever has issued this one; null when there is none to be had without signing in. */
+async function renewed({ renewal }) {
+  return renewal ? renewTokens(renewal) : (await call("POST", "/auth/refresh")).data;
 }
 
 /** Goes on with a new token of the same user, in whose place every older one has ended. */
@@ -126,9 +146,9 @@ export function end(message) {
   ended(message);
 }
 
-function keep({ accessToken, userId, expiresIn }, username, signOuts) {
+function keep({ accessToken, userId, expiresIn }, username, signOuts, renewal = null) {
   const [now, life] = [Date.now(), expiresIn * 1000];
-  session = { accessToken, userId, username, renewAt: now + life * RENEW_AFTER, expiresAt: now + life, signOuts };
+  session = { accessToken, userId, username, renewAt: now + life * RENEW_AFTER, expiresAt: now + life, signOuts, renewal };
   authorize(accessToken);
   sessionStorage.setItem("session", JSON.stringify(session));
   renewIn(session.renewAt - now);

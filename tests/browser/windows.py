@@ -22,11 +22,14 @@ class Windows:
         self._complaints: list[str] = []
         self._provoked: set[str] = set()
 
-    def open(self, url: str, *, fake_clock: bool = False, older: bool = False, **options: Any) -> Page:
+    def open(
+        self, url: str, *, fake_clock: bool = False, older: bool = False, beside: tuple[str, ...] = (), **options: Any
+    ) -> Page:
         """Open the page in a window of its own, without animations unless asked for by `reduced_motion`.
 
         Args:
             fake_clock: its timers can be put forward; they run by themselves nevertheless.
+            beside: other addresses whose servers may be asked.
             older: what browsers have learned in the last five years is taken away.
         """
         context = self._browser.new_context(**{"reduced_motion": "reduce", "locale": "en-GB", **options})
@@ -43,7 +46,7 @@ class Windows:
             self._complaints.append(str(error.error))
 
         def on_request(request: Request) -> None:
-            if urlsplit(request.url).netloc != urlsplit(url).netloc:
+            if urlsplit(request.url).netloc not in {urlsplit(it).netloc for it in (url, *beside)}:
                 self._complaints.append(f"a request to {request.url}")
 
         context.on("console", on_console)

@@ -32,6 +32,12 @@ class Key:
         return {**json.loads(str(algorithm.to_jwk(self.private.public_key()))), "kid": self.kid, "use": "sig"}
 
     @property
+    def private_jwk(self) -> dict[str, Any]:
+        """The whole key, as an issuer is given it."""
+        whole = json.loads(str(jwt.get_algorithm_by_name("RS256").to_jwk(self.private)))
+        return {**{name: it for name, it in whole.items() if name != "key_ops"}, "kid": self.kid, "use": "sig"}
+
+    @property
     def pem(self) -> str:
         """The public half, as what a verifier that doesn't look takes for a shared secret."""
         encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
