@@ -128,6 +128,14 @@ def test_display_name_is_for_its_owner_alone(alice: Player, bob: Player, stores:
     ) == [(0,)]
 
 
+def test_token_that_ended_a_moment_ago_changes_no_name(alice: Player, stores: Stores) -> None:
+    assert named(alice, NAME).status_code == 200
+    # Without the event by which this process would hear of it.
+    stores.execute("UPDATE users SET token_version = token_version + 1 WHERE id = :id", id=alice.user_id)
+    problem(named(alice, "Mallory"), 401, "unauthorized")
+    assert stores.value("SELECT display_name FROM users WHERE id = :id", id=alice.user_id) == NAME
+
+
 def test_blocked_name_can_be_given_by_operators_alone(alice: Player, operator: Player, stores: Stores) -> None:
     for name in ("The TROLL", "t.r.o.l.l", "xModerators"):
         problem(named(alice, name), 400, "blocked-name")
@@ -280,7 +288,7 @@ def test_erase_leaves_no_name_that_a_user_ever_was_given(placed: Player, operato
     url = f"/admin/users/{alice.user_id}/rename"
     bodies: list[dict[str, Any]] = [
         *({"username": given[0]}, {"displayName": given[1]}, {"displayName": given[2]}),
-        {"username": alice.username},
+        *({"displayName": "龘"}, {"username": alice.username}),
     ]
     for body in bodies:
         assert operator.http.post(url, json={**body, "reason": f"{alice.username} asked"}).status_code == 200
@@ -296,7 +304,7 @@ def test_erase_leaves_no_name_that_a_user_ever_was_given(placed: Player, operato
         )
     assert "audit_events.details" in found_in_database(stores.engine, given[2])
     assert alice.http.request("DELETE", f"/users/{alice.user_id}", json={"password": PASSWORD}).status_code == 204
-    assert found_in_database(stores.engine, alice.username, *given) == []
+    assert found_in_database(stores.engine, alice.username, *given, "龘") == []
     assert found_in_redis(stores.redis, alice.username, *given) == []
     assert stores.rows("SELECT reason, details FROM audit_events WHERE kind = 'flag_changed' ORDER BY id") == [
         (reason, {"asked by": "[erased]", "enabled": True, "number": 7})
