@@ -76,7 +76,7 @@ _FORGET_NEXT = sa.text(f"""
     )
     SELECT max(id), count(*) FROM next
 """)
-_INSTEAD = "[erased]"
+INSTEAD = "[erased]"
 
 
 def earlier_names(conn: sa.Connection, user_id: UserId) -> list[str]:
@@ -90,7 +90,7 @@ def forget_own(conn: sa.Connection, user_id: UserId, names: Sequence[str]) -> No
     With `forget_next` the only change that is ever made to events: what happened, by whom, when and for how many points
     stays.
     """
-    conn.execute(_FORGET_OWN, {"id": user_id, "words": _words(names), "instead": _INSTEAD})
+    conn.execute(_FORGET_OWN, {"id": user_id, "words": words_of(names), "instead": INSTEAD})
 
 
 def forget_next(conn: sa.Connection, names: Sequence[str], *, after: int, limit: int) -> int | None:
@@ -99,12 +99,12 @@ def forget_next(conn: sa.Connection, names: Sequence[str], *, after: int, limit:
     Returns:
         The last of these events, None when there are no more.
     """
-    values = {"names": list(names), "words": _words(names), "instead": _INSTEAD, "after": after, "limit": limit}
+    values = {"names": list(names), "words": words_of(names), "instead": INSTEAD, "after": after, "limit": limit}
     last, count = conn.execute(_FORGET_NEXT, values).one()
     return last if count == limit else None
 
 
-def _words(names: Sequence[str]) -> str:
+def words_of(names: Sequence[str]) -> str:
     """Return a regular expression that finds any of the names, the longest first."""
     either = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     # Whole words: "bob" is neither in "bobby" nor in "bob-cat", but at the end of "it was bob."

@@ -1,11 +1,13 @@
 """SQL on `join_codes`. Lock order: a join code is locked before any user."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from app.domain.ids import JoinCodeId
+from db import audit_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +93,15 @@ def is_good(conn: sa.Connection, hashes: list[bytes]) -> bool:
 def use(conn: sa.Connection, hashes: list[bytes]) -> JoinCodeId | None:
     """Count a use of a code and return its id; None when no hash is that of a code that may be used."""
     return conn.execute(_USE, {"hashes": [it.hex() for it in hashes]}).scalar()
+
+
+# Whoever uses a code holds its row before a user's, and here it is after one. They meet only when somebody registers
+# under the name that is being erased; then one of the two transactions is begun again.
+_FORGET = sa.text("""
+    UPDATE join_codes SET note = regexp_replace(note, :words, :instead, 'gi') WHERE note ~* :words
+""")
+
+
+def forget(conn: sa.Connection, names: Sequence[str]) -> None:
+    """Take an erased person's names out of the notes of codes, of which there are few."""
+    conn.execute(_FORGET, {"words": audit_events.words_of(names), "instead": audit_events.INSTEAD})

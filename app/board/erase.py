@@ -14,7 +14,7 @@ from app.board.roles import keep_one_admin
 from app.domain.errors import NotFound, Unauthorized
 from app.domain.ids import BoardId, UserId
 from config import queues
-from db import audit_events, identities, password_resets, persons
+from db import audit_events, identities, join_codes, password_resets, persons
 from db.transaction import in_transaction
 
 AT_ONCE = 1000
@@ -68,6 +68,7 @@ def erase(
     last = audit_events.forget_next(conn, names, after=0, limit=EVENTS_AT_ONCE)
     if last is not None:
         persons.keep_names(conn, user_id, names, events_done_to=last)
+    join_codes.forget(conn, names)
     top.refresh_all(conn, board_ids, [user_id])
     return True
 

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from app.board import audit, correct, erase, publish, settle
 from app.domain.errors import ScoreboardError
-from app.domain.ids import DEFAULT_BOARD, ActionId, UserId
+from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from db import persons
 from db.redis import Publisher
 from db.transaction import in_transaction
@@ -94,10 +94,15 @@ def test_erase_leaves_no_name_or_address_anywhere(service: Service, alice: Playe
         "INSERT INTO audit_events (kind, actor, details) VALUES ('flag_changed', 'shell', CAST(:it AS jsonb))",
         it=json.dumps({"name": "broadcast", "asked by": name, "enabled": True}),
     )
+    stores.execute(
+        "INSERT INTO join_codes (id, code_hash, uses, note, created_by) VALUES (:id, '', 1, :note, 'shell')",
+        id=new_id(),
+        note=f"for {name.title()}.",
+    )
     publish.publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
     assert set(found_in_database(stores.engine, name, email, ADDRESS)) == {
         *("users.username", "users.username_key", "users.email", "top_scores.username"),
-        *("actions.client_ip", "actions.metadata", "audit_events.reason", "audit_events.details"),
+        *("actions.client_ip", "actions.metadata", "audit_events.reason", "audit_events.details", "join_codes.note"),
     }
     assert b"top_scores:10" in found_in_redis(stores.redis, name)
 
@@ -108,6 +113,7 @@ def test_erase_leaves_no_name_or_address_anywhere(service: Service, alice: Playe
     stores.execute("UPDATE audit_events SET reason = replace(reason, :it, '')", it=f"{name}2 and x-{name}")
     assert found_in_database(stores.engine, name, email, ADDRESS) == []
     assert found_in_redis(stores.redis, name, email, ADDRESS) == []
+    assert stores.value("SELECT note FROM join_codes") == "for [erased]."
     assert stores.rows("SELECT reason FROM audit_events WHERE user_id = :id ORDER BY id", id=bob.user_id) == [
         ("the same as [erased].",),
         ("mailed from <[erased]>, see [erased], ",),
