@@ -38,10 +38,10 @@ export function onTokenRefused(callback) {
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Calls the service; only what may safely run twice is given more than one try. */
-export async function call(method, path, { body, headers = {}, tries = 1 } = {}) {
+export async function call(method, path, { body, headers = {}, tries = 1, timeout = TIMEOUT_MS } = {}) {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await callOnce(method, path, body, headers);
+      return await callOnce(method, path, body, headers, timeout);
     } catch (error) {
       if (attempt >= tries || ![0, 503].includes(error.status)) throw error;
       await pause(Math.min((error.retryAfter ?? attempt) * 1000, LONGEST_PAUSE_MS) * (0.5 + Math.random()));
@@ -49,13 +49,13 @@ export async function call(method, path, { body, headers = {}, tries = 1 } = {})
   }
 }
 
-async function callOnce(method, path, body, headers) {
+async function callOnce(method, path, body, headers, longest) {
   const presented = token;
   const all = { Accept: "application/json", ...headers };
   if (presented) all.Authorization = `Bearer ${presented}`;
   if (body) all["Content-Type"] = "application/json";
   const timeout = new AbortController(); // AbortSignal.timeout is younger than many a TV
-  const timer = setTimeout(() => timeout.abort(), TIMEOUT_MS);
+  const timer = setTimeout(() => timeout.abort(), longest);
   const options = { method, headers: all, body: body && JSON.stringify(body), signal: timeout.signal };
   let response, text;
   // Nothing else belongs in here: whatever fails is taken for the network.

@@ -6,6 +6,7 @@ import { $ } from "./elements.js";
 import { attend, say } from "./messages.js";
 import { namesOf } from "./names.js";
 import { grouped } from "./numbers.js";
+import { forgetSecrets, makeResetLink } from "./operator-accounts.js";
 import { ask } from "./operator-ask.js";
 import { forgetNewCode, loadCodes } from "./operator-codes.js";
 import { loadEvents } from "./operator-events.js";
@@ -86,6 +87,7 @@ function userItem({ userId, username, displayName, email, role, status, hidden, 
       : act("Hide", username, change("hide", `Hide ${username} from all boards?`, { needsReason: false })),
   );
   acts.push(act("Adjust", username, change("adjust", `Give ${username} points?`, { needsReason: true, points: true })));
+  if (status === "active") acts.push(act("New password", username, () => makeResetLink({ userId, username })));
   const names = { username, displayName };
   acts.push(act("Rename", username, change("rename", `Rename ${username}?`, { needsReason: true, names })));
   return item(namesOf(names), [email, standing].filter(Boolean), acts);
@@ -201,6 +203,7 @@ function leave(message) {
   polling++;
   heldSeen = null;
   forgetPlot();
+  forgetSecrets();
   forgetKey();
   $("desk").hidden = true;
   $("guest").hidden = false;

@@ -12,6 +12,7 @@ import { attend, say } from "./messages.js";
 import { forgetForms } from "./own-account.js";
 import { cancel, complete, resume, showAction, start } from "./play.js";
 import { forgetProfile, loadProfile, loadProfileSoon, onProfile, showProfile, takeOwn } from "./profile.js";
+import { watchLinks } from "./reset.js";
 import { onEnd, renewIfDue, restore, session, signOut, signOutEverywhere } from "./session.js";
 import { comeBack, offerSignIns } from "./sign-ins.js";
 import { loadTypes } from "./types.js";
@@ -107,3 +108,4 @@ else {
   comeBack(enter);
 }
 loadAbout().then(introduce);
+watchLinks(enter);

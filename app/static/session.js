@@ -66,6 +66,11 @@ export async function takeForeignTokens({ accessToken, expiresIn, renewal }) {
   keep({ accessToken, expiresIn, userId: data.userId }, data.username, signOuts(), renewal);
 }
 
+/** Begins a session with a token that was given for something else than a password; the name may be unknown yet. */
+export function begin(data, username) {
+  keep(data, username, signOuts());
+}
+
 /** Forgets the sessions of this browser, in every tab; what is open elsewhere stays. */
 export function signOut(message = SIGNED_OUT_TEXT) {
   localStorage.setItem(SIGN_OUTS, String(Number(signOuts()) + 1));
