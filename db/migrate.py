@@ -1,5 +1,6 @@
 """Brings the database up to date: `python -m db.migrate`, the Procfile's release process."""
 
+import argparse
 import logging
 import time
 from collections.abc import Iterable
@@ -103,15 +104,30 @@ def _upgrade(conn: sa.Connection, migrations: Path) -> None:
     conn.commit()
 
 
+def check(database: sa.Engine) -> None:
+    """Compare the schema with this release's, and change nothing.
+
+    Raises:
+        SchemaError: when it is another.
+    """
+    with database.connect() as conn:
+        if found := differences(conn):
+            raise SchemaError(f"the schema is not this release's: {'; '.join(found)}")
+
+
 def main() -> None:
-    """Migrate the database that the environment names."""
+    """Migrate the database that the environment names, or with `--check` end with 2 when it needs that."""
+    parser = argparse.ArgumentParser(prog="python -m db.migrate", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only compare the schema with this release's")
+    only_check = parser.parse_args().check
     config = settings.load_or_exit()
     board_ids = rules.load_or_exit("BOARDS_FILE", config.boards_file, board_rules.parse)
     logs.set_up(config.log_level, json=config.production)
-    logs.started("release", VERSION)
+    if not only_check:
+        logs.started("release", VERSION)
     database = engine.connect(config.database_url, engine.RELEASE, pool_size=2, name="release")
     try:
-        migrate(database, board_ids)
+        check(database) if only_check else migrate(database, board_ids)
     except SchemaError as error:
         settings.exit_with([f"DATABASE_URL: {error}"])
     except sa.exc.DBAPIError as error:

@@ -67,6 +67,14 @@ def test_every_service_comes_back_but_the_release_runs_once(services: dict[str, 
         assert service["restart"] == ("no" if name == "release" else "unless-stopped")
 
 
+def test_processes_can_write_to_tmp_alone_and_gain_no_rights(services: dict[str, Any]) -> None:
+    for name in PROCESSES:
+        assert services[name]["read_only"]
+        assert services[name]["tmpfs"] == ["/tmp"]
+        assert services[name]["cap_drop"] == ["ALL"]
+        assert services[name]["security_opt"] == ["no-new-privileges:true"]
+
+
 def test_web_and_worker_can_be_scaled_and_drain(services: dict[str, Any]) -> None:
     for name in ("web", "worker"):
         assert "ports" not in services[name]
