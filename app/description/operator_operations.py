@@ -33,6 +33,7 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         body=MayHaveReason,
         or_nothing=True,
         errors=(404, 409),
+        example={"reason": "looked at it: fine"},
     ),
     ("/admin/actions/{id}/reverse", "POST"): Operation(
         "reverseAction",
@@ -42,6 +43,7 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: Action},
         body=WithReason,
         errors=(404, 409),
+        example={"reason": "played by a script"},
     ),
     ("/admin/users", "GET"): Operation(
         "findUsers",
@@ -92,6 +94,7 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         or_nothing=True,
         errors=(404, 409),
         about="For a user who forgot it. The link is good once, for 24 hours; a new one voids the older one.",
+        example={"reason": "forgot the password"},
     ),
     ("/admin/users/{id}/suspend", "POST"): Operation(
         "suspendUser",
@@ -101,6 +104,7 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: shapes.UserRecord},
         body=WithReason,
         errors=(404, 409),
+        example={"reason": "plays by a script"},
     ),
     ("/admin/users/{id}/reinstate", "POST"): Operation(
         "reinstateUser",
@@ -111,6 +115,7 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         body=MayHaveReason,
         or_nothing=True,
         errors=(404, 409),
+        example={"reason": "looked at it: fine"},
     ),
     ("/admin/users/{id}/hide", "POST"): Operation(
         "hideUser",
@@ -122,6 +127,7 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         or_nothing=True,
         errors=(404, 409),
         about="The user plays on, but is on no board, and ranks close up.",
+        example={"reason": "tests the game"},
     ),
     ("/admin/users/{id}/show", "POST"): Operation(
         "showUser",
@@ -132,6 +138,7 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         body=MayHaveReason,
         or_nothing=True,
         errors=(404, 409),
+        example={"reason": "tests it no longer"},
     ),
     ("/admin/users/{id}/erase", "POST"): Operation(
         "eraseUser",
@@ -141,6 +148,7 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: shapes.UserRecord},
         body=WithReason,
         errors=(404, 409),
+        example={"reason": "asked for it"},
     ),
     ("/admin/users/{id}/rename", "POST"): Operation(
         "renameUser",
@@ -151,6 +159,7 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         body=RenameBody,
         errors=(404, 409),
         about="What is left out stays; a `displayName` of null is taken away. Boards show the new names at once.",
+        example={"username": "ada", "reason": "asked for it"},
     ),
     ("/admin/users/{id}/adjust", "POST"): Operation(
         "adjustScore",
@@ -160,6 +169,7 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: shapes.UserRecord},
         body=Adjustment,
         errors=(404, 409),
+        example={"points": 50, "reason": "an action that was lost"},
     ),
     ("/admin/events", "GET"): Operation(
         "listEvents",
@@ -207,6 +217,7 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         or_nothing=True,
         errors=(404,),
         about="Every process refuses it within five seconds.",
+        example={"reason": "is not needed any more"},
     ),
     ("/admin/join-codes", "POST"): Operation(
         "createJoinCode",
@@ -238,10 +249,18 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         body=MayHaveReason,
         or_nothing=True,
         errors=(404,),
+        example={"reason": "the lesson is over"},
     ),
     ("/admin/flags", "GET"): Operation("listFlags", "Read the flags", "Operators", "admin", {200: shapes.Flags}),
     ("/admin/flags/{name}", "PUT"): Operation(
-        "setFlag", "Set a flag", "Operators", "admin", {200: shapes.FlagState}, body=FlagBody, errors=(404,)
+        "setFlag",
+        "Set a flag",
+        "Operators",
+        "admin",
+        {200: shapes.FlagState},
+        body=FlagBody,
+        errors=(404,),
+        example={"enabled": False, "reason": "the final is kept secret"},
     ),
     ("/admin/audit", "GET"): Operation(
         "checkInvariants", "Check the invariants", "Operators", "admin", {200: shapes.AuditReport}

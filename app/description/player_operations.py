@@ -44,7 +44,7 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
         "where the type has one and `endAt` if it was not just now, is for service keys alone: one call, one scored "
         "action. `Location` names the action. 200: it is that of an earlier request with this `Idempotency-Key`, and "
         "`Idempotency-Replayed` is `true`; another body is a 422.",
-        example={"status": "started"},
+        example={"status": "started", "metadata": {"level": 3}},
     ),
     ("/users/{user_id}/actions", "GET"): Operation(
         "listActions",
@@ -73,6 +73,7 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
         errors=(403, 404, 409),
         about="A 409 carries the action as it is recorded: a client that lost the first answer learns its score. "
         'The older body `{"started": "completed"}` is still taken.',
+        example={"status": "completed"},
     ),
     ("/users/{user_id}", "GET"): Operation(
         "readAccount", "Read your account", "Players", "player", {200: shapes.OwnUser}, errors=(403,)
@@ -108,6 +109,7 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
         body=PasswordBody,
         errors=(403,),
         about="Every token until then is void; the answer holds a new one.",
+        example={"currentPassword": "the one until now", "newPassword": "a long new one"},
     ),
     ("/users/{user_id}", "PATCH"): Operation(
         "changeDisplayName",
@@ -119,6 +121,7 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
         errors=(403,),
         about="Boards show it beside the username, at once. Any script, at most 32 characters as people count them "
         "(RFC 8266, Nickname); null takes it away. A name that is blocked here is a 400 `blocked-name`.",
+        example={"displayName": "Ada"},
     ),
     ("/users/{user_id}", "DELETE"): Operation(
         "eraseAccount",
@@ -129,6 +132,7 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
         body=EraseBody,
         errors=(403, 409),
         about="The person is erased for good; the actions stay without a name, off the boards. The last admin can't.",
+        example={"password": "the one of this account"},
     ),
     ("/action-types", "GET"): Operation(
         "listActionTypes", "Read the scoring rules", "Actions", "anyone", {200: shapes.ActionTypes}
@@ -143,9 +147,17 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
         errors=(403, 409, 429),
         about="Username: 3 to 32 of `A-Z a-z 0-9 _ . -`, a letter or digit first. Password: 8 to 128 characters. "
         "`joinCode` is needed where GET /about says `code`.",
+        example={"username": "ada", "password": "a long password"},
     ),
     ("/auth/login", "POST"): Operation(
-        "login", "Log in", "Players", "anyone", {200: shapes.AccessToken}, body=LoginBody, errors=(401, 403, 429)
+        "login",
+        "Log in",
+        "Players",
+        "anyone",
+        {200: shapes.AccessToken},
+        body=LoginBody,
+        errors=(401, 403, 429),
+        example={"username": "ada", "password": "a long password"},
     ),
     ("/auth/reset", "POST"): Operation(
         "resetPassword",
@@ -157,6 +169,7 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
         errors=(403, 429),
         about="The token is the part behind `#reset=` of a link that an operator has made; it is good once, for "
         "24 hours. Every older token of the user ends; the answer holds a new one.",
+        example={"token": "from the link", "password": "a long new one"},
     ),
     ("/auth/refresh", "POST"): Operation(
         "refreshToken",

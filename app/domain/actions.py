@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from app.domain.ids import ActionId, UserId
+from app.domain.moments import Moment
 
 STATUSES = ("started", "completed", "cancelled")
 
@@ -22,8 +23,8 @@ class Action(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     user_id: UserId
     type: str
     status: Literal["started", "completed", "cancelled"]
-    start_at: datetime
-    end_at: datetime | None = None
+    start_at: Moment
+    end_at: Moment | None = None
     score: int | None = None
     metadata: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
     settlement: Literal["pending", "cleared", "held", "reversed"] | msgspec.UnsetType = msgspec.UNSET

@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -15,6 +14,7 @@ from app.access.page_url import page_url
 from app.accounts import join_codes
 from app.domain.errors import NotFound
 from app.domain.ids import JoinCodeId, is_id
+from app.domain.moments import Moment
 from app.http.answers import JSON, read_json
 from app.routes.admin import LONGEST_PAGE, PAGE, MayHaveReason
 from app.routes.operators import change, operator
@@ -28,7 +28,7 @@ class JoinCodeBody(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     """A new join code: how often it may be used, until when, and what it is for."""
 
     uses: Annotated[int, msgspec.Meta(ge=1, le=join_codes.MOST_USES)]
-    expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    expires_at: Moment | None = None
     note: Annotated[str, msgspec.Meta(max_length=join_codes.LONGEST_NOTE)] | None = None
 
 

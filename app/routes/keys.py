@@ -1,6 +1,5 @@
 """Service keys: operators make, list and revoke them; a key never does."""
 
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -10,6 +9,7 @@ from starlette.responses import Response
 from app.access import issued_keys
 from app.domain.errors import NotFound
 from app.domain.ids import is_id
+from app.domain.moments import Moment
 from app.domain.service_keys import NAME, KeyScope
 from app.http.answers import JSON, read_json
 from app.routes.admin import MayHaveReason
@@ -24,7 +24,6 @@ LONGEST_PAGE = 200
 
 KeyName = Annotated[str, msgspec.Meta(max_length=512, extra_json_schema={"pattern": f"^{NAME}$"})]
 Scopes = Annotated[list[KeyScope], msgspec.Meta(min_length=1, max_length=3)]
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class KeyBody(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):

@@ -3,12 +3,12 @@
 Source: contract, section 4.
 """
 
-from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
 from app.domain.actions import Action, ModeratedAction
+from app.domain.moments import Moment
 from app.domain.service_keys import KeyScope
 from app.domain.trail import EventKind
 from app.domain.users import Role
@@ -106,7 +106,7 @@ class UserRecord(msgspec.Struct, rename="camel"):
     status: Literal["active", "suspended", "erased"]
     hidden: bool
     total_score: int
-    created_at: datetime
+    created_at: Moment
 
 
 class UserRecords(msgspec.Struct, rename="camel"):
@@ -150,7 +150,7 @@ class ResetLink(msgspec.Struct, rename="camel"):
     """A link for setting a new password, and when it expires; whoever has it gets into the account."""
 
     url: str
-    expires_at: datetime
+    expires_at: Moment
 
 
 class EndedAction(Action, frozen=True, rename="camel", kw_only=True):
@@ -183,7 +183,7 @@ class AuditEvent(msgspec.Struct, rename="camel"):
 
     event_id: str
     kind: EventKind
-    at: datetime
+    at: Moment
     user_id: str | None
     username: str | None
     action_id: str | None
@@ -210,7 +210,7 @@ class ExternalUser(msgspec.Struct, rename="camel"):
     display_name: str | None
     status: Literal["active", "suspended"]
     total_score: int
-    created_at: datetime
+    created_at: Moment
 
 
 class KeyRecord(msgspec.Struct, rename="camel"):
@@ -219,10 +219,10 @@ class KeyRecord(msgspec.Struct, rename="camel"):
     id: str
     name: str
     scopes: list[KeyScope]
-    expires_at: datetime | None
-    created_at: datetime
+    expires_at: Moment | None
+    created_at: Moment
     created_by: str
-    last_used_at: datetime | None
+    last_used_at: Moment | None
 
 
 class NewKey(KeyRecord, rename="camel", kw_only=True):
@@ -244,9 +244,9 @@ class JoinCodeRecord(msgspec.Struct, rename="camel"):
     id: str
     uses: int
     used: int
-    expires_at: datetime | None
+    expires_at: Moment | None
     note: str | None
-    created_at: datetime
+    created_at: Moment
     created_by: str
 
 
@@ -282,7 +282,7 @@ class FlagState(msgspec.Struct, rename="camel"):
 
     name: str
     enabled: bool
-    updated_at: datetime | None
+    updated_at: Moment | None
     updated_by: str | None
 
 

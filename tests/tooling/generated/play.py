@@ -13,12 +13,12 @@ from scoreboard_client.models import (
     EndBodyStatus,
     EndedAction,
     LoginBody,
+    PostBody,
+    PostBodyMetadata,
+    PostBodyStatus,
     Problem,
     RegisterBody,
     Registered,
-    StartBody,
-    StartBodyMetadata,
-    StartBodyStatus,
 )
 
 URL, USERNAME = sys.argv[1:]
@@ -35,9 +35,9 @@ session = login.sync(client=visitor, body=LoginBody(username=USERNAME, password=
 assert isinstance(session, AccessToken), session
 player = AuthenticatedClient(base_url=URL, token=session.access_token)
 
-body = StartBody(status=StartBodyStatus.STARTED, metadata=StartBodyMetadata.from_dict({"level": 3, "by": ["left"]}))
+body = PostBody(status=PostBodyStatus.STARTED, metadata=PostBodyMetadata.from_dict({"level": 3, "by": ["left"]}))
 started = start_action.sync(session.user_id, client=player, body=body)
-assert isinstance(started, Action), started
+assert isinstance(started, EndedAction), started
 assert started.metadata.to_dict() == {"level": 3, "by": ["left"]}
 
 ended = end_action.sync(session.user_id, started.action_id, client=player, body=EndBody(status=EndBodyStatus.COMPLETED))
