@@ -62,6 +62,12 @@ _USERS = sa.text(f"""
         UNION
         (SELECT * FROM users WHERE :query <> '' AND email LIKE :pattern ORDER BY email USING ~<~ LIMIT :limit)
         UNION
+        (
+            SELECT * FROM users
+            WHERE :query <> '' AND display_name IS NOT NULL AND lower(display_name) LIKE lower(:pattern)
+            ORDER BY lower(display_name) USING ~<~ LIMIT :limit
+        )
+        UNION
         (SELECT * FROM users WHERE id = CAST(:id AS uuid))
         UNION
         (SELECT * FROM users WHERE :query = '' AND status = 'erased' ORDER BY id LIMIT :limit)
@@ -72,7 +78,7 @@ _USER = sa.text(f"SELECT {_USER_COLUMNS} FROM users WHERE id = :id")
 
 
 def find_users(conn: sa.Connection, query: str, *, limit: int) -> Sequence[sa.Row[Any]]:
-    """Find users whose name or e-mail address begins with the query, or whose id it is; who is erased comes last."""
+    """Find users by id, or by what a name or the address begins with; who is erased comes last."""
     prefix = query.lower().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
     return conn.execute(
         _USERS, {"pattern": f"{prefix}%", "query": query, "id": query if is_id(query) else None, "limit": limit}

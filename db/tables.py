@@ -71,6 +71,12 @@ sa.Index(
     postgresql_ops={"email": "text_pattern_ops"},
     postgresql_where=sa.text("email IS NOT NULL"),
 )
+sa.Index(
+    "users_display_name_prefix_idx",
+    sa.func.lower(users.c.display_name).label("display_name_key"),
+    postgresql_ops={"display_name_key": "text_pattern_ops"},
+    postgresql_where=sa.text("display_name IS NOT NULL"),
+)
 sa.Index("users_email_idx", users.c.email, unique=True, postgresql_where=sa.text("email IS NOT NULL"))
 # Erased users have no name to be found by.
 sa.Index("users_erased_idx", users.c.id, postgresql_where=sa.text("status = 'erased'"))

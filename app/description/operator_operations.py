@@ -54,7 +54,7 @@ OPERATOR_OPERATIONS: dict[tuple[str, str], Operation] = {
         query={
             "query": Query(
                 {"type": "string", "maxLength": 256, "default": ""},
-                "What a name or an e-mail address begins with, or a user's id.",
+                "What a username, a display name or an e-mail address begins with, or a user's id.",
             ),
             "limit": PAGE["limit"],
         },

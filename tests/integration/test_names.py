@@ -156,6 +156,10 @@ def test_rename_shows_the_new_names_and_records_the_old(placed: Player, operator
     assert (answer.json()["username"], answer.json()["displayName"]) == (new, NAME)
     (found,) = operator.http.get("/admin/users", params={"query": new}).json()["items"]
     assert found == answer.json()
+    for query in (NAME[:5].upper(), NAME[:3]):
+        found_by_name = operator.http.get("/admin/users", params={"query": query}).json()["items"]
+        assert answer.json() in found_by_name
+        assert all(it["displayName"].startswith("Zoë") for it in found_by_name)
     row = row_of(alice)
     assert row
     assert (row["username"], row["displayName"]) == (new, NAME)

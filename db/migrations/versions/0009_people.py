@@ -94,6 +94,10 @@ def upgrade() -> None:
         "'join_code_created', 'join_code_deleted', 'key_created', 'key_revoked')",
     )
     op.execute(HIDE)
+    make_index(
+        "users_display_name_prefix_idx",
+        "users (lower(display_name) text_pattern_ops) WHERE display_name IS NOT NULL",
+    )
     make_index("users_not_shown_idx", "users (id) WHERE status <> 'active' OR hidden")
     drop_index("users_inactive_idx")
 
@@ -101,6 +105,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     make_index("users_inactive_idx", "users (id) WHERE status <> 'active'")
     drop_index("users_not_shown_idx")
+    drop_index("users_display_name_prefix_idx")
     op.execute(HIDE_BEFORE)
     op.execute(
         "DELETE FROM audit_events WHERE kind IN ('user_created', 'renamed', 'hidden', 'shown', 'reset_created', "
