@@ -84,11 +84,13 @@ def test_walk_through_of_the_readme_shows_the_board(running: Process) -> None:
 
 def test_walk_through_of_moderation(service: Service, running: Process, tmp_path: Path) -> None:
     told = answers(service, running, block("docs/operations.md", "Moderation"), tmp_path)
-    adjusted, suspended, board, reinstated, held, off, on, audit, stats = told
+    adjusted, suspended, board, reinstated, hidden, shown, renamed, held, off, on, audit, stats = told
     assert (adjusted["username"], adjusted["totalScore"]) == ("bob", 250)
     assert suspended["status"] == "suspended"
     assert "bob" not in [row["username"] for row in board]
     assert reinstated["status"] == "active"
+    assert (hidden["hidden"], shown["hidden"]) == (True, False)
+    assert renamed["displayName"] == "Bob 🎲"
     assert held == {"items": [], "nextCursor": None}
     assert (off["enabled"], on["enabled"]) == (False, True)
     assert {check["name"] for check in audit["checks"]} >= {"total-scores", "standings", "top-scores"}

@@ -23,7 +23,7 @@ from tests.support.service import Service, Stores, eventually
 @pytest.fixture
 def engine(stores: Stores) -> sa.Engine:
     """This module's database without actions."""
-    stores.execute("TRUNCATE actions, audit_events, standings, top_scores, marks")
+    stores.execute("TRUNCATE actions, audit_events, standings, top_scores, marks, idempotency_keys")
     return stores.engine
 
 

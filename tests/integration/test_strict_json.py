@@ -162,6 +162,8 @@ def test_bytes_that_are_no_utf_8_are_refused(endpoint: Endpoint, player: Player)
 @pytest.mark.parametrize("value", [None, True, 0, 1.5, [], {}, ["started"], {"status": "started"}, -(10**30)], ids=str)
 def test_field_of_the_wrong_type_is_refused_by_name(endpoint: Endpoint, player: Player, value: object) -> None:
     for key in endpoint.good:
+        if (key, value) == ("email", None):
+            continue  # who has none may say so
         body = json.dumps({**endpoint.good, key: value}).encode()
         assert key in problem(endpoint.send(player, body), 400, "malformed-request")["detail"]
 
