@@ -55,7 +55,8 @@ def install_node(folder: Path) -> None:
     folder.mkdir()
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / name, folder)
-    run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
+    npm = shutil.which("npm") or pytest.fail("npm is needed beside node (Debian, Ubuntu: apt install npm)")
+    run(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
 
 
 @pytest.fixture
