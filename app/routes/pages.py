@@ -1,6 +1,7 @@
 """The pages, their files, and the client to copy."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 from starlette.requests import Request
@@ -39,8 +40,12 @@ def html(request: Request, name: str) -> Response:
     root_path = web.settings.root_path
     if not root_path:
         return FileResponse(STATIC / name, headers=headers)
-    text = _RELATIVE.sub(rf'\1="{root_path}/\2"', (STATIC / name).read_text())
-    return Response(text, media_type="text/html", headers=headers)
+    return Response(_below(root_path, name), media_type="text/html", headers=headers)
+
+
+@cache
+def _below(root_path: str, name: str) -> str:
+    return _RELATIVE.sub(rf'\1="{root_path}/\2"', (STATIC / name).read_text())
 
 
 async def page(request: Request) -> Response:
