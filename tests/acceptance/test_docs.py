@@ -21,13 +21,12 @@ from tests.support.service import ROOT, Process, Service, eventually
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 
 
-def block(page: str, heading: str) -> str:
-    """Return the first shell block under a heading of a page."""
+def block(page: str, heading: str, number: int = 0) -> str:
+    """Return a shell block under a heading of a page, the first one unless told."""
     sections = re.split(r"^##+ ", (ROOT / page).read_text(), flags=re.MULTILINE)
     (section,) = (text for text in sections if text.startswith(f"{heading}\n"))
-    found = BLOCK.search(section)
-    assert found is not None, f"{page}: {heading}"
-    return found[1]
+    found: str = BLOCK.findall(section)[number]
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,13 @@ from typing import Any
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 
+from app.accounts import bulk
+from app.accounts.create import NewUser, create_user
+from app.domain.errors import InvalidList
+from app.domain.user_list import read_list
+from db.transaction import in_transaction
 from tests.support.people import PASSWORD, Player, unique
 from tests.support.service import Process, Service, Stores, problem
 
@@ -20,6 +26,10 @@ def send(operator: Player, text: str, **more: Any) -> httpx2.Response:
 def login(web: Process, username: str, password: str) -> int:
     body = {"username": username, "password": password}
     return httpx2.post(f"{web.url}/auth/login", json=body, timeout=10).status_code
+
+
+def made(stores: Stores, new: NewUser) -> None:
+    in_transaction(stores.engine, lambda conn: create_user(conn, new, actor="shell"))
 
 
 def users(stores: Stores) -> int:
@@ -86,6 +96,20 @@ class TestRequest:
         many = "username\n" + "".join(f"many{number:03}\n" for number in range(101))
         assert problem(send(operator, many), 400, "invalid-list")["errors"][0]["line"] == 102
         assert users(stores) == before
+
+    def test_name_taken_meanwhile_undoes_the_whole_list(self, operator: Player, stores: Stores) -> None:
+        first, second = unique("first"), unique("second")
+        listed = read_list(f"username\n{first}\n{second}\n", most=9).users
+
+        def work(conn: sa.Connection) -> None:
+            plan = bulk.plan(conn, listed)
+            made(stores, NewUser(second))
+            bulk.add(conn, [(it, "a hash") for it in plan.new], actor="shell", reason=None)
+
+        with pytest.raises(InvalidList) as refused:
+            in_transaction(stores.engine, work)
+        assert [it.line for it in refused.value.problems] == [3]
+        assert stores.value("SELECT count(*) FROM users WHERE username = :name", name=first) == 0
 
     def test_blocked_names_players_and_large_bodies_are_refused(
         self, service: Service, operator: Player, alice: Player, tmp_path: Path
