@@ -49,7 +49,7 @@ def sign_in(page: Page, name: str) -> dict[str, Any]:
     page.get_by_role("button", name="Sign in with Example Ltd").click()
     log_in_there(page, name)
     page.get_by_role("button", name="Continue").click()
-    expect(heading(page)).to_have_text(name)
+    expect(heading(page)).to_have_text(f"{name} Example")
     return dict(page.evaluate("JSON.parse(sessionStorage.getItem('session'))"))
 
 
@@ -75,7 +75,7 @@ def test_player_signs_in_at_the_provider_and_plays(page: Page, web: Process, pro
     expect(page.locator("#own-total")).to_have_text("10")
 
     page.reload()
-    expect(heading(page)).to_have_text(name)
+    expect(heading(page)).to_have_text(f"{name} Example")
     mine = httpx2.get(f"{web.url}/users/me", headers=authorization(session["accessToken"])).json()
     assert (mine["userId"], mine["username"], mine["role"]) == (session["userId"], name, "player")
     assert jwt.decode(issued["access_token"], options={"verify_signature": False})["aud"] == "scoreboard"

@@ -189,6 +189,14 @@ def test_algorithm_confused_with_another_is_refused(web: Process, issuer: Issuer
     assert refusal(web, token).status == 401
 
 
+def test_algorithm_that_the_issuer_is_not_known_for_is_refused(web: Process, issuer: Issuer) -> None:
+    """Its own key would do for it."""
+    headers = {"kid": issuer.key.kid}
+    for alg, status in (("RS256", 200), ("PS256", 401), ("RS512", 401)):
+        token = jwt.encode(issuer.claims(unique("sub")), issuer.key.private, alg, headers=headers)
+        assert ask(web, token).status_code == status
+
+
 def test_key_of_somebody_else_is_refused(web: Process, issuer: Issuer) -> None:
     problem(ask(web, issuer.token("mallory", key=Key(issuer.key.kid))), 401, "unauthorized")
     header = {"jwk": Key().jwk, "jku": f"{issuer.url}/mine"}

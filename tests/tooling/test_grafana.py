@@ -14,6 +14,7 @@ import pytest
 from celery import Celery
 
 from config import queues
+from tests.support.issuer import Issuer
 from tests.support.people import Player, unique
 from tests.support.service import ROOT, Process, Service, Stores, eventually, free_port
 from tests.support.sockets import listening
@@ -30,8 +31,10 @@ needs_prometheus = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def web(service: Service) -> Process:
-    return service.web(RATE_LIMIT_CREATE="8/minute")
+def web(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    with Issuer() as issuer:
+        file = issuer.file(tmp_path_factory.mktemp("issuers") / "issuers.toml")
+        yield service.web(RATE_LIMIT_CREATE="8/minute", ISSUERS_FILE=file)
 
 
 @pytest.fixture(scope="module")
