@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.test_accessibility import SCHEMES, findings
 from tests.browser.windows import Windows, sign_in
 from tests.support.people import Player
-from tests.support.service import Process
+from tests.support.service import Process, Service
 
 
 def test_every_operation_and_the_socket_can_be_read(windows: Windows, web: Process) -> None:
@@ -116,6 +116,7 @@ def test_curl_line_is_run_by_a_shell(windows: Windows, web: Process, alice: Play
 def test_search_shows_what_has_all_words(windows: Windows, web: Process) -> None:
     page = windows.open(f"{web.url}/docs")
     shown = page.locator("section.operation:visible")
+    expect(page.locator("#websocket")).to_be_visible()
     total = shown.count()
     page.get_by_role("searchbox", name="Search").fill("Complete cancel")
     expect(shown).to_have_count(1)
@@ -138,3 +139,9 @@ def test_axe_finds_nothing_in_an_open_form(windows: Windows, web: Process, alice
     opened(page, "listActions")
     assert findings(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_sign_in_is_not_offered_where_there_are_no_passwords(windows: Windows, service: Service) -> None:
+    page = windows.open(f"{service.web(PASSWORD_LOGIN='off').url}/docs")
+    expect(page.get_by_label("Token or service key")).to_be_visible()
+    expect(page.get_by_role("button", name="Sign in")).to_be_hidden()
