@@ -103,6 +103,10 @@ class PasswordLoginOff(Forbidden):
     code, title = "password-login-off", "No passwords here"
 
 
+class SignInAgain(Forbidden):
+    code, title = "sign-in-again", "Sign in again"
+
+
 class ForeignToken(Forbidden):
     code, title = "foreign-token", "Another issuer's token"
 

@@ -1,5 +1,7 @@
 """A player's own account: show it, change the password, erase it. The last two require the current password."""
 
+import time
+
 import msgspec
 import sqlalchemy as sa
 from starlette.requests import Request
@@ -7,9 +9,9 @@ from starlette.responses import Response
 
 from app.access.admission import Admission
 from app.access.passwords import hash_password, verify_password
-from app.access.tokens import Claims
+from app.access.tokens import ISSUER, Claims
 from app.board import erase as erasing
-from app.domain.errors import Malformed, Suspended, Unauthorized, WrongPassword
+from app.domain.errors import Malformed, SignInAgain, Suspended, Unauthorized, WrongPassword
 from app.domain.ids import DEFAULT_BOARD, UserId
 from app.domain.users import InvalidUser, check_password
 from app.http.answers import JSON, read_json
@@ -20,6 +22,9 @@ from app.web import Web
 from db import audit_events, password_resets, persons, users
 from telemetry import logs
 
+JUST_NOW = 600
+"""Seconds for which the token of a user without a password confirms an erasure."""
+
 
 class PasswordBody(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     """The body of a change of password."""
@@ -29,9 +34,9 @@ class PasswordBody(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 
 
 class EraseBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of an erasure."""
+    """The body of an erasure; without a password for who has none, since another issuer vouches for them."""
 
-    password: Text
+    password: Text | msgspec.UnsetType = msgspec.UNSET
 
 
 async def show(request: Request) -> Response:
@@ -97,7 +102,10 @@ async def erase(request: Request) -> Response:
     web, claims = await own_account(request, Admission.write)
     user_id = claims.sub
     body = await read_json(request, EraseBody)
-    await _confirm(web, request, claims, body.password)
+    if body.password is msgspec.UNSET:
+        await _confirm_by_token(web, claims)
+    else:
+        await _confirm(web, request, claims, body.password)
     await web.transaction(
         lambda conn: erasing.erase(conn, web.board_ids, user_id, actor=user_id, reason=None, token_version=claims.ver)
     )
@@ -105,6 +113,23 @@ async def erase(request: Request) -> Response:
     await web.publish_boards()
     await web.tokens_changed(user_id)
     return Response(status_code=204)
+
+
+async def _confirm_by_token(web: Web, claims: Claims) -> None:
+    """Check that a user without a password has signed in just now, at another issuer.
+
+    Raises:
+        Malformed: when the user is to give a password.
+        SignInAgain: when the token is not of just now: whoever has found it shall not erase anybody.
+        Unauthorized: when the token was revoked.
+    """
+    account = await web.statement(lambda conn: persons.account(conn, claims.sub))
+    if account is None or account.token_version != claims.ver:
+        raise Unauthorized("The token is no longer valid.")
+    if claims.iss == ISSUER or account.password_hash is not None:
+        raise Malformed("password: is missing.")
+    if time.time() > claims.iat + JUST_NOW:
+        raise SignInAgain("Sign in again first, and erase the account then.")
 
 
 async def _confirm(web: Web, request: Request, claims: Claims, password: str) -> persons.Account:

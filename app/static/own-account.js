@@ -16,7 +16,7 @@ async function changePassword() {
 }
 
 async function erase() {
-  const { password } = Object.fromEntries(new FormData($("erase")));
+  const { password } = Object.fromEntries(new FormData($("erase"))); // none of who comes from elsewhere
   await call("DELETE", `/users/${session.userId}`, { body: { password } });
   forgetForms();
   end("Your account is erased.");
@@ -29,6 +29,14 @@ export function forgetForms() {
   say($("account-message"), "");
 }
 
+/** Asks who has signed in elsewhere for no password. */
+function askForPasswords() {
+  const elsewhere = Boolean(session?.renewal);
+  $("new-password").hidden = $("erase").password.disabled = elsewhere;
+  $("erase").password.closest("label").hidden = elsewhere;
+}
+
+$("own-account").addEventListener("toggle", askForPasswords);
 for (const [id, work] of [["new-password", changePassword], ["erase", erase]]) {
   $(id).addEventListener("submit", (event) => {
     event.preventDefault();

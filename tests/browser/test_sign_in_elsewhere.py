@@ -114,6 +114,16 @@ def test_operator_signs_in_at_the_provider(windows: Windows, web: Process, provi
     expect(guest_message(player)).to_contain_text("for operators")
 
 
+def test_account_without_a_password_is_erased_on_the_page(page: Page, web: Process) -> None:
+    sign_in(page, unique("ada"))
+    page.get_by_text("Your account").click()
+    expect(page.locator("#new-password")).to_be_hidden()
+    expect(page.locator("#erase").get_by_label("Your password")).to_be_hidden()
+    page.get_by_label("Erase my account for good").check()
+    page.get_by_role("button", name="Erase it").click()
+    expect(guest_message(page)).to_have_text("Your account is erased.")
+
+
 def test_who_cancels_there_is_told_so_here(page: Page, web: Process) -> None:
     page.get_by_role("button", name="Sign in with Example Ltd").click()
     page.get_by_role("link", name=re.compile("Cancel")).click()

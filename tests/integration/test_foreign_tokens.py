@@ -377,6 +377,21 @@ def test_erased_person_who_comes_back_is_a_new_user(
     assert users(stores, name) == [(name,)]
 
 
+def test_who_has_no_password_erases_the_account_by_a_token_of_just_now(
+    web: Process, issuer: Issuer, alice: Player
+) -> None:
+    subject = unique("sub")
+    old = issuer.token(subject, iat=int(time.time()) - 700)
+    user_id = own_id(web, old)
+    problem(ask(web, old, "DELETE", json={}), 403, "sign-in-again")
+    problem(ask(web, old, "DELETE", json={"password": "guessed"}), 403, "wrong-password")
+    fresh = issuer.token(subject)
+    assert own_id(web, fresh) == user_id
+    assert ask(web, fresh, "DELETE", json={}).status_code == 204
+    problem(ask(web, fresh), 401)
+    problem(alice.http.request("DELETE", "/users/me", json={}), 400, "malformed-request")
+
+
 def test_sign_ins_are_listed_for_pages_and_their_policy_allows_them(
     service: Service, issuer: Issuer, tmp_path: Path
 ) -> None:
