@@ -100,11 +100,15 @@ class Earlier(NamedTuple):
     action: Action
 
 
+# Each by itself: with joins the planner may come to read all keys there are.
 _EARLIER = sa.text("""
-    SELECT owner_id::text, key, encode(body_hash, 'hex'),
-        actions.id::text, user_id::text, type, status, start_at, end_at, score, metadata::text, settlement, value
+    SELECT asked.owner_id::text, asked.key, encode(used.body_hash, 'hex'),
+        action.id::text, user_id::text, type, status, start_at, end_at, score, metadata::text, settlement, value
     FROM unnest(CAST(:owners AS uuid[]), CAST(:keys AS text[])) AS asked(owner_id, key)
-    JOIN idempotency_keys USING (owner_id, key) JOIN actions ON actions.id = idempotency_keys.action_id
+    CROSS JOIN LATERAL (
+        SELECT * FROM idempotency_keys WHERE owner_id = asked.owner_id AND key = asked.key LIMIT 1
+    ) AS used
+    CROSS JOIN LATERAL (SELECT * FROM actions WHERE id = used.action_id LIMIT 1) AS action
 """)
 
 

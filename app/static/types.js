@@ -17,7 +17,9 @@ export const chosenType = () => new FormData($("start")).get("type") ?? "default
 /** Asks for the types and offers them; without an answer there is the default one, without its rules. */
 export async function loadTypes() {
   const { data } = await call("GET", "/action-types", { tries: 2 }).catch(() => ({ data: null }));
-  types = new Map(data ? data.types.map((rules) => [rules.type, rules]) : [["default", {}]]);
+  // What has a value is measured: a server reports it, and nobody enters it here.
+  const offered = data?.types.filter((rules) => !rules.value) ?? [];
+  types = new Map(offered.length > 0 ? offered.map((rules) => [rules.type, rules]) : [["default", {}]]);
   const chosen = types.has(chosenType()) ? chosenType() : [...types.keys()][0];
   $("types").replaceChildren(...[...types].map(([name, rules]) => choice(name, rules, name === chosen)));
 }

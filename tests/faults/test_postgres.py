@@ -32,7 +32,7 @@ BACK_WITHIN = 5.0
 ROOM = 60
 """Connections that PostgreSQL allows."""
 
-CONNECTIONS = {"scoreboard-web": 12, "scoreboard-worker": 2}
+CONNECTIONS = {"scoreboard-web": 15, "scoreboard-worker": 2}
 """Connections that one process of a kind holds at most."""
 
 THREADS = 13
