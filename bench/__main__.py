@@ -16,6 +16,7 @@ from bench.history import history as long_history
 from bench.population import check_history, empty, make_players
 from bench.reference import Reference
 from bench.report import PERFORMANCE, RESULTS, insert, table
+from bench.reports import reports
 from bench.row import Row, say
 from bench.rows import Bench
 from bench.settling import settling
@@ -26,6 +27,7 @@ ACTIONS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "actions": Bench.actions,
     "unbatched": lambda bench: [bench.unbatched()],
     "several": Bench.several,
+    "reports": reports,
     "get": lambda bench: [bench.gets()],
 }
 """Rows on one running service with 10,000 players."""

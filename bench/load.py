@@ -27,7 +27,9 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What to send: `kind` is "pairs", "puts" (of `actions`, ids by caller) or "get" (of `path`).
+    """What to send: `kind` is "pairs", "puts" (of `actions`, ids by caller), "reports" or "get" (of `path`).
+
+    "reports-once" are reports that each have an idempotency key, which begins with `prefix`.
 
     A run ends after `seconds`, or when `actions` have run out. `shed` lets 503 pass, after which a connection asks
     again at once or, if it is `patient`, when Retry-After says. Anything else that is not expected ends the run with an
@@ -43,6 +45,7 @@ class Plan(msgspec.Struct, frozen=True):
     path: str = "/top-scores"
     shed: bool = False
     patient: bool = False
+    prefix: str = ""
 
 
 class Result(msgspec.Struct):
@@ -105,6 +108,7 @@ class _Run:
         self.statuses: Counter[str] = Counter()
         self.completed: list[str] = []
         self.done = 0
+        self.reported = 0
         self.without_retry_after = 0
         self.over = False
         self.open_requests = 0
@@ -126,21 +130,34 @@ class _Run:
                 place, action_id = waiting.pop()
                 yield "PUT", self.prepared[place][1].replace(b"ACTION", action_id.encode(), 1)
                 self._count(action_id)
+        elif plan.kind in ("reports", "reports-once"):
+            while not self.over:
+                place = self.idle_callers.popleft()
+                self.idle_callers.append(place)
+                yield "POST", self._report(place)
+                self._count(action_of(self.last_answer))
         else:
             while not self.over:
                 place = self.idle_callers.popleft()
-                post, put = self.prepared[place]
+                post, put, _ = self.prepared[place]
                 yield "POST", post
                 answer = self.last_answer
                 if answer.startswith(b"HTTP/1.1 201"):
-                    start = answer.index(b'"actionId":"') + 12
-                    action = answer[start : start + 36]
-                    yield "PUT", put.replace(b"ACTION", action, 1)
-                    self._count(action.decode())
+                    action = action_of(answer)
+                    yield "PUT", put.replace(b"ACTION", action.encode(), 1)
+                    self._count(action)
                 self.idle_callers.append(place)
 
+    def _report(self, place: int) -> bytes:
+        report = self.prepared[place][2]
+        if self.plan.kind == "reports":
+            return report
+        self.reported += 1
+        key = f"Idempotency-Key: {self.plan.prefix}-{self.reported}\r\nContent-Type"
+        return report.replace(b"Content-Type", key.encode(), 1)
+
     def _count(self, action_id: str) -> None:
-        if self.last_answer.startswith(b"HTTP/1.1 200"):
+        if self.last_answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")):
             self.done += 1
             self.completed.append(action_id)
 
@@ -210,8 +227,14 @@ def cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def requests_of(caller: Caller) -> tuple[bytes, bytes]:
-    """Return a caller's POST, and the PUT with ACTION where the action's id goes."""
+def action_of(answer: bytes) -> str:
+    """Return the id of the action in an answer that has one."""
+    start = answer.index(b'"actionId":"') + 12
+    return answer[start : start + 36].decode()
+
+
+def requests_of(caller: Caller) -> tuple[bytes, bytes, bytes]:
+    """Return a caller's POST, the PUT with ACTION where the action's id goes, and a report."""
     head = (
         f"HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {caller.token}\r\nX-Forwarded-For: {caller.address}\r\n"
         "Content-Type: application/json\r\n"
@@ -220,7 +243,8 @@ def requests_of(caller: Caller) -> tuple[bytes, bytes]:
     started, completed = '{"status":"started"}', '{"status":"completed"}'
     post = f"POST {path} {head}Content-Length: {len(started)}\r\n\r\n{started}"
     put = f"PUT {path}/ACTION {head}Content-Length: {len(completed)}\r\n\r\n{completed}"
-    return post.encode(), put.encode()
+    report = f"POST {path} {head}Content-Length: {len(completed)}\r\n\r\n{completed}"
+    return post.encode(), put.encode(), report.encode()
 
 
 def percentile(values: Iterable[float], share: float) -> float:

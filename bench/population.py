@@ -15,7 +15,7 @@ from config import settings
 def empty(db: sa.Engine) -> None:
     """Drop all players and what they did."""
     with db.begin() as conn:
-        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events CASCADE"))
+        conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, service_keys CASCADE"))
 
 
 def players_id(number: str) -> str:

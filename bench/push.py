@@ -99,7 +99,7 @@ def run(plan: PushPlan) -> Pushed:
 def _by_completing(plan: PushPlan, number: int) -> Callable[[], Sent]:
     """Start actions; each call completes one, without waiting for the answer, and gives the score to be seen."""
     http = socket.create_connection(("127.0.0.1", plan.port), timeout=10)
-    post, put = requests_of(plan.caller)
+    post, put, _ = requests_of(plan.caller)
     actions = []
     for _ in range(number + 1):
         http.sendall(post)

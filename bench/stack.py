@@ -38,7 +38,7 @@ completions_per_minute = 1000000
 held_in_24h = 3
 """
 SECRET_KEY = secrets.token_hex(32)
-LIMITS = ("CREATE", "COMPLETE", "ACTIONS", "USER", "IP", "WS", "LOGIN_IP", "LOGIN_ACCOUNT")
+LIMITS = ("CREATE", "COMPLETE", "ACTIONS", "USER", "IP", "WS", "LOGIN_IP", "LOGIN_ACCOUNT", "KEY")
 
 
 def free_port() -> int:
