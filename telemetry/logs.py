@@ -48,6 +48,7 @@ security = logging.getLogger("scoreboard.security")
 
 _QUERY = re.compile(r"\?[^\s\"]*")
 _TOKEN_IN_URL = re.compile(r"((?:^|[?&\s\"'])token=)[^&\s\"']*")
+_KEY = re.compile(r"sbk_[A-Za-z0-9_-]+")
 
 
 def set_up(level: str, *, json: bool) -> None:
@@ -90,7 +91,8 @@ def refused(
 ) -> None:
     """Log the event `name`, which a client may cause without limit: a bounded number of lines a minute, then a sum."""
     if _quota.allows(name, client):
-        event(logger, name, level, **fields, client=client)
+        # A client may have sent a service key where none belongs, and be told of it in words.
+        event(logger, name, level, **{field: _without_keys(value) for field, value in fields.items()}, client=client)
 
 
 def flush() -> None:
@@ -167,7 +169,13 @@ def _without_tokens(record: logging.LogRecord) -> bool:
         record.msg, record.args = _QUERY.sub("", message), ()
     elif "token=" in message:
         record.msg, record.args = _TOKEN_IN_URL.sub(r"\1***", message), ()
+    elif "sbk_" in message:
+        record.msg, record.args = _without_keys(message), ()
     return True
+
+
+def _without_keys(value: Any) -> Any:
+    return _KEY.sub("sbk_***", value) if isinstance(value, str) else value
 
 
 class _TextFormatter(logging.Formatter):

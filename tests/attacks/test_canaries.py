@@ -121,8 +121,15 @@ def test_secrets_are_found_nowhere(service: Service, flower: str) -> None:
 def _service_key(web: Process, service: Service, player: Player) -> str:
     """Make a service key and send it wherever one may be sent, also by mistake; give it."""
     set_role(service.stores, player.user_id)
-    answer = player.http.post("/admin/keys", json={"name": unique("canary"), "scopes": ["actions", "users", "admin"]})
-    key, key_id = str(answer.json()["key"]), answer.json()["id"]
+    wanted = {"name": unique("canary"), "scopes": ["actions", "users", "admin"]}
+
+    def made() -> dict[str, str] | None:
+        answer = player.http.post("/admin/keys", json=wanted)
+        return answer.json() if answer.status_code == 201 else None
+
+    described = eventually(made, within=5, what="a key, once the process has heard of the role")
+    assert described is not None
+    key, key_id = described["key"], described["id"]
     path = f"/users/{player.user_id}/actions"
     with httpx2.Client(base_url=web.url, timeout=10, headers={"authorization": f"Bearer {key}"}) as server:
         assert server.post(path, json={"status": "started"}).status_code == 201

@@ -121,10 +121,11 @@ def test_setting_up_twice_logs_once(as_json: bool, capfd: pytest.CaptureFixture[
         ("token=SECRET", (), "token=***"),
         ("a token=SECRET b token=SECRET", (), "a token=*** b token=***"),
         ("/x?mytoken=kept", (), "/x?mytoken=kept"),
+        ("Invalid value 'sbk_SECRET-_1'.", (), "Invalid value 'sbk_***'."),
         ("no such thing", (), "no such thing"),
     ],
 )
-def test_tokens_in_urls_are_blanked(
+def test_tokens_in_urls_and_service_keys_are_blanked(
     message: str, args: tuple[str, ...], shown: str, as_json: bool, capfd: pytest.CaptureFixture[str]
 ) -> None:
     logs.set_up("INFO", json=as_json)
@@ -133,6 +134,15 @@ def test_tokens_in_urls_are_blanked(
     assert "SECRET" not in line
     text = json.loads(line)["event"] if as_json else line
     assert text.endswith(shown)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_key_in_the_field_of_a_refusal_is_blanked(as_json: bool, capfd: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("INFO", json=as_json)
+    logs.refused(logs.REQUEST_INVALID, "192.0.2.1", detail="no such type: sbk_SECRET", requestId=None)
+    (line,) = lines(capfd)
+    assert "SECRET" not in line
+    assert "no such type: sbk_***" in line
 
 
 @pytest.mark.parametrize("as_json", [True, False])
