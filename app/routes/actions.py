@@ -104,6 +104,7 @@ async def end(request: Request) -> Response:
             requestId=request.scope["request_id"],
             actionId=action_id,
             userId=user_id,
+            **caller.logged,
             **error.extra,
         )
         raise
@@ -138,4 +139,5 @@ def completed(request: Request, caller: Caller, action: CompletedAction) -> None
         userId=action.user_id,
         type=action.type,
         score=action.score,
+        **caller.logged,
     )

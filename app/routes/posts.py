@@ -60,7 +60,7 @@ async def create(request: Request) -> Response:
         ActionId(new_id()), caller.user_id, caller.token_version, body.type, address(caller, request), _text(body)
     )
     action = await web.starts.submit(start)
-    _created(request, action)
+    _created(request, caller, action)
     return _answer(action, 201)
 
 
@@ -106,7 +106,7 @@ async def _recorded(
     result = await caller.web.posts.submit(post)
     if result.replayed:
         return _answer(result.action, 200, {"Idempotency-Replayed": "true"})
-    _created(request, result.action)
+    _created(request, caller, result.action)
     if isinstance(result.action, CompletedAction):
         completed(request, caller, result.action)
     return _answer(result.action, 201)
@@ -132,7 +132,7 @@ def _answer(action: Action, status: int, headers: dict[str, str] | None = None) 
     return JSON(action, status, {"Location": location, **(headers or {})})
 
 
-def _created(request: Request, action: Action) -> None:
+def _created(request: Request, caller: Caller, action: Action) -> None:
     metrics.action_created.inc()
     logs.event(
         log,
@@ -141,4 +141,5 @@ def _created(request: Request, action: Action) -> None:
         actionId=action.action_id,
         userId=action.user_id,
         type=action.type,
+        **caller.logged,
     )

@@ -16,6 +16,7 @@ from tests.support.sockets import code_of, listening, message, refusal
 
 COMPLETED = {"status": "completed"}
 STARTED = {"status": "started"}
+FIRST_KEY = "SELECT id::text FROM service_keys ORDER BY id LIMIT 1"
 
 
 @pytest.fixture
@@ -25,7 +26,9 @@ def server(web: Process, stores: Stores) -> Iterator[httpx2.Client]:
         yield client
 
 
-def test_key_starts_ends_and_reads_any_players_actions(server: httpx2.Client, alice: Player, stores: Stores) -> None:
+def test_key_starts_ends_and_reads_any_players_actions(
+    server: httpx2.Client, web: Process, alice: Player, stores: Stores
+) -> None:
     path = f"/users/{alice.user_id}/actions"
     started = server.post(path, json=STARTED)
     assert started.status_code == 201, started.text
@@ -38,6 +41,8 @@ def test_key_starts_ends_and_reads_any_players_actions(server: httpx2.Client, al
     assert server.get(f"/users/{alice.user_id}").json()["totalScore"] == 10
     # A server's address is no player's.
     assert stores.value("SELECT client_ip FROM actions WHERE id = :id", id=started.json()["actionId"]) is None
+    (line,) = [it for it in web.output().splitlines() if "action.completed" in it and alice.user_id in it]
+    assert f"keyId={stores.value(FIRST_KEY)}" in line
     # The player goes on as before.
     alice.score()
 
