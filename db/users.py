@@ -23,6 +23,7 @@ class UserState:
     active: bool
     role: str
     tokens_since: datetime | None = None
+    erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def credentials(conn: sa.Connection, username: str) -> Credentials | None:
 
 
 _STATES = sa.text("""
-    SELECT id::text, token_version, status = 'active', role, tokens_since FROM users
+    SELECT id::text, token_version, status = 'active', role, tokens_since, status = 'erased' FROM users
     WHERE id = ANY(CAST(:ids AS uuid[]))
 """)
 

@@ -102,13 +102,13 @@ class Sessions:
         """Return the state of a user whom somebody else names.
 
         Raises:
-            NotFound: when there is no such user.
+            NotFound: when there is no such user, or not any more.
             Unavailable: when the database is away and the user was not seen before.
         """
         state = self._known.get(user_id)
         if state is None or state == NO_USER:
             state = await self._lookups.submit(user_id)
-        if state == NO_USER:
+        if state == NO_USER or state.erased:
             raise NotFound("There is no such user.")
         return state
 

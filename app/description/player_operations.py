@@ -57,7 +57,7 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
             "limit": Query({"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Items on a page."),
             "cursor": PAGE["cursor"],
         },
-        errors=(400, 403),
+        errors=(400, 403, 404),
         about="Newest first.",
     ),
     ("/users/{user_id}/actions/{action_id}", "GET"): Operation(
@@ -76,7 +76,7 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
         example={"status": "completed"},
     ),
     ("/users/{user_id}", "GET"): Operation(
-        "readAccount", "Read your account", "Players", "player", {200: shapes.OwnUser}, errors=(403,)
+        "readAccount", "Read your account", "Players", "player", {200: shapes.OwnUser}, errors=(403, 404)
     ),
     ("/users/external/{external_id}", "PUT"): Operation(
         "putExternalUser",
@@ -86,7 +86,7 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: shapes.ExternalUser, 201: shapes.ExternalUser},
         body=ExternalBody,
         or_nothing=True,
-        errors=(403, 409),
+        errors=(403, 404, 409),
         about="With a service key that has the scope `users`. Made on first sight, found afterwards, under the names "
         "that are given. Without a username a new user gets one that resembles the id, up to its first `@`.",
         example={"displayName": "Ada"},

@@ -130,6 +130,8 @@ def test_erased_user_is_forgotten_under_the_external_id(server: httpx2.Client, w
         erased = client.post(f"/admin/users/{user['userId']}/erase", json={"reason": "asked for it"})
         assert erased.json()["status"] == "erased", erased.text
     problem(server.get(path(external_id)), 404, "not-found")
+    problem(server.get(f"/users/{user['userId']}"), 404, "not-found")
+    problem(server.post(f"/users/{user['userId']}/actions", json={"status": "started"}), 404, "not-found")
     again = server.put(path(external_id))
     assert again.status_code == 201
     assert again.json()["userId"] != user["userId"]
