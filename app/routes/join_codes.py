@@ -14,7 +14,7 @@ from app.access.page_url import page_url
 from app.accounts import join_codes
 from app.domain.errors import NotFound
 from app.domain.ids import JoinCodeId, is_id
-from app.domain.moments import Moment
+from app.domain.moments import Moment, in_utc
 from app.http.answers import JSON, read_json
 from app.routes.admin import LONGEST_PAGE, PAGE, MayHaveReason
 from app.routes.operators import change, operator
@@ -36,13 +36,14 @@ async def create(request: Request) -> Response:
     """POST /admin/join-codes"""
     web, who = await operator(request)
     body = await read_json(request, JoinCodeBody)
+    expires_at = in_utc(body.expires_at, "expiresAt")
 
     def make(conn: sa.Connection) -> tuple[str, JoinCode]:
         return join_codes.create(
             conn,
             web.settings.secret_key,
             uses=body.uses,
-            expires_at=body.expires_at,
+            expires_at=expires_at,
             note=body.note,
             actor=who.actor,
         )

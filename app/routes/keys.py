@@ -9,7 +9,7 @@ from starlette.responses import Response
 from app.access import issued_keys
 from app.domain.errors import NotFound
 from app.domain.ids import is_id
-from app.domain.moments import Moment
+from app.domain.moments import Moment, in_utc
 from app.domain.service_keys import NAME, KeyScope
 from app.http.answers import JSON, read_json
 from app.routes.admin import MayHaveReason
@@ -39,11 +39,12 @@ async def create(request: Request) -> Response:
     """POST /admin/keys"""
     web, claims = await admin(request)
     body = await read_json(request, KeyBody)
+    expires_at = in_utc(body.expires_at, "expiresAt")
     row, key = await change(
         web,
         claims,
         lambda conn: issued_keys.make(
-            conn, name=body.name, scopes=body.scopes, expires_at=body.expires_at, actor=claims.actor, reason=body.reason
+            conn, name=body.name, scopes=body.scopes, expires_at=expires_at, actor=claims.actor, reason=body.reason
         ),
     )
     made = NewKey(**{name: getattr(_record(row), name) for name in KeyRecord.__struct_fields__}, key=key)

@@ -154,6 +154,7 @@ def test_link_is_that_of_the_page_as_people_see_it(service: Service, coded: Proc
         ("note", "x" * 201),
         ("note", 7),
         ("expiresAt", "2020-01-01T00:00:00Z"),
+        ("expiresAt", "2020-01-01T00:00:00+23:42"),
         ("expiresAt", "9999-12-31T23:59:59-12:00"),
         ("expiresAt", "0001-01-01T00:00:00+12:00"),
         ("expiresAt", "2099-01-01T00:00:00"),

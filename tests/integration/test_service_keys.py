@@ -182,6 +182,8 @@ def test_operator_makes_lists_and_revokes_keys(web: Process, stores: Stores, ali
         {"name": unique("x"), "scopes": ["users", "users"]},
         {"name": unique("x"), "scopes": ["root"]},
         {"name": unique("x"), "scopes": ["users"], "expiresAt": "2020-01-01T00:00:00Z"},
+        {"name": unique("x"), "scopes": ["users"], "expiresAt": "2020-01-01T00:00:00+23:42"},
+        {"name": unique("x"), "scopes": ["users"], "expiresAt": "0001-01-01T00:00:00+12:00"},
         {"name": unique("x"), "scopes": ["users"], "expiresAt": "2099-01-01T00:00:00"},
     ):
         problem(http.post("/admin/keys", json=wrong), 400, "malformed-request")
