@@ -12,6 +12,7 @@ from app.domain.ids import DEFAULT_BOARD, UserId
 from db.redis import Publisher
 from db.transaction import in_transaction
 from tests.support.board import BOARDS, VETTING, completed
+from tests.support.keys import add_key, with_key
 from tests.support.people import PASSWORD, Player, add_user, set_role, unique
 from tests.support.person import found_in_database, found_in_redis
 from tests.support.service import Process, Service, Stores, eventually, problem
@@ -126,6 +127,18 @@ def test_display_name_is_for_its_owner_alone(alice: Player, bob: Player, stores:
     assert stores.rows(
         "SELECT count(*) FROM users WHERE display_name IS NOT NULL AND id IN (:a, :b)", a=alice.user_id, b=bob.user_id
     ) == [(0,)]
+
+
+def test_server_names_a_player_by_its_key_and_is_recorded(web: Process, placed: Player, stores: Stores) -> None:
+    url, name = f"/users/{placed.user_id}", unique("key")
+    with with_key(web, add_key(stores, "users", name=name)) as server:
+        assert server.patch(url, json={"displayName": NAME}).json()["displayName"] == NAME
+        problem(server.patch(url, json={"displayName": "a troll"}), 400, "blocked-name")
+    with with_key(web, add_key(stores, "actions")) as server:
+        problem(server.patch(url, json={"displayName": "other"}), 403, "scope")
+    assert (row_of(placed) or {})["displayName"] == NAME
+    events = "SELECT actor, details FROM audit_events WHERE user_id = :id AND kind = 'renamed'"
+    assert stores.rows(events, id=placed.user_id) == [(f"key:{name}", {"oldDisplayName": None, "newDisplayName": NAME})]
 
 
 def test_token_that_ended_a_moment_ago_changes_no_name(alice: Player, stores: Stores) -> None:
