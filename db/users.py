@@ -181,14 +181,20 @@ def set_hidden(conn: sa.Connection, user_id: UserId, *, hidden: bool) -> None:
 
 
 _END_TOKENS = sa.text("""
-    UPDATE users SET token_version = token_version + 1, tokens_since = clock_timestamp(), updated_at = now()
+    UPDATE users SET token_version = token_version + 1, updated_at = now(),
+        tokens_since = greatest(clock_timestamp(), to_timestamp(:issued_at))
     WHERE id = :id AND token_version = :version
 """)
 
 
-def end_tokens(conn: sa.Connection, user_id: UserId, token_version: int) -> bool:
-    """Make every token of a user void; False when those of `token_version` are void already."""
-    return conn.execute(_END_TOKENS, {"id": user_id, "version": token_version}).rowcount == 1
+def end_tokens(conn: sa.Connection, user_id: UserId, token_version: int, *, issued_at: int = 0) -> bool:
+    """Make every token of a user void; False when those of `token_version` are void already.
+
+    Args:
+        issued_at: seconds since 1970, of the token that asks for it: its issuer's clock may be ahead of ours.
+    """
+    values = {"id": user_id, "version": token_version, "issued_at": issued_at}
+    return conn.execute(_END_TOKENS, values).rowcount == 1
 
 
 _SET_PASSWORD = sa.text("""

@@ -5,6 +5,7 @@ A token's user is looked up, or made, at the first sight of the token; then a pr
 
 import asyncio
 import hashlib
+import math
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -102,7 +103,7 @@ class Identities:
             iss=known.issuer.issuer,
             aud=AUDIENCE,
             sub=known.user_id,
-            iat=int(known.issued_at),
+            iat=math.ceil(known.issued_at),
             exp=known.expires_at,
             jti="",
             ver=state.token_version,

@@ -174,7 +174,7 @@ async def logout(request: Request) -> Response:
     web, claims = await own_token(request)
 
     def end_tokens(conn: sa.Connection) -> bool:
-        ended = users.end_tokens(conn, claims.sub, claims.ver)
+        ended = users.end_tokens(conn, claims.sub, claims.ver, issued_at=claims.iat)
         if ended:
             audit_events.record(conn, "logged_out", actor=claims.sub, user_id=claims.sub)
         return ended

@@ -295,6 +295,13 @@ def test_logout_ends_what_was_issued_before_it(web: Process, other: Process, iss
         problem(ask(process, before), 401)
 
 
+def test_logout_ends_its_own_token_whatever_the_issuers_clock_says(web: Process, issuer: Issuer) -> None:
+    ahead = issuer.token(unique("sub"), iat=int(time.time()) + 4)
+    assert ask(web, ahead, "POST", "/auth/logout").status_code == 204
+    problem(ask(web, ahead), 401)
+    problem(ask(web, ahead, "POST", "/users/me/actions", json={"status": "started"}), 401)
+
+
 def test_write_with_a_token_that_was_ended_elsewhere_is_refused_at_once(
     web: Process, other: Process, issuer: Issuer
 ) -> None:
