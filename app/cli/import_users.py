@@ -46,8 +46,8 @@ def import_users(config: Settings, file: BinaryIO, dry_run: bool, output: Path |
     """
     listed = read_list(_text_of(file), most=MOST)
     _refuse(listed.problems)
-    try:
-        with database(config) as made:
+    with database(config) as made:
+        try:
             plan = transaction.in_transaction(made, lambda conn: bulk.plan(conn, listed.users))
             for it in plan.there:
                 click.echo(f"line {it.line}: {it.username} is there already", err=True)
@@ -58,8 +58,8 @@ def import_users(config: Settings, file: BinaryIO, dry_run: bool, output: Path |
             with _written(output, _slips(plan.new, passwords)):
                 hashed = list(zip(plan.new, _hashes(passwords), strict=True))
                 transaction.in_transaction(made, lambda conn: bulk.add(conn, hashed, actor=ACTOR, reason=reason))
-    except InvalidList as error:
-        _refuse(error.problems)
+        except InvalidList as error:
+            _refuse(error.problems)
     click.echo(f"{len(plan.new)} users were made, {len(plan.there)} were there already.", err=True)
 
 

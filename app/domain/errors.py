@@ -49,8 +49,8 @@ class InvalidList(Malformed):
     code = "invalid-list"
 
     def __init__(self, problems: Sequence[ListProblem]) -> None:
-        first = problems[0]
-        detail = f"{len(problems)} mistakes, the first on line {first.line}: {first.detail} Nothing was done."
+        # The detail goes into the log, where no name and no address belongs.
+        detail = f"{len(problems)} mistakes, the first on line {problems[0].line}; nothing was done."
         super().__init__(detail, errors=[it._asdict() for it in problems])
         self.problems = problems
 

@@ -71,7 +71,7 @@ class TestRequest:
         assert login(web, zoe, second["password"]) == 200
 
     def test_somebody_else_of_that_name_or_address_is_a_mistake(
-        self, operator: Player, alice: Player, stores: Stores
+        self, web: Process, operator: Player, alice: Player, stores: Stores
     ) -> None:
         before = users(stores)
         text = (
@@ -82,6 +82,7 @@ class TestRequest:
         assert [it["line"] for it in body["errors"]] == [5]  # twice in the list itself
         body = problem(send(operator, text[: text.rindex(alice.username)]), 400, "invalid-list")
         assert [it["line"] for it in body["errors"]] == [3, 4]
+        assert alice.username not in web.output().lower().partition("request.invalid")[2]
         body = problem(send(operator, f"username,displayName\n{alice.username},Alice\n"), 400, "invalid-list")
         assert "no display name" in body["errors"][0]["detail"]
         assert users(stores) == before
@@ -92,7 +93,7 @@ class TestRequest:
         body = problem(send(operator, text), 400, "invalid-list")
         assert [it["line"] for it in body["errors"]] == [3, 3, 3]
         assert [it["detail"].partition(":")[0] for it in body["errors"]] == ["username", "email", "password"]
-        assert body["detail"].startswith("3 mistakes, the first on line 3: ")
+        assert body["detail"] == "3 mistakes, the first on line 3; nothing was done."
         many = "username\n" + "".join(f"many{number:03}\n" for number in range(101))
         assert problem(send(operator, many), 400, "invalid-list")["errors"][0]["line"] == 102
         assert users(stores) == before
