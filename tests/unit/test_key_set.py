@@ -78,7 +78,9 @@ def test_parse_takes_the_public_half_of_a_key_that_was_published_whole() -> None
     assert isinstance(key.public, rsa.RSAPublicKey)
 
 
-@pytest.mark.parametrize("document", [None, [], {}, {"keys": {}}, {"keys": [KEYS["ed"]] * (MOST_KEYS + 1)}], ids=range(5))
+@pytest.mark.parametrize(
+    "document", [None, [], {}, {"keys": {}}, {"keys": [KEYS["ed"]] * (MOST_KEYS + 1)}], ids=range(5)
+)
 def test_parse_refuses_what_is_no_key_set(document: Any) -> None:
     with pytest.raises(ValueError, match=r"no JWKS|more than"):
         parse(document)
