@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from app.access import client_address
-from config import settings, store_urls, values
+from config import settings, values
 from dev.embedded.postgres import binaries
 from dev.procfile import read_procfile
 from tests.support.service import ROOT, Process, Service, eventually
@@ -134,22 +134,6 @@ def test_settings_for_compose_are_taken(service: Service, tmp_path: Path) -> Non
     assert all(f"{name}:" in compose for name in written)
     assert set(re.findall(r"\$\{(\w+):\?", compose)) <= written.keys()
     settings.load({**service.stores.environment(), "APP_ENV": "production", **written})
-
-
-@pytest.mark.parametrize(
-    ("set_by_the_platform", "started_with"),
-    [
-        ("redis://:p@h:6379", "redis://:p@h:6379"),
-        ("rediss://:p@h:6380", "rediss://:p@h:6380?ssl_cert_reqs=none"),
-        ("rediss://:p@h:6380?ssl_cert_reqs=required", "rediss://:p@h:6380?ssl_cert_reqs=required"),
-    ],
-)
-def test_profile_of_a_platform_adds_what_its_redis_needs(
-    service: Service, tmp_path: Path, set_by_the_platform: str, started_with: str
-) -> None:
-    script = block("docs/deploy.md", "Redis behind TLS") + 'printf %s "$REDIS_URL"'
-    assert typed(service, script, tmp_path, REDIS_URL=set_by_the_platform) == started_with
-    assert store_urls.redis_url(started_with) == started_with
 
 
 def test_platform_settings_and_scales_exist() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from config import settings
+from config import settings, store_urls
 from config.version import VERSION
 from dev.procfile import read_procfile
 from tests.support.service import ROOT
@@ -167,7 +167,7 @@ def test_heroku_app_has_the_procfiles_processes_and_settings_that_start() -> Non
     ("url", "dyno", "becomes"),
     [
         ("rediss://h:1", "web.1", "rediss://h:1?ssl_cert_reqs=none"),
-        ("rediss://h:1?ssl_ca_certs=/f", "web.1", "rediss://h:1?ssl_ca_certs=/f"),
+        ("rediss://h:1?ssl_cert_reqs=required", "web.1", "rediss://h:1?ssl_cert_reqs=required"),
         ("redis://h:1", "web.1", "redis://h:1"),
         ("rediss://h:1", "", "rediss://h:1"),
     ],
@@ -177,3 +177,4 @@ def test_profile_changes_herokus_redis_alone(url: str, dyno: str, becomes: str) 
     command = ["bash", "-euc", '. ./.profile && echo "$REDIS_URL"']
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     assert done.stdout == f"{becomes}\n"
+    assert store_urls.redis_url(becomes) == becomes

@@ -1,6 +1,9 @@
 """requirements*.txt are what requirements*.in compile to, as far as one can see without a network."""
 
+import ast
 import re
+import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -69,3 +72,29 @@ def test_requirements_of_production_and_development_have_no_test_tools() -> None
 def test_requirements_name_no_index() -> None:
     for path in ROOT.glob("requirements*"):
         assert not re.search(r"://|--(extra-)?index|--find-links|--trusted", path.read_text()), path.name
+
+
+ROOMS = {
+    "requirements": ("app", "config", "db", "tasks", "telemetry", "workers"),
+    "requirements-dev": ("dev",),
+}
+
+
+@pytest.mark.parametrize("last", ROOMS)
+def test_requirements_have_what_the_code_imports(last: str) -> None:
+    """A package that only the tests install would be missing in the image, and on a fresh machine."""
+    distributions = packages_distributions()
+    sets = ["requirements", "requirements-tracing", *({last} - {"requirements"})]
+    there = {pin["name"] for source in sets for pin in pins(ROOT / f"{source}.in")}
+    ours = {name for rooms in ROOMS.values() for name in rooms}
+    for path in (path for room in ROOMS[last] for path in (ROOT / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            else:
+                continue
+            for name in {name.partition(".")[0] for name in names} - ours - sys.stdlib_module_names:
+                found = {it.lower().replace("_", "-") for it in distributions.get(name, [])}
+                assert found & there, f"{path.relative_to(ROOT)} imports {name}"
