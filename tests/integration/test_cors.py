@@ -26,7 +26,7 @@ def test_friends_preflight_is_answered(http: httpx2.Client) -> None:
     answer = http.options("/users/x/actions/y", headers={"origin": FRIEND, **PREFLIGHT})
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == FRIEND
-    assert set(answer.headers["access-control-allow-methods"].split(", ")) == {"GET", "POST", "PUT", "DELETE"}
+    assert set(answer.headers["access-control-allow-methods"].split(", ")) == {"GET", "POST", "PUT", "PATCH", "DELETE"}
     allowed = {it.strip().lower() for it in answer.headers["access-control-allow-headers"].split(",")}
     assert {"authorization", "content-type", "idempotency-key", "if-none-match", "x-request-id"} <= allowed
 

@@ -166,7 +166,7 @@ def test_suspended_player_starts_nothing(alice: Player, stores: Stores) -> None:
 
 
 def test_start_for_somebody_else_is_refused(alice: Player, bob: Player, stores: Stores) -> None:
-    for path in (alice.user_id, str(uuid.uuid4()), "me", "%00", "x" * 500):
+    for path in (alice.user_id, str(uuid.uuid4()), "mine", "%00", "x" * 500):
         problem(bob.http.post(f"/users/{path}/actions", json={"status": "started"}), 403, "forbidden")
     assert actions(stores, alice) == actions(stores, bob) == []
 

@@ -38,7 +38,7 @@ def test_path_that_leads_nowhere_is_not_found(visitor: httpx2.Client, path: str)
         ("/", {"GET", "HEAD"}),
         ("/scoreboard.js", {"GET", "HEAD"}),
         ("/scoreboard.d.ts", {"GET", "HEAD"}),
-        (f"/users/{NOBODY}", {"GET", "HEAD", "DELETE"}),
+        (f"/users/{NOBODY}", {"GET", "HEAD", "PATCH", "DELETE"}),
         (f"/users/{NOBODY}/password", {"POST"}),
         (f"/users/{NOBODY}/actions", {"GET", "HEAD", "POST"}),
         (f"/users/{NOBODY}/actions/{NOBODY}", {"GET", "HEAD", "PUT"}),
