@@ -2,7 +2,6 @@
 
 import csv
 import stat
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from app.domain.user_list import read_list
 from db.transaction import in_transaction
 from tests.support.people import PASSWORD, Player, unique
 from tests.support.service import Process, Service, Stores, problem
+from tests.support.shell import manage as in_shell
 
 
 def send(operator: Player, text: str, **more: Any) -> httpx2.Response:
@@ -37,7 +37,7 @@ def users(stores: Stores) -> int:
 
 
 def manage(stores: Stores, *args: object, **env: str) -> "Any":
-    return stores.run(sys.executable, "-m", "app.cli", *map(str, args), **env)
+    return in_shell(stores, *map(str, args), **env)
 
 
 class TestRequest:

@@ -1,7 +1,6 @@
 """Join codes: made by operators, used by those who register."""
 
 import re
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from app.domain.join_codes import digest
 from config.settings import DEVELOPMENT_SECRET
 from tests.support.people import PASSWORD, Player, listener, set_role, unique
 from tests.support.service import NOBODY, Process, Service, Stores, eventually, problem
+from tests.support.shell import manage as in_shell
 
 CODES = "/admin/join-codes"
 NEW_KEY = "the-next-key-after-a-rotation-0123456789"
@@ -194,7 +194,7 @@ def test_code_outlives_the_rotation_of_the_key(service: Service, operator: Playe
 
 def test_codes_are_made_listed_and_deleted_from_a_shell(coded: Process, stores: Stores) -> None:
     def manage(*args: str, **env: str) -> tuple[int, str, str]:
-        ended = stores.run(sys.executable, "-m", "app.cli", *args, **env)
+        ended = in_shell(stores, *args, **env)
         return ended.returncode, ended.stdout, ended.stderr
 
     until = datetime.now(UTC) + timedelta(days=2)

@@ -11,13 +11,10 @@ import pytest
 from tests.support.people import PASSWORD, Player, unique
 from tests.support.person import found_in_database, found_in_redis
 from tests.support.service import ROOT, Process, Service, Stores, eventually, free_port, problem
+from tests.support.shell import manage
 
 NEW_PASSWORD = "another horse battery"
 SECRET = "of-this-test-alone-and-of-no-other-0123456789"
-
-
-def manage(stores: Stores, *args: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    return stores.run(sys.executable, "-m", "app.cli", *args, **env)
 
 
 def refusal(stores: Stores, *args: str, **env: str) -> str:

@@ -1,15 +1,9 @@
 """`bin/manage create-key`, `list-keys` and `revoke-key`."""
 
-import subprocess
-import sys
-
 from tests.support.keys import with_key
 from tests.support.people import Player, unique
 from tests.support.service import NOBODY, Process, Stores, eventually, problem
-
-
-def manage(stores: Stores, *args: str) -> "subprocess.CompletedProcess[str]":
-    return stores.run(sys.executable, "-m", "app.cli", *args)
+from tests.support.shell import manage
 
 
 def test_key_is_made_listed_and_revoked(stores: Stores, web: Process, alice: Player) -> None:

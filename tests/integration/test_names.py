@@ -1,7 +1,6 @@
 """Display names and renames: where they are shown at once, who may give which, and what is left of them afterwards."""
 
 import json
-import sys
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from tests.support.keys import add_key, with_key
 from tests.support.people import PASSWORD, Player, add_user, set_role, unique
 from tests.support.person import found_in_database, found_in_redis
 from tests.support.service import Process, Service, Stores, eventually, problem
+from tests.support.shell import manage as in_shell
 from tests.support.sockets import listening, message
 
 NAME = "Zoë 🦊 شادي"
@@ -206,7 +206,7 @@ def test_rename_from_a_shell_does_the_same(placed: Player, stores: Stores) -> No
     new, alone = unique("shell"), ["rename", placed.username, "--reason", "by mail"]
 
     def manage(*arguments: str) -> tuple[int, str]:
-        ended = stores.run(sys.executable, "-m", "app.cli", *arguments)
+        ended = in_shell(stores, *arguments)
         assert "Traceback" not in ended.stderr
         return ended.returncode, ended.stdout + ended.stderr
 
