@@ -129,7 +129,7 @@ class Identities:
         return await self._database.run(first_sight.run_many, self._engine, self._blocked, wanted)
 
     def _forget(self) -> None:
-        """Verify every token anew, since an issuer has withdrawn a key."""
+        """Verify every token again, since an issuer has withdrawn a key."""
         self._known = LRUCache(REMEMBERED)
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { $ } from "./elements.js";
+import { goLive, leaveLive } from "./live.js";
 import { attend, say } from "./messages.js";
 import { end, session, takeToken } from "./session.js";
 
@@ -9,17 +10,29 @@ async function changePassword() {
   const form = $("new-password");
   const { current, chosen } = Object.fromEntries(new FormData(form));
   const body = { currentPassword: current, newPassword: chosen };
-  const { data } = await call("POST", `/users/${session.userId}/password`, { body });
+  const { data } = await offline(() => call("POST", `/users/${session.userId}/password`, { body }));
   takeToken(data);
+  goLive();
   form.reset();
   say($("account-message"), "The password is changed. You are signed out everywhere else.", "good");
 }
 
 async function erase() {
   const { password } = Object.fromEntries(new FormData($("erase"))); // none of who comes from elsewhere
-  await call("DELETE", `/users/${session.userId}`, { body: { password } });
+  await offline(() => call("DELETE", `/users/${session.userId}`, { body: { password } }));
   forgetForms();
   end("Your account is erased.");
+}
+
+/** Makes a call that ends the token: a socket that is told so first would take it for the end of the session. */
+async function offline(work) {
+  leaveLive();
+  try {
+    return await work();
+  } catch (error) {
+    if (session) goLive();
+    throw error;
+  }
 }
 
 /** Empties the forms: the next one to sign in here shall not find a password. */

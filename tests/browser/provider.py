@@ -69,7 +69,7 @@ class Provider:
         self.process.stop()
 
     def rotate(self) -> None:
-        """Start it anew with a new key, the old ones published beside it."""
+        """Start it again with a new key, the old ones published beside it."""
         self.stop()
         self.keys.insert(0, Key())
         self.start()

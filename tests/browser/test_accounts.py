@@ -93,7 +93,7 @@ def test_link_sets_a_new_password_and_signs_in(
     url = desk.locator("#reset-link-itself").input_value()
 
     page = windows.open(url)
-    expect(page.get_by_role("heading", name="Choose your password anew")).to_be_visible()
+    expect(page.get_by_role("heading", name="Choose a new password")).to_be_visible()
     assert page.url == f"{web.url}/", "the token is not in the address bar"
     page.get_by_label("Password from now on").fill(NEW)
     page.get_by_role("button", name="Set it and sign in").click()

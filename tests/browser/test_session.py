@@ -200,7 +200,7 @@ def test_password_is_changed_and_the_page_stays_live(windows: Windows, web: Proc
     page.get_by_text("Your account").click()
     windows.provoke("/password")
     page.get_by_label("Current password").fill("not the password")
-    page.get_by_label("New password").fill("another-password")
+    page.locator("#new-password").get_by_label("New password").fill("another-password")
     page.get_by_role("button", name="Change it").click()
     expect(page.locator("#account-message")).to_have_text("The password is wrong.")
     page.get_by_label("Current password").fill(PASSWORD)
@@ -217,7 +217,7 @@ def test_account_is_erased_for_good(windows: Windows, web: Process, player: Play
     page = windows.open(web.url)
     sign_in(page, player.username)
     page.get_by_text("Your account").click()
-    page.get_by_label("Your password").fill(PASSWORD)
+    page.locator("#erase").get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Erase it").click()
     expect(heading(page)).to_have_text(player.username)  # the box has to be ticked
     page.get_by_label("Erase my account for good").check()
