@@ -1,27 +1,18 @@
 """Every table, column, constraint and index. What the migrations make must equal this; a test compares."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, INET, JSONB, UUID
+from sqlalchemy.dialects.postgresql import INET, JSONB
 
 from app.domain.trail import EVENT_KINDS
+from db import access_tables
+from db.metadata import ID, MOMENT, NOW, metadata
 
-metadata = sa.MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "fk": "%(table_name)s_%(column_0_name)s_fkey",
-        "uq": "%(table_name)s_%(column_0_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-    }
-)
-
-_id = UUID(as_uuid=False)
-_moment = sa.DateTime(timezone=True)
-_now = sa.text("now()")
+__all__ = ["HIDE_STANDINGS", "NAME_TOP_SCORES", "access_tables", "metadata"]
 
 users = sa.Table(
     "users",
     metadata,
-    sa.Column("id", _id, primary_key=True),
+    sa.Column("id", ID, primary_key=True),
     # These two are null once the person is erased, and never before.
     sa.Column("username", sa.Text),
     sa.Column("username_key", sa.Text),
@@ -32,15 +23,15 @@ users = sa.Table(
     sa.Column("status", sa.Text, nullable=False, server_default="active"),
     sa.Column("token_version", sa.Integer, nullable=False, server_default="0"),
     sa.Column("total_score", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("created_at", _moment, nullable=False, server_default=_now),
-    sa.Column("updated_at", _moment, nullable=False, server_default=_now),
+    sa.Column("created_at", MOMENT, nullable=False, server_default=NOW),
+    sa.Column("updated_at", MOMENT, nullable=False, server_default=NOW),
     sa.Column("display_name", sa.Text),
     # That the user plays, but is on no board.
     sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()),
     # The id by which another system knows the user.
     sa.Column("external_id", sa.Text),
     # When all tokens last ended: those that other issuers issued before count no longer.
-    sa.Column("tokens_since", _moment),
+    sa.Column("tokens_since", MOMENT),
     sa.CheckConstraint("role IN ('player', 'admin')", name="role"),
     sa.CheckConstraint("status IN ('active', 'suspended', 'erased')", name="status"),
     sa.CheckConstraint("total_score >= 0", name="total_score"),
@@ -89,23 +80,23 @@ sa.Index("users_admins_idx", users.c.id, postgresql_where=sa.text("role = 'admin
 actions = sa.Table(
     "actions",
     metadata,
-    sa.Column("id", _id, primary_key=True),
-    sa.Column("user_id", _id, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("user_id", ID, sa.ForeignKey("users.id"), nullable=False),
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False, server_default="started"),
-    sa.Column("start_at", _moment, nullable=False, server_default=_now),
-    sa.Column("end_at", _moment),
+    sa.Column("start_at", MOMENT, nullable=False, server_default=NOW),
+    sa.Column("end_at", MOMENT),
     sa.Column("score", sa.BigInteger),
     sa.Column("client_ip", INET),
     sa.Column("metadata", JSONB, nullable=False, server_default="{}"),
     sa.Column("settlement", sa.Text),
-    sa.Column("settled_at", _moment),
+    sa.Column("settled_at", MOMENT),
     sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
     sa.Column("value", sa.BigInteger),
     # The service key that reported it.
-    sa.Column("reported_by", _id),
+    sa.Column("reported_by", ID),
     # When a report of an end in the past was recorded; what else is completed is recorded as it ends.
-    sa.Column("recorded_at", _moment),
+    sa.Column("recorded_at", MOMENT),
     sa.CheckConstraint("status IN ('started', 'completed', 'cancelled')", name="status"),
     sa.CheckConstraint("settlement IN ('pending', 'cleared', 'held', 'reversed')", name="settlement"),
     sa.CheckConstraint("(status = 'completed') = (score IS NOT NULL)", name="score"),
@@ -159,18 +150,18 @@ boards = sa.Table(
     "boards",
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("epoch", _id, nullable=False),
+    sa.Column("epoch", ID, nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("updated_at", _moment, nullable=False, server_default=_now),
+    sa.Column("updated_at", MOMENT, nullable=False, server_default=NOW),
 )
 
 standings = sa.Table(
     "standings",
     metadata,
     sa.Column("board_id", sa.Text, sa.ForeignKey("boards.id"), primary_key=True),
-    sa.Column("user_id", _id, sa.ForeignKey("users.id"), primary_key=True),
+    sa.Column("user_id", ID, sa.ForeignKey("users.id"), primary_key=True),
     sa.Column("score", sa.BigInteger, nullable=False),
-    sa.Column("reached_at", _moment, nullable=False),
+    sa.Column("reached_at", MOMENT, nullable=False),
     # That its user is not active, or hidden. One that began when the user was so may lack it, so that nothing may
     # follow from its absence; see docs/decisions/0010-hide-standings-by-a-trigger.md.
     sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()),
@@ -211,10 +202,10 @@ top_scores = sa.Table(
     metadata,
     sa.Column("board_id", sa.Text, sa.ForeignKey("boards.id"), primary_key=True),
     sa.Column("rank", sa.Integer, primary_key=True),
-    sa.Column("user_id", _id, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("user_id", ID, sa.ForeignKey("users.id"), nullable=False),
     sa.Column("username", sa.Text, nullable=False),
     sa.Column("score", sa.BigInteger, nullable=False),
-    sa.Column("updated_at", _moment, nullable=False, server_default=_now),
+    sa.Column("updated_at", MOMENT, nullable=False, server_default=NOW),
     sa.Column("display_name", sa.Text),
     sa.CheckConstraint("rank BETWEEN 1 AND 10", name="rank"),
 )
@@ -238,13 +229,13 @@ audit_events = sa.Table(
     metadata,
     sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
     sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("user_id", _id, sa.ForeignKey("users.id")),
-    sa.Column("action_id", _id, sa.ForeignKey("actions.id")),
+    sa.Column("user_id", ID, sa.ForeignKey("users.id")),
+    sa.Column("action_id", ID, sa.ForeignKey("actions.id")),
     sa.Column("points", sa.BigInteger),
     sa.Column("reason", sa.Text),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("details", JSONB, nullable=False, server_default="{}"),
-    sa.Column("at", _moment, nullable=False, server_default=sa.text("clock_timestamp()")),
+    sa.Column("at", MOMENT, nullable=False, server_default=sa.text("clock_timestamp()")),
     sa.CheckConstraint(
         f"kind IN ({', '.join(repr(kind) for kind in EVENT_KINDS)})",
         name="kind",
@@ -273,28 +264,12 @@ sa.Index(
     postgresql_where=sa.text("actor <> 'system' AND (reason IS NOT NULL OR details <> '{}')"),
 )
 
-# Erased users whose actions may still hold what they left there; `done_to` is the last action that was looked at.
-erasures = sa.Table(
-    "erasures",
-    metadata,
-    sa.Column("user_id", _id, sa.ForeignKey("users.id"), primary_key=True),
-    sa.Column("erased_at", _moment, nullable=False, server_default=_now),
-    sa.Column("done_to", _id),
-    # Only while the name is still to be looked for in others' events; `events_done_to` is the last that was looked at.
-    sa.Column("username", sa.Text),
-    sa.Column("email", sa.Text),
-    sa.Column("events_done_to", sa.BigInteger),
-    # All names and the address; of the two above the first tells whether they are still looked for.
-    sa.Column("names", ARRAY(sa.Text)),
-)
-sa.Index("erasures_erased_at_idx", erasures.c.erased_at)
-
 # Moments before which there is nothing left to do, so that it need not be looked for: see db/marks.py.
 marks = sa.Table(
     "marks",
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("at", _moment, nullable=False),
+    sa.Column("at", MOMENT, nullable=False),
 )
 
 feature_flags = sa.Table(
@@ -302,79 +277,17 @@ feature_flags = sa.Table(
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("enabled", sa.Boolean, nullable=False),
-    sa.Column("updated_at", _moment, nullable=False, server_default=_now),
+    sa.Column("updated_at", MOMENT, nullable=False, server_default=NOW),
     sa.Column("updated_by", sa.Text),
 )
-
-join_codes = sa.Table(
-    "join_codes",
-    metadata,
-    sa.Column("id", _id, primary_key=True),
-    sa.Column("code_hash", sa.LargeBinary, nullable=False),
-    sa.Column("uses", sa.Integer, nullable=False),
-    sa.Column("used", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("expires_at", _moment),
-    sa.Column("note", sa.Text),
-    sa.Column("created_by", sa.Text, nullable=False),
-    sa.Column("created_at", _moment, nullable=False, server_default=_now),
-    sa.CheckConstraint("uses > 0", name="uses"),
-    sa.CheckConstraint("used BETWEEN 0 AND uses", name="used"),
-)
-sa.Index("join_codes_code_hash_idx", join_codes.c.code_hash, unique=True)
-
-# Links by which a user sets a new password; a used one is deleted.
-password_resets = sa.Table(
-    "password_resets",
-    metadata,
-    sa.Column("token_hash", sa.LargeBinary, primary_key=True),
-    sa.Column("user_id", _id, sa.ForeignKey("users.id"), nullable=False),
-    sa.Column("expires_at", _moment, nullable=False),
-    sa.Column("created_by", sa.Text, nullable=False),
-    sa.Column("created_at", _moment, nullable=False, server_default=_now),
-)
-sa.Index("password_resets_user_id_idx", password_resets.c.user_id)
-sa.Index("password_resets_expires_at_idx", password_resets.c.expires_at)
-
-service_keys = sa.Table(
-    "service_keys",
-    metadata,
-    sa.Column("id", _id, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("key_hash", sa.LargeBinary, nullable=False),
-    sa.Column("scopes", ARRAY(sa.Text), nullable=False),
-    sa.Column("expires_at", _moment),
-    sa.Column("created_by", sa.Text, nullable=False),
-    sa.Column("created_at", _moment, nullable=False, server_default=_now),
-    sa.Column("last_used_at", _moment),
-    sa.Column("revoked_at", _moment),
-)
-sa.Index("service_keys_key_hash_idx", service_keys.c.key_hash, unique=True)
-# A name is free again once its key is revoked.
-sa.Index("service_keys_name_idx", service_keys.c.name, unique=True, postgresql_where=sa.text("revoked_at IS NULL"))
 
 # What was asked for with an Idempotency-Key, by a player or a service key, and which action came of it.
 idempotency_keys = sa.Table(
     "idempotency_keys",
     metadata,
-    sa.Column("owner_id", _id, primary_key=True),
+    sa.Column("owner_id", ID, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("body_hash", sa.LargeBinary, nullable=False),
     # The key is taken first, in one statement with the locks, and the action is written at the end.
-    sa.Column("action_id", _id, sa.ForeignKey("actions.id", deferrable=True, initially="DEFERRED"), nullable=False),
+    sa.Column("action_id", ID, sa.ForeignKey("actions.id", deferrable=True, initially="DEFERRED"), nullable=False),
 )
-
-# Who users are to other issuers of tokens.
-identities = sa.Table(
-    "identities",
-    metadata,
-    sa.Column("issuer", sa.Text, primary_key=True),
-    sa.Column("subject", sa.Text, primary_key=True),
-    sa.Column("user_id", _id, sa.ForeignKey("users.id"), nullable=False),
-    sa.Column("created_at", _moment, nullable=False, server_default=_now),
-    # When the newest token was issued whose claims have decided the role.
-    sa.Column("claims_at", _moment),
-    # When the person was erased: the subject is a hash since then, kept as long as an older token could come.
-    sa.Column("erased_at", _moment),
-)
-sa.Index("identities_user_id_idx", identities.c.user_id)
-sa.Index("identities_erased_at_idx", identities.c.erased_at, postgresql_where=sa.text("erased_at IS NOT NULL"))

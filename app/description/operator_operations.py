@@ -3,7 +3,7 @@
 from app.description.operation import PAGE, Operation, Query
 from app.domain.actions import Action
 from app.domain.trail import EVENT_KINDS
-from app.routes import shapes
+from app.routes import operator_shapes as shapes
 from app.routes.accounts import ListBody, NewUserBody
 from app.routes.admin import Adjustment, MayHaveReason, RenameBody, WithReason
 from app.routes.flags import FlagBody

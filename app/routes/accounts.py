@@ -19,8 +19,8 @@ from app.domain.users import InvalidUser, Role, check_password
 from app.http.answers import JSON, read_json
 from app.routes.admin import user_record
 from app.routes.auth import Email, NewPassword, Username
+from app.routes.operator_shapes import CreatedUser, ImportedUser, ImportedUsers, SkippedUser
 from app.routes.operators import OptionalReason, change, no_key, operator
-from app.routes.shapes import CreatedUser, ImportedUser, ImportedUsers, SkippedUser
 from db import moderation
 
 

@@ -18,9 +18,9 @@ from app.domain.users import InvalidUser, check_user
 from app.http.answers import JSON, read_json
 from app.routes.auth import Username
 from app.routes.names import DisplayName, checked
+from app.routes.operator_shapes import ModeratedActions, UserRecord, UserRecords
 from app.routes.operators import Operator, OptionalReason, Reason, change, operator
 from app.routes.paging import cursor_of, limit_of
-from app.routes.shapes import ModeratedActions, UserRecord, UserRecords
 from app.web import Web
 from db import moderation
 from telemetry import logs

@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from app.domain.errors import NotFound
 from app.http.answers import JSON, read_json
+from app.routes.operator_shapes import Flags, FlagState
 from app.routes.operators import OptionalReason, change, operator
-from app.routes.shapes import Flags, FlagState
 from db import audit_events, feature_flags
 from db.feature_flags import Flag
 

@@ -17,9 +17,9 @@ from app.domain.ids import JoinCodeId, is_id
 from app.domain.moments import Moment, in_utc
 from app.http.answers import JSON, read_json
 from app.routes.admin import LONGEST_PAGE, PAGE, MayHaveReason
+from app.routes.operator_shapes import JoinCodeRecord, JoinCodeRecords, NewJoinCode
 from app.routes.operators import change, operator
 from app.routes.paging import cursor_of, limit_of
-from app.routes.shapes import JoinCodeRecord, JoinCodeRecords, NewJoinCode
 from db import join_codes as stored
 from db.join_codes import JoinCode
 

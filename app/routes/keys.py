@@ -13,9 +13,9 @@ from app.domain.moments import Moment, in_utc
 from app.domain.service_keys import NAME, KeyScope
 from app.http.answers import JSON, read_json
 from app.routes.admin import MayHaveReason
+from app.routes.operator_shapes import KeyRecord, KeyRecords, NewKey
 from app.routes.operators import OptionalReason, admin, change
 from app.routes.paging import cursor_of, limit_of
-from app.routes.shapes import KeyRecord, KeyRecords, NewKey
 from db import service_keys
 from db.service_keys import KeyRow
 

@@ -16,8 +16,8 @@ from app.domain.users import InvalidUser, check_password
 from app.http.answers import JSON, read_json
 from app.routes.admin import MayHaveReason, path_id
 from app.routes.auth import NewPassword, check_passwords_are_taken, token_answer
+from app.routes.operator_shapes import ResetLink
 from app.routes.operators import change, no_key, operator
-from app.routes.shapes import ResetLink
 from app.web import web_of
 from db import users
 from telemetry import logs

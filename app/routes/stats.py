@@ -6,8 +6,8 @@ from starlette.responses import Response
 from app.board import audit
 from app.domain.ids import DEFAULT_BOARD
 from app.http.answers import JSON
+from app.routes.operator_shapes import AuditReport, InvariantCheck, Stats
 from app.routes.operators import operator
-from app.routes.shapes import AuditReport, InvariantCheck, Stats
 from config import queues
 from db import moderation
 from db.transaction import TimedOut

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from app.domain.errors import Malformed
 from app.domain.trail import EVENT_KINDS
 from app.http.answers import JSON
+from app.routes.operator_shapes import AuditEvent, AuditEvents
 from app.routes.operators import operator
 from app.routes.paging import limit_of, number_cursor_of
-from app.routes.shapes import AuditEvent, AuditEvents
 from db import trail
 
 PAGE = 50
