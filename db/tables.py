@@ -5,6 +5,7 @@ from sqlalchemy.dialects.postgresql import INET, JSONB
 
 from app.domain.trail import EVENT_KINDS
 from db import access_tables
+from db.board_tables import HIDE_STANDINGS, NAME_TOP_SCORES
 from db.metadata import ID, MOMENT, NOW, metadata
 
 __all__ = ["HIDE_STANDINGS", "NAME_TOP_SCORES", "access_tables", "metadata"]
@@ -145,84 +146,6 @@ sa.Index(
 )
 # What may expire, type by type.
 sa.Index("actions_expiry_idx", actions.c.type, actions.c.start_at, postgresql_where=sa.text("status = 'started'"))
-
-boards = sa.Table(
-    "boards",
-    metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("epoch", ID, nullable=False),
-    sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("updated_at", MOMENT, nullable=False, server_default=NOW),
-)
-
-standings = sa.Table(
-    "standings",
-    metadata,
-    sa.Column("board_id", sa.Text, sa.ForeignKey("boards.id"), primary_key=True),
-    sa.Column("user_id", ID, sa.ForeignKey("users.id"), primary_key=True),
-    sa.Column("score", sa.BigInteger, nullable=False),
-    sa.Column("reached_at", MOMENT, nullable=False),
-    # That its user is not active, or hidden. One that began when the user was so may lack it, so that nothing may
-    # follow from its absence; see docs/decisions/0010-hide-standings-by-a-trigger.md.
-    sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()),
-)
-sa.Index(
-    "standings_rank_idx",
-    standings.c.board_id,
-    standings.c.score.desc(),
-    standings.c.reached_at,
-    standings.c.user_id,
-)
-
-# The same of those that can be shown: however many leaders are suspended, the ten behind them are the first.
-sa.Index(
-    "standings_shown_idx",
-    standings.c.board_id,
-    standings.c.score.desc(),
-    standings.c.reached_at,
-    standings.c.user_id,
-    postgresql_where=sa.text("NOT hidden"),
-)
-HIDE_STANDINGS = """
-CREATE OR REPLACE FUNCTION hide_standings() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE standings SET hidden = (NEW.status <> 'active' OR NEW.hidden) FROM boards
-    WHERE standings.board_id = boards.id AND standings.user_id = NEW.id;
-    RETURN NULL;
-END
-$$;
-CREATE OR REPLACE TRIGGER users_hide_standings AFTER UPDATE OF status, hidden ON users
-FOR EACH ROW WHEN ((OLD.status, OLD.hidden) IS DISTINCT FROM (NEW.status, NEW.hidden))
-EXECUTE FUNCTION hide_standings();
-"""
-"""What marks standings, whoever changes a status or hides a user. The migrations make it, `metadata` does not."""
-
-top_scores = sa.Table(
-    "top_scores",
-    metadata,
-    sa.Column("board_id", sa.Text, sa.ForeignKey("boards.id"), primary_key=True),
-    sa.Column("rank", sa.Integer, primary_key=True),
-    sa.Column("user_id", ID, sa.ForeignKey("users.id"), nullable=False),
-    sa.Column("username", sa.Text, nullable=False),
-    sa.Column("score", sa.BigInteger, nullable=False),
-    sa.Column("updated_at", MOMENT, nullable=False, server_default=NOW),
-    sa.Column("display_name", sa.Text),
-    sa.CheckConstraint("rank BETWEEN 1 AND 10", name="rank"),
-)
-
-NAME_TOP_SCORES = """
-CREATE OR REPLACE FUNCTION name_top_scores() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    NEW.display_name := (SELECT users.display_name FROM users WHERE users.id = NEW.user_id);
-    RETURN NEW;
-END
-$$;
-CREATE OR REPLACE TRIGGER top_scores_name BEFORE INSERT OR UPDATE ON top_scores
-FOR EACH ROW EXECUTE FUNCTION name_top_scores();
-"""
-"""What gives each row the display name of its user: also one that a process of the release before writes, which knows
-nothing of them and would leave the one of who had the place before. The migrations make it, `metadata` does not.
-"""
 
 audit_events = sa.Table(
     "audit_events",

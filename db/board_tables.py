@@ -1,0 +1,102 @@
+"""The tables of boards: periods, standings and the rows that are shown. Part of `db.tables`."""
+
+import sqlalchemy as sa
+
+from db.metadata import ID, MOMENT, NOW, metadata
+
+boards = sa.Table(
+    "boards",
+    metadata,
+    # A board's, or that of one of its periods: "weekly:2026-W47".
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("epoch", ID, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("updated_at", MOMENT, nullable=False, server_default=NOW),
+    sa.Column("board", sa.Text, sa.Computed("split_part(id, ':', 1)", persisted=True)),
+    sa.Column("label", sa.Text, sa.Computed("NULLIF(split_part(id, ':', 2), '')", persisted=True)),
+    # From when to when what ends counts; null: from ever, or for ever.
+    sa.Column("starts_at", MOMENT),
+    sa.Column("ends_at", MOMENT),
+    # From then on `top_scores` stays as it is.
+    sa.Column("frozen_from", MOMENT),
+    sa.Column("thawed_at", MOMENT),
+)
+sa.Index("boards_board_idx", boards.c.board, boards.c.starts_at)
+
+standings = sa.Table(
+    "standings",
+    metadata,
+    sa.Column("board_id", sa.Text, sa.ForeignKey("boards.id"), primary_key=True),
+    sa.Column("user_id", ID, sa.ForeignKey("users.id"), primary_key=True),
+    sa.Column("score", sa.BigInteger, nullable=False),
+    sa.Column("reached_at", MOMENT, nullable=False),
+    # That its user is not active, or hidden. One that began when the user was so may lack it, so that nothing may
+    # follow from its absence; see docs/decisions/0010-hide-standings-by-a-trigger.md.
+    sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The board's rules, as they were when the score was last written: how another amount is added, whether the lowest
+    # score wins, and whether the amounts are values, which count whatever they are.
+    sa.Column("combine", sa.Text, nullable=False, server_default="sum"),
+    sa.Column("lowest", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("valued", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.CheckConstraint("combine IN ('sum', 'best', 'latest')", name="combine"),
+)
+# The order of every board, as one ascending key, of those that can be shown: see db/order.py. Written as PostgreSQL
+# writes it, line for line, or else the comparison with the database finds another.
+sa.Index(
+    "standings_place_idx",
+    standings.c.board_id,
+    sa.text("(CASE\n    WHEN lowest THEN score\n    ELSE (- score)\nEND)"),
+    standings.c.reached_at,
+    standings.c.user_id,
+    postgresql_where=sa.text("NOT hidden AND (score > 0 OR valued)"),
+)
+# For processes of the release before.
+sa.Index(
+    "standings_shown_idx",
+    standings.c.board_id,
+    standings.c.score.desc(),
+    standings.c.reached_at,
+    standings.c.user_id,
+    postgresql_where=sa.text("NOT hidden"),
+)
+HIDE_STANDINGS = """
+CREATE OR REPLACE FUNCTION hide_standings() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE standings SET hidden = (NEW.status <> 'active' OR NEW.hidden) FROM boards
+    WHERE standings.board_id = boards.id AND standings.user_id = NEW.id;
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER users_hide_standings AFTER UPDATE OF status, hidden ON users
+FOR EACH ROW WHEN ((OLD.status, OLD.hidden) IS DISTINCT FROM (NEW.status, NEW.hidden))
+EXECUTE FUNCTION hide_standings();
+"""
+"""What marks standings, whoever changes a status or hides a user. The migrations make it, `metadata` does not."""
+
+top_scores = sa.Table(
+    "top_scores",
+    metadata,
+    sa.Column("board_id", sa.Text, sa.ForeignKey("boards.id"), primary_key=True),
+    sa.Column("rank", sa.Integer, primary_key=True),
+    sa.Column("user_id", ID, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("username", sa.Text, nullable=False),
+    sa.Column("score", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", MOMENT, nullable=False, server_default=NOW),
+    sa.Column("display_name", sa.Text),
+    sa.CheckConstraint("rank BETWEEN 1 AND 100", name="rank"),
+)
+sa.Index("top_scores_user_idx", top_scores.c.user_id)
+
+NAME_TOP_SCORES = """
+CREATE OR REPLACE FUNCTION name_top_scores() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.display_name := (SELECT users.display_name FROM users WHERE users.id = NEW.user_id);
+    RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER top_scores_name BEFORE INSERT OR UPDATE ON top_scores
+FOR EACH ROW EXECUTE FUNCTION name_top_scores();
+"""
+"""What gives each row the display name of its user: also one that a process of the release before writes, which knows
+nothing of them and would leave the one of who had the place before. The migrations make it, `metadata` does not.
+"""
