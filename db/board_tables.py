@@ -45,7 +45,7 @@ standings = sa.Table(
 sa.Index(
     "standings_place_idx",
     standings.c.board_id,
-    sa.text("(CASE\n    WHEN lowest THEN score\n    ELSE (- score)\nEND)"),
+    sa.text("(\nCASE\n    WHEN lowest THEN score\n    ELSE - score\nEND)"),
     standings.c.reached_at,
     standings.c.user_id,
     postgresql_where=sa.text("NOT hidden AND (score > 0 OR valued)"),
