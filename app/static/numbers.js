@@ -21,21 +21,21 @@ export function clock(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
-/** Counts an element's number up (or down) to its new value. */
-export function countTo(element, target) {
+/** Counts an element's number up (or down) to its new value. @param {(value: number) => string} write */
+export function countTo(element, target, write = grouped) {
   const old = element.dataset.value;
   if (old === String(target)) return;
   element.dataset.value = target; // whoever sets another value ends this count
   const from = Number(old);
   if (old === undefined || calm.matches || document.hidden) {
-    element.textContent = grouped(target);
+    element.textContent = write(target);
     return;
   }
   const start = performance.now();
   const step = (now) => {
     if (element.dataset.value !== String(target)) return;
     const done = Math.min(1, Math.max(0, now - start) / COUNT_MS);
-    element.textContent = grouped(Math.round(from + (target - from) * (1 - (1 - done) ** 3)));
+    element.textContent = write(Math.round(from + (target - from) * (1 - (1 - done) ** 3)));
     if (done < 1) requestAnimationFrame(step);
   };
   requestAnimationFrame(step);

@@ -1,7 +1,8 @@
 /** The own player: rank, points on the board, total; and the own row below the ten. */
 
 import { call } from "./api.js";
-import { fillRow, ownEntry } from "./board.js";
+import { fillRow } from "./board-row.js";
+import { look, ownEntry } from "./board.js";
 import { $, copyOf } from "./elements.js";
 import { nameOf } from "./names.js";
 import { clearCount, countTo } from "./numbers.js";
@@ -83,5 +84,5 @@ function showPinned() {
   pinned.closest(".board").classList.toggle("pinned", !pinned.hidden); // its rows make room
   if (pinned.hidden) return pinned.replaceChildren();
   if (!pinned.firstElementChild) pinned.append(copyOf("row"));
-  fillRow(pinned.firstElementChild, { ...session, ...profile });
+  fillRow(pinned.firstElementChild, { ...session, ...profile }, look());
 }

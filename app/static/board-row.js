@@ -1,0 +1,35 @@
+/** A row of a board: a place, who has it, and with what. */
+
+import { nameOf } from "./names.js";
+import { countTo } from "./numbers.js";
+import { written } from "./values.js";
+
+/**
+ * @typedef {import("./scoreboard.js").Entry} Entry
+ * @typedef {{unit?: string, order?: "highest" | "lowest"}} Rule what of a board's rules decides how its values look
+ * @typedef {{rule: Rule, best: number, ownId?: string}} Look `best`: the value on the first place
+ */
+
+/** Writes an entry into a row. @param {HTMLTableRowElement} row @param {Look} look */
+export function fillRow(row, { userId, username, displayName, score, rank }, { rule, best, ownId }) {
+  const own = userId === ownId;
+  row.classList.toggle("own", own);
+  part(row, "you").hidden = !own;
+  part(row, "rank").dataset.rank = rank ?? "";
+  part(row, "rank").firstElementChild.textContent = rank ?? "–";
+  part(row, "name").textContent = nameOf({ username, displayName });
+  part(row, "name").title = displayName ? `${displayName} (${username})` : username;
+  part(row, "username").textContent = username;
+  part(row, "username").hidden = !displayName;
+  part(row, "bar").style.setProperty("--share", String(share(score, best, rule)));
+  countTo(part(row, "score"), score, (value) => written(value, rule.unit));
+}
+
+/** How much of the bar a value fills: of the best one all, whether that is the highest or the lowest. */
+function share(score, best, { order }) {
+  const [part, whole] = order === "lowest" ? [best, score] : [score, best];
+  return whole > 0 ? Math.min(1, Math.max(0, part / whole)) : 0;
+}
+
+/** @returns {any} */
+const part = (row, name) => row.querySelector(`.${name}`);
