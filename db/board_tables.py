@@ -20,6 +20,13 @@ boards = sa.Table(
     # From then on `top_scores` stays as it is.
     sa.Column("frozen_from", MOMENT),
     sa.Column("thawed_at", MOMENT),
+    # That its version says so: once it does, no clock decides any more whether it is frozen.
+    sa.Column("says_frozen", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The moment of the board's rules that was last taken over into `frozen_from`.
+    sa.Column("rule_freeze_at", MOMENT),
+    # While the places of a frozen board are revealed: how many are, the last first, and how many there are.
+    sa.Column("revealed", sa.Integer),
+    sa.Column("places", sa.Integer),
 )
 sa.Index("boards_board_idx", boards.c.board, boards.c.starts_at)
 

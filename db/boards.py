@@ -11,6 +11,7 @@ from app.domain.ids import BoardId, UserId
 from app.domain.messages import Row
 from app.domain.ranking import TOP, Standing
 from db.driver import send_with_next
+from db.freezes import FROZEN
 from db.shown import SHOWN
 
 _ENSURE = sa.text("INSERT INTO boards (id, epoch) VALUES (:id, :epoch) ON CONFLICT DO NOTHING")
@@ -130,6 +131,23 @@ def read(conn: sa.Connection, board_id: BoardId) -> BoardNow | None:
         return None
     epoch, version, updated_at = found[0][:3]
     return BoardNow(epoch, version, updated_at, [_row(*row[3:]) for row in found if row[3] is not None])
+
+
+_READ_FROZEN = sa.text(f"""
+    SELECT boards.frozen_from, boards.revealed, boards.places,
+        top.user_id::text, top.rank, top.username, top.score, top.display_name
+    FROM boards LEFT JOIN top_scores AS top ON boards.id = top.board_id
+    WHERE boards.id = :board AND {FROZEN.format(it="boards")} ORDER BY top.rank
+""")
+
+
+def read_frozen(conn: sa.Connection, board_id: BoardId) -> tuple[datetime, list[Row], int | None, int | None] | None:
+    """Read since when a board is frozen, its rows, how many places are revealed and of how many; None if it isn't."""
+    found = conn.execute(_READ_FROZEN, {"board": board_id}).all()
+    if not found:
+        return None
+    since, revealed, places = found[0][:3]
+    return since, [_row(*row[3:]) for row in found if row[3] is not None], revealed, places
 
 
 _RENEW = sa.text("""

@@ -23,6 +23,9 @@ EventKind = Literal[
     "join_code_deleted",
     "key_created",
     "key_revoked",
+    "board_frozen",
+    "board_thawed",
+    "board_revealed",
 ]
 
 EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)

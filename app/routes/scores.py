@@ -4,42 +4,26 @@ from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.access.keys import is_key
-from app.domain.errors import NotFound, Unauthorized
+from app.domain.errors import NotFound
 from app.domain.ids import DEFAULT_BOARD
 from app.domain.messages import Update
 from app.domain.scoring import ActionType
 from app.domain.values import PointsByValue
 from app.http.answers import JSON
-from app.routes.guards import bearer, claims_of, key_of
+from app.routes.readers import reader
 from app.routes.shapes import ActionTypes, TypeRule, ValueBounds
-from app.web import Web, web_of
+from app.web import web_of
 
 
 async def top_scores(request: Request) -> Response:
     """GET /top-scores"""
-    web = web_of(request)
-    token = bearer(request)
-    if token is not None:
-        await _reader(web, request, token)
-    elif web.settings.top_scores_need_token:
-        raise Unauthorized("A token is needed: Authorization: Bearer <token>.")
+    web, _, _ = await reader(request)
     if request.query_params.get("board", DEFAULT_BOARD) != DEFAULT_BOARD:
         raise NotFound("There is no such board.")
     update = await web.board.now()
     if _matches(request.headers.getlist("if-none-match"), update.etag):
         return Response(status_code=304, headers=_headers(update))
     return answer(update)
-
-
-async def _reader(web: Web, request: Request, token: str) -> None:
-    """Admit whoever presents a token, or any service key."""
-    if is_key(token):
-        await web.admission.by_key(request.scope, await key_of(web, request, token))
-        return
-    claims = await claims_of(web, request, token)
-    await web.sessions.check_or_trust(claims)
-    await web.admission.read(request.scope, claims)
 
 
 def answer(update: Update) -> Response:

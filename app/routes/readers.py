@@ -1,0 +1,57 @@
+"""Who may read boards, and whether what a freeze hides is shown: the one guard of every public read of boards."""
+
+from typing import NamedTuple
+
+from starlette.requests import Request
+
+from app.access.keys import ServiceKey, is_key
+from app.domain.errors import Malformed, Unauthorized
+from app.domain.ids import UserId
+from app.routes.guards import bearer, claims_of, key_of
+from app.routes.operators import operator
+from app.web import Web, web_of
+
+
+class Reader(NamedTuple):
+    """Who reads a board: a token's user, or None for somebody without one, and for a service key.
+
+    `live`: an operator who asked for what a freeze hides from everybody else.
+    """
+
+    web: Web
+    user_id: UserId | None = None
+    live: bool = False
+
+
+async def reader(request: Request) -> Reader:
+    """Return who reads a board, once the request is admitted.
+
+    Nobody needs a token, unless the settings say so; one that is presented must be valid. `?live=true` is for admins,
+    and for service keys with the scope "admin".
+
+    Raises:
+        Malformed: when `live` is neither true nor false.
+        Unauthorized, Unavailable, Forbidden, RateLimited: in this order.
+    """
+    if _live(request):
+        web, who = await operator(request)
+        return Reader(web, None if isinstance(who, ServiceKey) else who.sub, live=True)
+    web, token = web_of(request), bearer(request)
+    if token is None:
+        if web.settings.top_scores_need_token:
+            raise Unauthorized("A token is needed: Authorization: Bearer <token>.")
+        return Reader(web)
+    if is_key(token):
+        await web.admission.by_key(request.scope, await key_of(web, request, token))
+        return Reader(web)
+    claims = await claims_of(web, request, token)
+    await web.sessions.check_or_trust(claims)
+    await web.admission.read(request.scope, claims)
+    return Reader(web, claims.sub)
+
+
+def _live(request: Request) -> bool:
+    asked = request.query_params.get("live", "false")
+    if asked not in ("true", "false"):
+        raise Malformed("live: must be true or false.")
+    return asked == "true"
