@@ -136,8 +136,8 @@ def read(conn: sa.Connection, board_id: BoardId) -> BoardNow | None:
 _READ_FROZEN = sa.text(f"""
     SELECT boards.frozen_from, boards.revealed, boards.places,
         top.user_id::text, top.rank, top.username, top.score, top.display_name
-    FROM boards LEFT JOIN top_scores AS top ON boards.id = top.board_id
-    WHERE boards.id = :board AND {FROZEN.format(it="boards")} ORDER BY top.rank
+    FROM boards LEFT JOIN top_scores AS top ON top.board_id = boards.id
+    WHERE boards.id = :board AND {FROZEN.format(it="boards")} ORDER BY rank
 """)
 
 
