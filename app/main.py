@@ -51,14 +51,14 @@ def create_app(settings: Settings) -> ASGIApp:
     Raises:
         RulesError, ValueError: when a rule file is malformed.
     """
-    board_ids = board_rules.parse(rules.read(settings.boards_file))
     scoring_rules = scoring.parse(rules.read(settings.scoring_file))
+    boards = board_rules.parse(rules.read(settings.boards_file), scoring_rules)
     blocked_names = names.parse_blocked(rules.read_text(settings.blocked_names_file))
     known_issuers = issuers.parse(rules.read(settings.issuers_file), production=settings.production)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        web = app.state.web = wire(settings, board_ids, scoring_rules, blocked_names, known_issuers)
+        web = app.state.web = wire(settings, tuple(boards), scoring_rules, blocked_names, known_issuers)
         web.draining.watch()
         tasks = [
             asyncio.create_task(web.boards.run()),

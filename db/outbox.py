@@ -20,7 +20,7 @@ _UNSETTLED = f"status = 'completed' AND settled_at IS NULL AND {RECORDED} >= {ma
 
 _CLAIM = sa.text("""
     SELECT pg_current_xact_id()::text, id::text, user_id::text, score, start_at, end_at, host(client_ip),
-        recorded_at IS NOT NULL
+        recorded_at IS NOT NULL, type, value
     FROM actions
     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'completed' AND settled_at IS NULL
     ORDER BY id FOR NO KEY UPDATE SKIP LOCKED

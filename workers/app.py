@@ -4,6 +4,7 @@ import gc
 import logging
 import signal
 import sys
+from functools import partial
 from typing import Any
 
 from celery import Celery
@@ -26,10 +27,10 @@ from workers import metrics, shutdown
 from workers.broker import PatientConnection
 
 config = settings.load_or_exit()
-board_ids = rules.load_or_exit("BOARDS_FILE", config.boards_file, board_rules.parse)
 scoring_rules = rules.load_or_exit("SCORING_FILE", config.scoring_file, scoring.parse)
+boards = rules.load_or_exit("BOARDS_FILE", config.boards_file, partial(board_rules.parse, known_types=scoring_rules))
 fraud_rules = rules.load_or_exit("FRAUD_FILE", config.fraud_file, fraud.parse)
-resources.configure(config, board_ids, scoring_rules, fraud_rules)
+resources.configure(config, tuple(boards), scoring_rules, fraud_rules)
 
 app = Celery("scoreboard", broker=config.broker_url, include=["tasks.settle", "tasks.sweep", "tasks.audit"])
 app.amqp.Connection = PatientConnection

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 import click
 import sqlalchemy as sa
 
 from app.board.publish import publish_all, signer_of
-from app.domain import board_rules
+from app.domain import board_rules, scoring
 from app.domain.errors import ScoreboardError
 from app.domain.ids import BoardId
 from config import rules
@@ -44,7 +45,9 @@ def publisher(config: Settings) -> Publisher:
 
 def board_ids(config: Settings) -> tuple[BoardId, ...]:
     """Read which boards there are."""
-    return rules.load_or_exit("BOARDS_FILE", config.boards_file, board_rules.parse)
+    types = rules.load_or_exit("SCORING_FILE", config.scoring_file, scoring.parse)
+    parse = partial(board_rules.parse, known_types=types)
+    return tuple(rules.load_or_exit("BOARDS_FILE", config.boards_file, parse))
 
 
 def publish_boards(config: Settings, made: sa.Engine) -> None:

@@ -62,7 +62,7 @@ class Facts(msgspec.Struct, frozen=True):
     The numbers are those of the window that ends with the action, itself included: of its user, and of its address
     (None where addresses don't count). `minutes` are the points of the user's earlier minutes that had any. Of a `late`
     action, recorded after its end, the user's numbers are those of the fullest window that it lies in: completions
-    after it may have been judged before.
+    after it may have been judged before. `type` and `value` are for the boards that the action counts on.
     """
 
     action_id: ActionId
@@ -72,6 +72,8 @@ class Facts(msgspec.Struct, frozen=True):
     end_at: datetime
     client_ip: str | None
     late: bool = False
+    type: str = "default"
+    value: int | None = None
     completions: int = 1
     window_points: int = 0
     minutes: Sequence[int] = ()

@@ -13,7 +13,7 @@ from config.settings import HERE
 from db.transaction import in_transaction
 
 VETTING = Vetting(FraudRules(), default_award=10)
-BOARDS = board_rules.parse(rules.read(HERE / "boards.toml"))
+BOARDS = tuple(board_rules.parse(rules.read(HERE / "boards.toml")))
 RULES = scoring.parse(rules.read(HERE / "scoring.toml"))
 
 

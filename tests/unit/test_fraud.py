@@ -36,12 +36,11 @@ def facts(
         BEGAN,
         end_at,
         "192.0.2.1",
-        False,
-        completions,
-        points,
-        minutes,
-        accounts,
-        together,
+        completions=completions,
+        window_points=points,
+        minutes=minutes,
+        ip_accounts=accounts,
+        ip_completions=together,
     )
 
 
