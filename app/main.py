@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 from starlette.applications import Starlette
@@ -22,7 +22,8 @@ from app.concurrency.reads import Reads
 from app.concurrency.single_flight import SingleFlight
 from app.concurrency.threads import Threads
 from app.domain import board_rules, issuers, names, scoring
-from app.domain.ids import DEFAULT_BOARD, BoardId
+from app.domain.board_rules import BoardRules
+from app.domain.ids import DEFAULT_BOARD
 from app.edge import Edge
 from app.enqueue import Enqueuer
 from app.http.answers import EXCEPTION_HANDLERS
@@ -58,7 +59,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        web = app.state.web = wire(settings, tuple(boards), scoring_rules, blocked_names, known_issuers)
+        web = app.state.web = wire(settings, boards, scoring_rules, blocked_names, known_issuers)
         web.draining.watch()
         tasks = [
             asyncio.create_task(web.boards.run()),
@@ -85,7 +86,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
 def wire(
     settings: Settings,
-    board_ids: Iterable[BoardId],
+    known_boards: BoardRules,
     scoring_rules: scoring.ScoringRules,
     blocked_names: names.BlockedNames,
     known_issuers: Sequence[issuers.Issuer],
@@ -101,13 +102,14 @@ def wire(
     relay = SupervisedRedis(settings.redis_url)
     publisher = Publisher.on(cache, signer_of(settings))
     boards = LiveBoards(
-        [LiveBoard(board_id, database, publisher, relay, upkeep) for board_id in board_ids], relay, publisher.signer
+        [LiveBoard(board_id, database, publisher, relay, upkeep) for board_id in known_boards], relay, publisher.signer
     )
     connections = Connections(settings)
     sessions = Sessions(database, upkeep, connections.user_changed)
     return Web(
         settings=settings,
         rules=scoring_rules,
+        board_rules=known_boards,
         blocked_names=blocked_names,
         engine=database,
         redis=cache,

@@ -19,8 +19,9 @@ from app.concurrency.reads import Reads
 from app.concurrency.single_flight import SingleFlight
 from app.concurrency.threads import Threads
 from app.domain.actions import Action, End, Start
+from app.domain.board_rules import BoardRules
 from app.domain.errors import ScoreboardError
-from app.domain.ids import DEFAULT_BOARD, BoardId, UserId
+from app.domain.ids import DEFAULT_BOARD, UserId
 from app.domain.names import BlockedNames
 from app.domain.posts import Post, Recorded
 from app.domain.scoring import ScoringRules
@@ -46,6 +47,7 @@ class Web:
 
     settings: Settings
     rules: ScoringRules
+    board_rules: BoardRules
     blocked_names: BlockedNames
     engine: sa.Engine
     redis: Redis
@@ -79,10 +81,6 @@ class Web:
         return self.boards[DEFAULT_BOARD]
 
     @property
-    def board_ids(self) -> tuple[BoardId, ...]:
-        return tuple(self.boards)
-
-    @property
     def under_way(self) -> int:
         """Requests that wait for their token to be looked at, to be admitted, or to start or end an action."""
         waiting = self.sessions.unanswered + self.keys.unanswered + self.admission.unanswered
@@ -108,7 +106,7 @@ class Web:
     async def publish_boards(self) -> None:
         """Publish the boards that a committed change may have touched."""
         with contextlib.suppress(ScoreboardError):  # it is done; the sweep publishes as well
-            await self.database.run(publish_all, self.engine, self.publisher, self.board_ids)
+            await self.database.run(publish_all, self.engine, self.publisher, self.board_rules)
 
 
 def web_of(connection: HTTPConnection) -> Web:

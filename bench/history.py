@@ -12,6 +12,7 @@ from app.board.sweep import run_duties
 from app.board.vetting import Vetting
 from app.board.worker import Desk
 from app.domain import fraud, scoring
+from app.domain.board_rules import BoardRule
 from app.domain.ids import DEFAULT_BOARD
 from bench.population import players_id
 from bench.row import Row, number, say, under
@@ -75,7 +76,7 @@ def history(db: sa.Engine, turns: int) -> list[Row]:
         Desk(
             engine,
             Publisher.on(redis.connect(f"{server}/{place}", timeout=1)),
-            (DEFAULT_BOARD,),
+            {DEFAULT_BOARD: BoardRule(id=DEFAULT_BOARD, title="All time")},
             scoring_rules,
             vetting,
         )

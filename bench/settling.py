@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from app.board.settle import settle
 from app.board.vetting import Vetting
 from app.domain import fraud
+from app.domain.board_rules import BoardRule
 from app.domain.ids import DEFAULT_BOARD
 from bench.population import add_standings, complete
 from bench.row import Must, Row, say
@@ -37,7 +38,7 @@ def settling(db: sa.Engine, turns: int, must: float) -> Row:
             ids = complete(where, size, ACTIONS)
             began = time.perf_counter()
             with where.begin() as conn:
-                settled = settle(conn, [DEFAULT_BOARD], ids, vetting)
+                settled = settle(conn, {DEFAULT_BOARD: BoardRule(id=DEFAULT_BOARD, title="All time")}, ids, vetting)
             seconds = time.perf_counter() - began
             assert settled.cleared == ACTIONS, settled
             if number >= 10:  # the first ones find everything cold

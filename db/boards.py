@@ -1,44 +1,84 @@
-"""SQL on `boards` and `top_scores`. The lock on a board's row orders all who write to that board."""
+"""SQL on `boards` and `top_scores`. The lock on a board's row orders all who write to that board, or that period."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 import sqlalchemy as sa
 
-from app.domain.ids import BoardId, UserId
+from app.domain.board_rules import BoardRule
+from app.domain.ids import BoardId, UserId, new_id
 from app.domain.messages import Row
-from app.domain.ranking import TOP, Standing
+from app.domain.periods import Period
+from app.domain.ranking import Standing
 from db.driver import send_with_next
 from db.freezes import FROZEN
+from db.order import PLACE
 from db.shown import SHOWN
 
-_ENSURE = sa.text("INSERT INTO boards (id, epoch) VALUES (:id, :epoch) ON CONFLICT DO NOTHING")
+# A period's epoch is greater than those of the board's other periods, also if the clock of who made one was ahead.
+_ENSURE = sa.text("""
+    INSERT INTO boards (id, epoch, starts_at, ends_at)
+    SELECT it.id, greatest(CAST(it.epoch AS uuid), latest.next), it.starts_at, it.ends_at FROM unnest(
+        CAST(:ids AS text[]), CAST(:epochs AS text[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[])
+    ) AS it(id, epoch, starts_at, ends_at)
+    LEFT JOIN LATERAL (
+        SELECT CAST(left(epoch::text, 24) || lpad(
+            to_hex(CAST(CAST('x' || right(epoch::text, 12) AS bit(48)) AS bigint) + 1), 12, '0'
+        ) AS uuid) AS next
+        FROM boards WHERE board = split_part(it.id, ':', 1) ORDER BY epoch DESC LIMIT 1
+    ) AS latest ON true
+    WHERE NOT EXISTS (SELECT 1 FROM boards WHERE boards.id = it.id)
+    ON CONFLICT DO NOTHING
+""")
 
 
-def ensure(conn: sa.Connection, board_id: BoardId, epoch: str) -> None:
-    """Make a board's row if there is none."""
-    conn.execute(_ENSURE, {"id": board_id, "epoch": epoch})
+def ensure_with_next(conn: sa.Connection, periods: Iterable[Period]) -> None:
+    """Make the rows of those periods that have none."""
+    found = {period.id: period for period in periods}
+    values = {
+        "ids": list(found),
+        "epochs": [new_id() for _ in found],
+        "starts": [period.starts for period in found.values()],
+        "ends": [period.ends for period in found.values()],
+    }
+    send_with_next(conn, _ENSURE, values)
 
 
-_LOCK = sa.text("SELECT 1 FROM boards WHERE id = :id FOR NO KEY UPDATE")
+_LOCK = sa.text("""
+    SELECT 1 FROM boards WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id COLLATE "C" FOR NO KEY UPDATE
+""")
 
-# The ids first: with an OR over both sources every user would be read. Of the touched those who might be among the ten.
+# The ids first: with an OR over both sources every user would be read. Of the touched those who might be on the board.
 _PRESENT = sa.text(f"""
-    WITH top AS MATERIALIZED (SELECT * FROM top_scores WHERE board_id = :board),
-    looked_at AS (
-        SELECT user_id FROM top
-        UNION SELECT user_id FROM standings WHERE board_id = :board AND user_id = ANY(CAST(:touched AS uuid[]))
-            AND score >= (SELECT CASE count(*) WHEN :ten THEN min(score) ELSE 1 END FROM top)
+    WITH asked AS MATERIALIZED (
+        SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:sizes AS int[]), CAST(:lowest AS boolean[]))
+            AS it(board_id, size, lowest)
+    ), top AS MATERIALIZED (
+        SELECT top_scores.* FROM asked JOIN top_scores ON top_scores.board_id = asked.board_id
+    ), last AS MATERIALIZED (
+        SELECT asked.board_id, max(CASE WHEN asked.lowest THEN top.score ELSE -top.score END) AS place
+        FROM asked JOIN top ON top.board_id = asked.board_id GROUP BY asked.board_id, asked.size
+        HAVING count(*) >= asked.size
+    ), looked_at AS (
+        SELECT board_id, user_id FROM top
+        UNION SELECT it.board_id, it.user_id
+        FROM unnest(CAST(:touched_boards AS text[]), CAST(:touched AS uuid[])) AS touched(board_id, user_id)
+        JOIN standings AS it ON it.board_id = touched.board_id AND it.user_id = touched.user_id
+        LEFT JOIN last ON last.board_id = it.board_id
+        WHERE last.place IS NULL OR {PLACE.format(it="it")} <= last.place
     )
-    SELECT boards.version, top.rank, users.id::text, coalesce(users.username, ''), coalesce(standings.score, 0),
-        coalesce(standings.reached_at, top.updated_at), {SHOWN}, users.display_name,
+    SELECT boards.id, boards.version, {FROZEN.format(it="boards")},
+        top.rank, users.id::text, coalesce(users.username, ''), coalesce(standings.score, 0),
+        coalesce(standings.reached_at, top.updated_at), standings.user_id IS NOT NULL AND {SHOWN}, users.display_name,
+        coalesce(standings.lowest, false), coalesce(standings.valued, false),
         top.username, top.score, top.display_name
-    FROM boards LEFT JOIN looked_at ON true LEFT JOIN users ON users.id = looked_at.user_id
+    FROM asked JOIN boards ON boards.id = asked.board_id
+    LEFT JOIN looked_at ON looked_at.board_id = boards.id
+    LEFT JOIN users ON users.id = looked_at.user_id
     LEFT JOIN standings ON standings.user_id = users.id AND standings.board_id = boards.id
-    LEFT JOIN top ON top.user_id = users.id
-    WHERE boards.id = :board
+    LEFT JOIN top ON top.user_id = users.id AND top.board_id = boards.id
 """)
 
 
@@ -50,21 +90,45 @@ class Present:
     row: Row | None
 
 
-def lock_and_read(conn: sa.Connection, board_id: BoardId, touched: Iterable[str]) -> tuple[int, list[Present]]:
-    """Lock a board's row until the transaction ends, then read its version and the standings that may be on it.
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A board under lock: its version, whether its rows are to stay as they are, and who may be among them."""
 
-    These are the standings of those who are on the board, and of the touched users who have at least as many points as
-    the last of a full ten. Lock and read are two statements in one round trip: the read has a snapshot of its own,
-    which begins when the lock is held.
+    version: int
+    frozen: bool
+    present: list[Present]
+
+
+def lock_and_read(
+    conn: sa.Connection, rules: Mapping[BoardId, BoardRule], touched: Iterable[tuple[BoardId, UserId]]
+) -> dict[BoardId, Locked]:
+    """Lock boards' rows until the transaction ends, then read their versions and the standings that may be on them.
+
+    These are the standings of those who are on a board, and of the touched users who are as good as the last of a full
+    one. Lock and read are two statements in one round trip: the read has a snapshot of its own, which begins when the
+    locks are held.
+
+    Args:
+        rules: by the ids of the rows to lock, which are those of periods.
+        touched: the boards' rows and the users of whom something has changed there.
     """
-    send_with_next(conn, _LOCK, {"id": board_id})
-    rows = conn.execute(_PRESENT, {"board": board_id, "touched": list(touched), "ten": TOP}).all()
-    result = []
-    for _, rank, user_id, username, score, reached_at, active, display_name, *shown in rows:
+    pairs = list(touched)
+    values = {
+        "ids": list(rules),
+        "sizes": [rule.top for rule in rules.values()],
+        "lowest": [rule.lowest for rule in rules.values()],
+        "touched_boards": [board_id for board_id, _ in pairs],
+        "touched": [user_id for _, user_id in pairs],
+    }
+    send_with_next(conn, _LOCK, {"ids": list(rules)})
+    found: dict[BoardId, Locked] = {}
+    for board_id, version, frozen, rank, user_id, *rest in conn.execute(_PRESENT, values):
+        locked = found.setdefault(board_id, Locked(version, frozen, []))
         if user_id is not None:
-            standing = Standing(user_id, username, score, reached_at, active, display_name)
-            result.append(Present(standing, _row(user_id, rank, *shown) if rank is not None else None))
-    return int(rows[0][0]), result
+            username, score, reached_at, active, display_name, lowest, valued, *shown = rest
+            standing = Standing(user_id, username, score, reached_at, active, display_name, lowest, valued)
+            locked.present.append(Present(standing, _row(user_id, rank, *shown) if rank is not None else None))
+    return found
 
 
 def rows_of(top: Sequence[Standing]) -> list[Row]:
@@ -76,34 +140,92 @@ def _row(user_id: UserId, rank: int, username: str, score: int, display_name: st
     return Row(user_id, username, score, rank, msgspec.UNSET if display_name is None else display_name)
 
 
-# A trigger on top_scores adds the display names; see db/tables.py.
-_WRITE_TOP = sa.text("""
-    WITH gone AS (
-        DELETE FROM top_scores WHERE board_id = :board AND rank > cardinality(CAST(:users AS uuid[]))
+# A trigger on top_scores adds the display names; see db/board_tables.py.
+_WRITE = sa.text("""
+    WITH changed AS (
+        SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:versions AS bigint[]), CAST(:sizes AS int[]))
+            AS it(board_id, version, size)
+    ), gone AS (
+        DELETE FROM top_scores USING changed
+        WHERE top_scores.board_id = changed.board_id AND top_scores.rank > changed.size
     ), written AS (
         INSERT INTO top_scores (board_id, rank, user_id, username, score, updated_at)
-        SELECT :board, * , clock_timestamp() FROM unnest(
-            CAST(:ranks AS int[]), CAST(:users AS uuid[]), CAST(:names AS text[]), CAST(:scores AS bigint[])
-        )
+        SELECT it.*, clock_timestamp() FROM unnest(
+            CAST(:row_boards AS text[]), CAST(:ranks AS int[]),
+            CAST(:users AS uuid[]), CAST(:names AS text[]), CAST(:scores AS bigint[])
+        ) AS it
         ON CONFLICT (board_id, rank) DO UPDATE SET
             user_id = excluded.user_id, username = excluded.username, score = excluded.score,
             updated_at = excluded.updated_at
     )
-    UPDATE boards SET version = :version, updated_at = clock_timestamp() WHERE id = :board
+    UPDATE boards SET version = changed.version, updated_at = clock_timestamp() FROM changed
+    WHERE boards.id = changed.board_id
 """)
 
 
-def write_top_with_next(conn: sa.Connection, board_id: BoardId, version: int, top: Sequence[Standing]) -> None:
-    """Write a locked board's rows, and its new version."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A locked board's new version, how many rows it has, and those of them that are new or other than before."""
+
+    board_id: BoardId
+    version: int
+    size: int
+    rows: list[Row]
+
+
+def write_with_next(conn: sa.Connection, changes: Sequence[Change]) -> None:
+    """Write locked boards' rows, and their new versions."""
+    rows = [(change.board_id, row) for change in changes for row in change.rows]
     values = {
-        "board": board_id,
-        "version": version,
-        "ranks": list(range(1, len(top) + 1)),
-        "users": [standing.user_id for standing in top],
-        "names": [standing.username for standing in top],
-        "scores": [standing.score for standing in top],
+        "ids": [change.board_id for change in changes],
+        "versions": [change.version for change in changes],
+        "sizes": [change.size for change in changes],
+        "row_boards": [board_id for board_id, _ in rows],
+        "ranks": [row.rank for _, row in rows],
+        "users": [row.userId for _, row in rows],
+        "names": [row.username for _, row in rows],
+        "scores": [row.score for _, row in rows],
     }
-    send_with_next(conn, _WRITE_TOP, values)
+    send_with_next(conn, _WRITE, values)
+
+
+_ROWS = sa.text('SELECT id FROM boards WHERE board = :board ORDER BY id COLLATE "C"')
+
+
+def rows_of_board(conn: sa.Connection, board_id: BoardId) -> list[BoardId]:
+    """Return the ids of a board's rows, one for each period."""
+    return list(conn.execute(_ROWS, {"board": board_id}).scalars())
+
+
+# What belongs to no period of the board any more is one without length: nothing counts on it.
+_SET_BOUNDS = sa.text("""
+    UPDATE boards SET starts_at = it.starts_at, ends_at = it.ends_at FROM unnest(
+        CAST(:ids AS text[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[])
+    ) AS it(id, starts_at, ends_at)
+    WHERE boards.id = it.id AND (boards.starts_at, boards.ends_at) IS DISTINCT FROM (it.starts_at, it.ends_at)
+""")
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def set_bounds(conn: sa.Connection, bounds: Mapping[BoardId, Period | None]) -> None:
+    """Set from when to when what ends counts on rows of boards; None: nothing does."""
+    values = {
+        "ids": list(bounds),
+        "starts": [it.starts if it else _NEVER for it in bounds.values()],
+        "ends": [it.ends if it else _NEVER for it in bounds.values()],
+    }
+    conn.execute(_SET_BOUNDS, values)
+
+
+_OF_USER = sa.text("""
+    SELECT boards.id, boards.board FROM boards JOIN standings ON standings.board_id = boards.id
+    WHERE standings.user_id = :user ORDER BY boards.id COLLATE "C"
+""")
+
+
+def of_user(conn: sa.Connection, user_id: UserId) -> list[tuple[BoardId, BoardId]]:
+    """Return the rows of boards, periods that are over included, on which a user has a standing: each id and board."""
+    return [(row.id, row.board) for row in conn.execute(_OF_USER, {"user": user_id})]
 
 
 _READ = sa.text("""

@@ -4,7 +4,11 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from app.domain.ids import BoardId, UserId
+from app.domain.board_rules import BoardRule, BoardRules
+from app.domain.ids import UserId
+from db import counted
+from db.freezes import FROZEN
+from db.order import KEY, LISTED
 from db.outbox import RECORDED
 from db.shown import SHOWN
 
@@ -20,21 +24,6 @@ _WRONG_TOTALS = """
         SELECT user_id, sum(points) AS points FROM audit_events WHERE kind = 'adjusted' {of_events} GROUP BY user_id
     ) AS adjusted ON adjusted.user_id = users.id
     WHERE total_score <> coalesce(earned.points, 0) + coalesce(adjusted.points, 0) {of_users}
-"""
-
-_WRONG_STANDINGS = """
-    SELECT count(*) FROM (
-        SELECT user_id, sum(points) AS score, max(at) AS reached_at FROM (
-            SELECT user_id, score AS points, end_at AS at FROM actions
-            WHERE settlement = 'cleared' AND score <> 0 {of_actions}
-            UNION ALL
-            SELECT user_id, points, at FROM audit_events WHERE kind = 'adjusted' AND points <> 0 {of_events}
-        ) AS counted GROUP BY user_id
-    ) AS sums
-    FULL JOIN (
-        SELECT user_id, score, reached_at FROM standings WHERE board_id = :board {of_standings}
-    ) AS standing USING (user_id)
-    WHERE (sums.score, sums.reached_at) IS DISTINCT FROM (standing.score, standing.reached_at)
 """
 
 
@@ -55,10 +44,22 @@ def wrong_totals(conn: sa.Connection, users: Sequence[UserId] | None = None) -> 
     return int(conn.execute(_query(_WRONG_TOTALS, users), {"users": list(users or [])}).scalar_one())
 
 
-def wrong_standings(conn: sa.Connection, board_id: BoardId, users: Sequence[UserId] | None = None) -> int:
-    """Count users whose standing is not the sum of what is cleared, or not reached when the last of it was."""
-    values = {"board": board_id, "users": list(users or [])}
-    return int(conn.execute(_query(_WRONG_STANDINGS, users), values).scalar_one())
+_WRONG_STANDINGS = """
+    SELECT count(*) FROM ({record}) AS record FULL JOIN (
+        SELECT * FROM standings WHERE board_id IN (SELECT id FROM boards WHERE board = :of) {of_users}
+    ) AS standing USING (board_id, user_id)
+    WHERE (record.score, record.reached_at, :combine, :lowest, :valued)
+        IS DISTINCT FROM (standing.score, standing.reached_at, standing.combine, standing.lowest, standing.valued)
+"""
+
+
+def wrong_standings(conn: sa.Connection, rule: BoardRule, users: Sequence[UserId] | None = None) -> int:
+    """Count standings of a board, in all its periods, that are not what counts makes them."""
+    record = counted.in_all_periods(rule, users)
+    of_users = "" if users is None else "AND user_id = ANY(CAST(:users AS uuid[]))"
+    statement = sa.text(_WRONG_STANDINGS.format(record=record.sql, of_users=of_users))
+    own = {"of": rule.id, "combine": rule.by, "lowest": rule.lowest, "valued": rule.valued}
+    return int(conn.execute(statement, record.values | own).scalar_one())
 
 
 # The newest event about an action must agree with what the action says of itself.
@@ -79,22 +80,34 @@ def wrong_settlements(conn: sa.Connection, *, hours: int) -> int:
 
 
 _WRONG_TOP = sa.text(f"""
-    SELECT count(*) FROM (
-        SELECT row_number() OVER (ORDER BY score DESC, reached_at, user_id) AS rank, * FROM (
-            SELECT user_id, username, display_name, score, reached_at FROM standings JOIN users ON users.id = user_id
-            WHERE board_id = :board AND score > 0 AND {SHOWN}
-            ORDER BY score DESC, reached_at, user_id LIMIT 10
-        ) AS first_ten
-    ) AS it
-    FULL JOIN (SELECT * FROM top_scores WHERE board_id = :board) AS shown USING (rank)
-    WHERE (it.user_id, it.username, it.display_name, it.score)
-        IS DISTINCT FROM (shown.user_id, shown.username, shown.display_name, shown.score)
+    SELECT count(*) FROM unnest(CAST(:boards AS text[]), CAST(:sizes AS int[])) AS rule(board, size)
+    JOIN boards ON boards.board = rule.board
+        AND coalesce(boards.ends_at > now() - make_interval(hours => :hours), true)
+        AND NOT {FROZEN.format(it="boards")}
+    CROSS JOIN LATERAL (
+        SELECT it.rank, (it.user_id, it.username, it.display_name, it.score)
+            IS DISTINCT FROM (shown.user_id, shown.username, shown.display_name, shown.score) AS wrong
+        FROM (
+            SELECT row_number() OVER (ORDER BY {KEY.format(it="first")}) AS rank, * FROM (
+                SELECT it.*, users.username, users.display_name FROM standings AS it
+                JOIN users ON users.id = it.user_id
+                WHERE it.board_id = boards.id AND {LISTED.format(it="it")} AND {SHOWN}
+                ORDER BY {KEY.format(it="it")} LIMIT rule.size
+            ) AS first
+        ) AS it
+        FULL JOIN (SELECT * FROM top_scores WHERE top_scores.board_id = boards.id) AS shown ON shown.rank = it.rank
+    ) AS row
+    WHERE row.wrong
 """)
 
 
-def wrong_top(conn: sa.Connection, board_id: BoardId) -> int:
-    """Count places of the board that are not as the standings have them."""
-    return int(conn.execute(_WRONG_TOP, {"board": board_id}).scalar_one())
+def wrong_top(conn: sa.Connection, rules: BoardRules, *, hours: int) -> int:
+    """Count rows of boards that are not as the standings have them, in periods that ended within so many hours.
+
+    Boards that are frozen are left out.
+    """
+    values = {"boards": list(rules), "sizes": [rule.top for rule in rules.values()], "hours": hours}
+    return int(conn.execute(_WRONG_TOP, values).scalar_one())
 
 
 # Without the mark of the outbox, which may be wrong itself.

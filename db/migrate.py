@@ -3,15 +3,16 @@
 import argparse
 import logging
 import time
-from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from app.domain import board_rules
-from app.domain.ids import BoardId, new_id
+from app.domain import board_rules, periods
+from app.domain.board_rules import BoardRules
+from app.domain.periods import Period
 from config import rules, settings
 from config.version import VERSION
 from db import boards, engine
@@ -35,8 +36,8 @@ class SchemaError(Exception):
     """The database can't be brought to this release's schema; the message is one line."""
 
 
-def migrate(database: sa.Engine, board_ids: Iterable[BoardId], migrations: Path = MIGRATIONS) -> None:
-    """Run every migration that is missing, and make a row for each board.
+def migrate(database: sa.Engine, rules: BoardRules, migrations: Path = MIGRATIONS) -> None:
+    """Run every migration that is missing, and make the row of each board, or of its present period.
 
     Raises:
         SchemaError: when the schema is another than `db.tables` afterwards.
@@ -46,8 +47,7 @@ def migrate(database: sa.Engine, board_ids: Iterable[BoardId], migrations: Path 
         _take_turns(conn)
         try:
             _upgrade(conn, migrations)
-            for board_id in board_ids:
-                boards.ensure(conn, board_id, new_id())
+            boards.ensure_with_next(conn, _first_periods(rules))
             conn.commit()
             if found := differences(conn):
                 raise SchemaError(f"the schema is not this release's: {'; '.join(found)} (docs/operations.md, Release)")
@@ -55,6 +55,11 @@ def migrate(database: sa.Engine, board_ids: Iterable[BoardId], migrations: Path 
             conn.rollback()
             conn.execute(sa.text("SELECT pg_advisory_unlock(:lock)"), {"lock": _MIGRATION_LOCK})
             conn.commit()
+
+
+def _first_periods(rules: BoardRules) -> list[Period]:
+    now = datetime.now(UTC)
+    return [period for rule in rules.values() if (period := periods.at(rule, rule.starts or now))]
 
 
 def _have_to_ourselves(database: sa.Engine, conn: sa.Connection) -> None:
@@ -121,13 +126,13 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="only compare the schema with this release's")
     only_check = parser.parse_args().check
     config = settings.load_or_exit()
-    board_ids = rules.load_or_exit("BOARDS_FILE", config.boards_file, board_rules.parse)
+    known_boards = rules.load_or_exit("BOARDS_FILE", config.boards_file, board_rules.parse)
     logs.set_up(config.log_level, json=config.production)
     if not only_check:
         logs.started("release", VERSION)
     database = engine.connect(config.database_url, engine.RELEASE, pool_size=2, name="release")
     try:
-        check(database) if only_check else migrate(database, board_ids)
+        check(database) if only_check else migrate(database, known_boards)
     except SchemaError as error:
         settings.exit_with([f"DATABASE_URL: {error}"])
     except sa.exc.DBAPIError as error:

@@ -1,116 +1,158 @@
 """SQL on `standings`: the settled scores. Only the worker and operators write here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from app.domain import ranking
+from app.domain.board_rules import BoardRule
+from app.domain.counting import Earned
 from app.domain.ids import BoardId, UserId
+from app.domain.periods import Period
 from app.domain.ranking import TOP, Standing
+from db import counted
 from db.driver import send_with_next
+from db.order import KEY, LISTED, PLACE
 from db.shown import NOT_SHOWN, SHOWN
 
-# In the order of user ids, so that two writers can't wait for each other.
-_RAISE = sa.text("""
-    INSERT INTO standings AS standing (board_id, user_id, score, reached_at)
-    SELECT :board, * FROM unnest(CAST(:users AS uuid[]), CAST(:points AS bigint[]), CAST(:moments AS timestamptz[]))
-        AS earned(user_id, points, reached_at) ORDER BY user_id
+_IS_BETTER = f"{PLACE.format(it='excluded')} < {PLACE.format(it='standing')}"
+_IS_EQUAL = "excluded.score = standing.score"
+
+# In the order of boards and user ids, so that two writers can't wait for each other.
+_RAISE = sa.text(f"""
+    INSERT INTO standings AS standing (board_id, user_id, score, reached_at, combine, lowest, valued)
+    SELECT * FROM unnest(
+        CAST(:boards AS text[]), CAST(:users AS uuid[]), CAST(:scores AS bigint[]), CAST(:moments AS timestamptz[]),
+        CAST(:combine AS text[]), CAST(:lowest AS boolean[]), CAST(:valued AS boolean[])
+    ) AS earned(board_id, user_id, score, reached_at, combine, lowest, valued)
+    ORDER BY board_id COLLATE "C", user_id
     ON CONFLICT (board_id, user_id) DO UPDATE SET
-        score = standing.score + excluded.score,
-        reached_at = greatest(standing.reached_at, excluded.reached_at)
+        score = CASE excluded.combine
+            WHEN 'sum' THEN standing.score + excluded.score
+            WHEN 'best' THEN CASE WHEN {_IS_BETTER} THEN excluded.score ELSE standing.score END
+            ELSE CASE
+                WHEN excluded.reached_at > standing.reached_at
+                    OR excluded.reached_at = standing.reached_at AND {_IS_BETTER}
+                THEN excluded.score ELSE standing.score
+            END
+        END,
+        reached_at = CASE
+            WHEN excluded.combine <> 'best' THEN greatest(standing.reached_at, excluded.reached_at)
+            WHEN {_IS_BETTER} THEN excluded.reached_at
+            WHEN {_IS_EQUAL} THEN least(standing.reached_at, excluded.reached_at)
+            ELSE standing.reached_at
+        END,
+        combine = excluded.combine, lowest = excluded.lowest, valued = excluded.valued
 """)
 
 
-def raise_scores_with_next(
-    conn: sa.Connection, board_id: BoardId, earned: Sequence[tuple[UserId, int, datetime]]
-) -> None:
-    """Add points to standings: one entry a user, with the time at which the last of them was earned."""
+def raise_scores_with_next(conn: sa.Connection, earned: Sequence[Earned]) -> None:
+    """Add what was earned to standings, as each board combines it: one entry a board and user."""
     values = {
-        "board": board_id,
-        "users": [user_id for user_id, _, _ in earned],
-        "points": [points for _, points, _ in earned],
-        "moments": [at for _, _, at in earned],
+        "boards": [it.board_id for it in earned],
+        "users": [it.user_id for it in earned],
+        "scores": [it.score for it in earned],
+        "moments": [it.reached_at for it in earned],
+        "combine": [it.combine for it in earned],
+        "lowest": [it.lowest for it in earned],
+        "valued": [it.valued for it in earned],
     }
     send_with_next(conn, _RAISE, values)
 
 
-# What counts on a board: cleared actions and adjustments. A standing may be negative while points of its user are held.
-_COUNTED = """
-    SELECT user_id, score AS points, end_at AS at FROM actions
-    WHERE settlement = 'cleared' AND score <> 0 {among}
-    UNION ALL
-    SELECT user_id, points, at FROM audit_events
-    WHERE kind = 'adjusted' AND points <> 0 {among}
-"""
-_AMONG = _COUNTED.format(among="AND user_id = ANY(CAST(:users AS uuid[]))")
-_EVERYBODY = _COUNTED.format(among="")
-
+_LOCK_TABLE = sa.text("LOCK TABLE standings IN ROW EXCLUSIVE MODE")
 _LOCK = sa.text("""
-    SELECT 1 FROM standings WHERE board_id = :board AND user_id = ANY(CAST(:users AS uuid[]))
-    ORDER BY user_id FOR UPDATE
+    SELECT 1 FROM standings WHERE board_id = ANY(CAST(:boards AS text[])) AND user_id = ANY(CAST(:users AS uuid[]))
+    ORDER BY board_id COLLATE "C", user_id FOR UPDATE
 """)
+
+
+def lock(conn: sa.Connection, board_ids: Iterable[BoardId], user_ids: Sequence[UserId]) -> None:
+    """Lock users' standings on boards, in a statement before they are recomputed.
+
+    The record that is read then has whatever settled up to that moment, and what settles afterwards adds to it.
+    """
+    # The table before its rows: a rebuild, which locks it against writers, would come in between.
+    conn.execute(_LOCK_TABLE)
+    conn.execute(_LOCK, {"boards": list(board_ids), "users": list(user_ids)})
+
+
 _RECOMPUTE = """
-    WITH sums AS (
-        SELECT user_id, sum(points) AS score, max(at) AS reached_at FROM ({counted}) AS counted GROUP BY user_id
-    ), gone AS (
-        DELETE FROM standings WHERE board_id = :board {among}
-            AND NOT EXISTS (SELECT 1 FROM sums WHERE sums.user_id = standings.user_id)
+    WITH record AS MATERIALIZED ({record}), gone AS (
+        DELETE FROM standings WHERE {these} AND NOT EXISTS (
+            SELECT 1 FROM record WHERE record.board_id = standings.board_id AND record.user_id = standings.user_id
+        )
         RETURNING user_id
     ), written AS (
-        INSERT INTO standings AS standing (board_id, user_id, score, reached_at)
-        SELECT :board, sums.user_id, sums.score, sums.reached_at FROM sums
-        LEFT JOIN standings AS old ON old.board_id = :board AND old.user_id = sums.user_id
-        WHERE (old.score, old.reached_at) IS DISTINCT FROM (sums.score, sums.reached_at) ORDER BY sums.user_id
-        ON CONFLICT (board_id, user_id) DO UPDATE SET score = excluded.score, reached_at = excluded.reached_at
+        INSERT INTO standings (board_id, user_id, score, reached_at, combine, lowest, valued)
+        SELECT record.*, CAST(:combine AS text), CAST(:lowest AS boolean), CAST(:valued AS boolean) FROM record
+        LEFT JOIN standings AS old ON old.board_id = record.board_id AND old.user_id = record.user_id
+        WHERE (old.score, old.reached_at, old.combine, old.lowest, old.valued)
+            IS DISTINCT FROM (record.score, record.reached_at, :combine, :lowest, :valued)
+        ORDER BY record.board_id COLLATE "C", record.user_id
+        ON CONFLICT (board_id, user_id) DO UPDATE SET
+            score = excluded.score, reached_at = excluded.reached_at,
+            combine = excluded.combine, lowest = excluded.lowest, valued = excluded.valued
         RETURNING user_id
     )
-    SELECT user_id::text FROM gone UNION ALL SELECT user_id::text FROM written
+    SELECT user_id::text FROM gone UNION SELECT user_id::text FROM written
 """
+_OF_USERS = "board_id = :id AND user_id = ANY(CAST(:users AS uuid[]))"
+_OF_BOARD = "board_id IN (SELECT id FROM boards WHERE board = :board)"
 # Under the lock on the table: a transaction that hides a user has marked its rows before, or will afterwards.
 _MARK_ALL = sa.text(f"""
     UPDATE standings SET hidden = NOT {SHOWN} FROM users
     WHERE users.id = standings.user_id AND standings.hidden = {SHOWN}
 """)
-_RECOMPUTE_SOME = sa.text(_RECOMPUTE.format(counted=_AMONG, among="AND user_id = ANY(CAST(:users AS uuid[]))"))
-_RECOMPUTE_ALL = sa.text(_RECOMPUTE.format(counted=_EVERYBODY, among=""))
 
 
-def recompute(conn: sa.Connection, board_id: BoardId, user_ids: Sequence[UserId]) -> list[UserId]:
-    """Recompute standings that fell from what counts, and return those that changed.
-
-    The rows are locked in a statement before: the sums must see whatever settled up to that moment, and what settles
-    afterwards adds to them.
-    """
-    values = {"board": board_id, "users": list(user_ids)}
-    # The table before its rows: a rebuild, which locks it against writers, would come in between.
-    conn.execute(sa.text("LOCK TABLE standings IN ROW EXCLUSIVE MODE"))
-    conn.execute(_LOCK, values)
-    return list(conn.execute(_RECOMPUTE_SOME, values).scalars())
+def recompute(conn: sa.Connection, rule: BoardRule, period: Period, user_ids: Sequence[UserId]) -> list[UserId]:
+    """Recompute locked standings of one period from what counts, and return whose changed."""
+    return _recompute(conn, rule, counted.in_period(rule, period, user_ids), _OF_USERS)
 
 
-def recompute_all(conn: sa.Connection, board_id: BoardId) -> list[UserId]:
-    """Recompute every standing under a lock against other writers, and return those that changed."""
+def lock_all(conn: sa.Connection) -> None:
+    """Lock all standings against other writers."""
     conn.execute(sa.text("LOCK TABLE standings IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def extent(conn: sa.Connection, rule: BoardRule) -> tuple[datetime | None, datetime | None]:
+    """Return the first and the last moment of what counts on a board, in all its periods."""
+    record = counted.extent(rule)
+    first, last = conn.execute(sa.text(record.sql), record.values).one()
+    return first, last
+
+
+def recompute_all(conn: sa.Connection, rule: BoardRule) -> list[UserId]:
+    """Recompute every standing of a board, in all its periods, which must have their rows; return whose changed.
+
+    All standings must be locked.
+    """
     conn.execute(_MARK_ALL)
-    return list(conn.execute(_RECOMPUTE_ALL, {"board": board_id}).scalars())
+    return _recompute(conn, rule, counted.in_all_periods(rule), _OF_BOARD)
+
+
+def _recompute(conn: sa.Connection, rule: BoardRule, record: counted.Record, these: str) -> list[UserId]:
+    written = {"combine": rule.by, "lowest": rule.lowest, "valued": rule.valued}
+    statement = sa.text(_RECOMPUTE.format(record=record.sql, these=these))
+    return list(conn.execute(statement, record.values | written).scalars())
 
 
 # The index gives the order; what is hidden is not in it, and whose mark is missing is passed over on the way.
 _TOP = sa.text(f"""
-    SELECT standings.user_id::text, users.username, standings.score, standings.reached_at, true, users.display_name
-    FROM standings JOIN users ON users.id = standings.user_id
-    WHERE standings.board_id = :board AND NOT standings.hidden
-        AND standings.score > 0 AND {SHOWN}
-    ORDER BY standings.score DESC, standings.reached_at, standings.user_id
+    SELECT it.user_id::text, users.username, it.score, it.reached_at, true, users.display_name, it.lowest, it.valued
+    FROM standings AS it JOIN users ON users.id = it.user_id
+    WHERE it.board_id = :board AND {LISTED.format(it="it")} AND {SHOWN}
+    ORDER BY {KEY.format(it="it")}
     LIMIT :limit
 """)
 
 
-def top(conn: sa.Connection, board_id: BoardId) -> list[Standing]:
-    """Read the first ten from all standings."""
-    return [Standing(*row) for row in conn.execute(_TOP, {"board": board_id, "limit": TOP})]
+def top(conn: sa.Connection, board_id: BoardId, size: int = TOP) -> list[Standing]:
+    """Read the first rows of a board from all standings."""
+    return [Standing(*row) for row in conn.execute(_TOP, {"board": board_id, "limit": size})]
 
 
 @dataclass(frozen=True, slots=True)

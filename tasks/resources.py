@@ -7,8 +7,8 @@ from app.board.publish import signer_of
 from app.board.vetting import Vetting
 from app.board.worker import Desk
 from app.domain import fraud
+from app.domain.board_rules import BoardRules
 from app.domain.fraud import FraudRules
-from app.domain.ids import BoardId
 from app.domain.scoring import DEFAULT_TYPE, ScoringRules
 from config.settings import Settings
 from db import engine, redis
@@ -20,7 +20,7 @@ _desk: Desk | None = None
 
 
 def configure(
-    settings: Settings, board_ids: tuple[BoardId, ...], scoring_rules: ScoringRules, fraud_rules: FraudRules
+    settings: Settings, board_rules: BoardRules, scoring_rules: ScoringRules, fraud_rules: FraudRules
 ) -> None:
     """Set what this process, and those forked from it, work with; nothing is opened yet."""
     global _open
@@ -30,7 +30,7 @@ def configure(
         return Desk(
             engine=engine.connect(settings.database_url, engine.WORKER, pool_size=2, name="worker"),
             publisher=Publisher.on(redis.connect(settings.redis_url, timeout=1), signer_of(settings)),
-            board_ids=board_ids,
+            board_rules=board_rules,
             rules=scoring_rules,
             vetting=Vetting(fraud_rules, scoring_rules[DEFAULT_TYPE].most_points, settings.trusted_networks),
             client_ip_days=settings.client_ip_days,

@@ -11,12 +11,11 @@ import pytest
 import redis
 import sqlalchemy as sa
 
-from app.domain.ids import DEFAULT_BOARD, new_id
 from db import boards
 from db import engine as engines
 from db.migrate import migrate
 from dev import embedded
-from tests.support.board import BOARDS
+from tests.support.board import BOARDS, WHOLE
 from tests.support.live import complaints
 from tests.support.people import Listener, Player, listener, set_role
 from tests.support.service import Process, Service, Stores, eventually
@@ -114,7 +113,7 @@ def engine(stores: Stores) -> sa.Engine:
                 "join_codes, password_resets, service_keys, idempotency_keys, identities CASCADE"
             )
         )
-        boards.ensure(conn, DEFAULT_BOARD, new_id())
+        boards.ensure_with_next(conn, [WHOLE])
     stores.redis.flushall()
     return stores.engine
 

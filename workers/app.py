@@ -30,7 +30,7 @@ config = settings.load_or_exit()
 scoring_rules = rules.load_or_exit("SCORING_FILE", config.scoring_file, scoring.parse)
 boards = rules.load_or_exit("BOARDS_FILE", config.boards_file, partial(board_rules.parse, known_types=scoring_rules))
 fraud_rules = rules.load_or_exit("FRAUD_FILE", config.fraud_file, fraud.parse)
-resources.configure(config, tuple(boards), scoring_rules, fraud_rules)
+resources.configure(config, boards, scoring_rules, fraud_rules)
 
 app = Celery("scoreboard", broker=config.broker_url, include=["tasks.settle", "tasks.sweep", "tasks.audit"])
 app.amqp.Connection = PatientConnection

@@ -1,14 +1,12 @@
 """Users of another system, found by its own id for them, and made when it is seen for the first time."""
 
-from collections.abc import Sequence
-
 import msgspec
 import sqlalchemy as sa
 
 from app.accounts.create import NewUser, create_user, create_user_named_like
 from app.board import rename
+from app.domain.board_rules import BoardRules
 from app.domain.errors import BlockedName, NameTaken, Unavailable
-from app.domain.ids import BoardId
 from app.domain.names import BlockedNames
 from app.domain.users import InvalidUser
 from db import external_users
@@ -32,7 +30,7 @@ def check_external_id(text: str) -> str:
 
 def find_or_make(
     conn: sa.Connection,
-    board_ids: Sequence[BoardId],
+    rules: BoardRules,
     blocked: BlockedNames,
     external_id: str,
     *,
@@ -64,7 +62,7 @@ def find_or_make(
             # Another request has made this user in the meantime.
             found = _there(conn, external_id)
     if not rename.rename(
-        conn, board_ids, found.user_id, username=username, display_name=display_name, actor=actor, reason=None
+        conn, rules, found.user_id, username=username, display_name=display_name, actor=actor, reason=None
     ):
         return found, False, False
     return _there(conn, external_id), False, True

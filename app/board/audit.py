@@ -4,7 +4,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from app.board.publish import read
 from app.board.worker import Desk
 from app.domain import messages
+from app.domain.board_rules import BoardRules
 from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import BoardId, UserId, is_id
 from db import invariants, marks
@@ -26,6 +27,9 @@ log = logging.getLogger("scoreboard.audit")
 
 EVER = 24 * 366 * 100
 """Hours that stand for "no time limit"."""
+
+RECENT = 48
+"""Hours after the end of a period within which the worker checks its rows: later only corrections change them."""
 
 USERS_A_MINUTE = 1000
 USERS_AT_ONCE = 100
@@ -44,20 +48,20 @@ class Check:
     violations: int
 
 
-def audit(conn: sa.Connection, board_ids: Sequence[BoardId]) -> list[Check]:
+def audit(conn: sa.Connection, rules: BoardRules) -> list[Check]:
     """Check every invariant of the database in one snapshot; must be the transaction's first statements."""
     _snapshot(conn)
     return [
         Check("total-scores", invariants.wrong_totals(conn)),
-        _standings(conn, board_ids),
+        _standings(conn, rules),
         _scored_once(conn, hours=EVER),
-        _top_scores(conn, board_ids),
+        _top_scores(conn, rules, hours=EVER),
         _outbox(conn),
     ]
 
 
 def audit_users(
-    conn: sa.Connection, board_ids: Sequence[BoardId], after: UserId | None, *, limit: int
+    conn: sa.Connection, rules: BoardRules, after: UserId | None, *, limit: int
 ) -> tuple[list[Check], UserId | None]:
     """Check the sums of the `limit` users whose ids come after `after`, in one snapshot.
 
@@ -69,7 +73,7 @@ def audit_users(
     user_ids = invariants.users_after(conn, after, limit=limit)
     checks = [
         Check("total-scores", invariants.wrong_totals(conn, user_ids)),
-        _standings(conn, board_ids, user_ids),
+        _standings(conn, rules, user_ids),
     ]
     return checks, user_ids[-1] if len(user_ids) == limit else None
 
@@ -140,7 +144,7 @@ def _next_users(desk: Desk) -> list[Check]:
         limit = min(left, at_once)
         try:
             checks, after = in_transaction(
-                desk.engine, partial(audit_users, board_ids=desk.board_ids, after=after, limit=limit)
+                desk.engine, partial(audit_users, rules=desk.board_rules, after=after, limit=limit)
             )
         except TimedOut:
             if limit > 1:
@@ -172,23 +176,23 @@ def _scored_once(conn: sa.Connection, *, hours: int = 1) -> Check:
     return Check("scored-once", invariants.wrong_settlements(conn, hours=hours))
 
 
-def _standings(conn: sa.Connection, board_ids: Iterable[BoardId], user_ids: Sequence[UserId] | None = None) -> Check:
-    return Check("standings", sum(invariants.wrong_standings(conn, board_id, user_ids) for board_id in board_ids))
+def _standings(conn: sa.Connection, rules: BoardRules, user_ids: Sequence[UserId] | None = None) -> Check:
+    return Check("standings", sum(invariants.wrong_standings(conn, rule, user_ids) for rule in rules.values()))
 
 
-def _top_scores(conn: sa.Connection, board_ids: Iterable[BoardId]) -> Check:
-    return Check("top-scores", sum(invariants.wrong_top(conn, board_id) for board_id in board_ids))
+def _top_scores(conn: sa.Connection, rules: BoardRules, *, hours: int = RECENT) -> Check:
+    return Check("top-scores", invariants.wrong_top(conn, rules, hours=hours))
 
 
 def _outbox(conn: sa.Connection) -> Check:
     return Check("outbox", invariants.unsettled(conn, age=10.0))
 
 
-def published(engine: sa.Engine, publisher: Publisher, board_ids: Iterable[BoardId]) -> list[Check]:
+def published(engine: sa.Engine, publisher: Publisher, rules: BoardRules) -> list[Check]:
     """Compare each board's key with the board: the newest message, and the same bytes for the same version."""
     deadline = time.monotonic() + QUIET
     try:
-        found = [_published(engine, publisher, board_id, deadline) for board_id in board_ids]
+        found = [_published(engine, publisher, board_id, deadline) for board_id in rules]
     except redis.RedisError:
         return []  # not checked: Redis is away, which is no fault of the scores
     behind, differ = (sum(counts) for counts in zip(*found, strict=True))
@@ -210,9 +214,9 @@ def _published(engine: sa.Engine, publisher: Publisher, board_id: BoardId, deadl
 
 LOOKS: dict[tuple[str, ...], Callable[[Desk], list[Check]]] = {
     ("scored-once",): _alone(lambda conn, _: _scored_once(conn)),
-    ("top-scores",): _alone(lambda conn, desk: _top_scores(conn, desk.board_ids)),
+    ("top-scores",): _alone(lambda conn, desk: _top_scores(conn, desk.board_rules)),
     ("outbox",): _alone(lambda conn, _: _outbox(conn)),
-    ("published", "versions"): lambda desk: published(desk.engine, desk.publisher, desk.board_ids),
+    ("published", "versions"): lambda desk: published(desk.engine, desk.publisher, desk.board_rules),
     ("total-scores", "standings"): _next_users,
 }
 NAMES = frozenset(name for names in LOOKS for name in names)

@@ -3,14 +3,16 @@
 Lock order: users, actions, standings, boards. What changes a standing or a status ends in `app.board.top`.
 """
 
-from collections.abc import Sequence
-
+import msgspec
 import sqlalchemy as sa
 
 from app.board import top
+from app.domain import counting
 from app.domain.actions import Action
+from app.domain.board_rules import BoardRules
+from app.domain.counting import Completion
 from app.domain.errors import Conflict, NotFound
-from app.domain.ids import ActionId, BoardId, UserId
+from app.domain.ids import ActionId, UserId
 from db import actions, audit_events, users
 from db.users import LockedUser
 
@@ -23,9 +25,7 @@ class BelowZero(Conflict):
     code, title = "below-zero", "The total would fall under 0"
 
 
-def release(
-    conn: sa.Connection, board_ids: Sequence[BoardId], action_id: ActionId, *, actor: str, reason: str | None
-) -> Action:
+def release(conn: sa.Connection, rules: BoardRules, action_id: ActionId, *, actor: str, reason: str | None) -> Action:
     """Let a held or reversed action count."""
     action, _ = _lock_action(conn, action_id, allowed=("held", "reversed"))
     points = action.score or 0
@@ -35,14 +35,11 @@ def release(
     audit_events.record(
         conn, "released", actor=actor, user_id=action.user_id, action_id=action_id, points=points, reason=reason
     )
-    if points and action.end_at:
-        top.add(conn, board_ids, [(action.user_id, points, action.end_at)])
+    top.add(conn, rules, counting.earned(rules, [_completion(action)]))
     return _again(conn, action_id)
 
 
-def reverse(
-    conn: sa.Connection, board_ids: Sequence[BoardId], action_id: ActionId, *, actor: str, reason: str
-) -> Action:
+def reverse(conn: sa.Connection, rules: BoardRules, action_id: ActionId, *, actor: str, reason: str) -> Action:
     """Take a cleared or held action's points away."""
     action, user = _lock_action(conn, action_id, allowed=("cleared", "held"))
     points = action.score or 0
@@ -53,60 +50,56 @@ def reverse(
     audit_events.record(
         conn, "reversed", actor=actor, user_id=action.user_id, action_id=action_id, points=-points, reason=reason
     )
-    if points and action.settlement == "cleared":
-        top.recompute(conn, board_ids, [action.user_id])
+    if action.settlement == "cleared":
+        top.recompute(conn, rules, _completion(action))
     return _again(conn, action_id)
 
 
-def suspend(conn: sa.Connection, board_ids: Sequence[BoardId], user_id: UserId, *, actor: str, reason: str) -> None:
+def suspend(conn: sa.Connection, rules: BoardRules, user_id: UserId, *, actor: str, reason: str) -> None:
     """Remove a user from every board, and refuse the user's requests from now on."""
     if not _lock_person(conn, user_id).active:
         raise WrongState("This user is suspended already.")
     users.set_status(conn, user_id, "suspended")
     audit_events.record(conn, "suspended", actor=actor, user_id=user_id, reason=reason)
-    top.refresh_all(conn, board_ids, [user_id])
+    top.refresh_shown(conn, rules, user_id)
 
 
-def reinstate(
-    conn: sa.Connection, board_ids: Sequence[BoardId], user_id: UserId, *, actor: str, reason: str | None
-) -> None:
+def reinstate(conn: sa.Connection, rules: BoardRules, user_id: UserId, *, actor: str, reason: str | None) -> None:
     """Undo a suspension: the user returns to the boards with the standing as it is now."""
     if _lock_person(conn, user_id).active:
         raise WrongState("This user is not suspended.")
     users.set_status(conn, user_id, "active")
     audit_events.record(conn, "reinstated", actor=actor, user_id=user_id, reason=reason)
-    top.refresh_all(conn, board_ids, [user_id])
+    top.refresh_shown(conn, rules, user_id)
 
 
-def hide(conn: sa.Connection, board_ids: Sequence[BoardId], user_id: UserId, *, actor: str, reason: str | None) -> None:
+def hide(conn: sa.Connection, rules: BoardRules, user_id: UserId, *, actor: str, reason: str | None) -> None:
     """Take a user off every board and out of all ranks; the user plays on."""
-    _set_hidden(conn, board_ids, user_id, hidden=True, actor=actor, reason=reason)
+    _set_hidden(conn, rules, user_id, hidden=True, actor=actor, reason=reason)
 
 
-def show(conn: sa.Connection, board_ids: Sequence[BoardId], user_id: UserId, *, actor: str, reason: str | None) -> None:
+def show(conn: sa.Connection, rules: BoardRules, user_id: UserId, *, actor: str, reason: str | None) -> None:
     """Undo `hide`: the user returns to the boards with the standing as it is now."""
-    _set_hidden(conn, board_ids, user_id, hidden=False, actor=actor, reason=reason)
+    _set_hidden(conn, rules, user_id, hidden=False, actor=actor, reason=reason)
 
 
 def _set_hidden(
-    conn: sa.Connection, board_ids: Sequence[BoardId], user_id: UserId, *, hidden: bool, actor: str, reason: str | None
+    conn: sa.Connection, rules: BoardRules, user_id: UserId, *, hidden: bool, actor: str, reason: str | None
 ) -> None:
     if _lock_person(conn, user_id).hidden is hidden:
         raise WrongState("This user is hidden already." if hidden else "This user is not hidden.")
     users.set_hidden(conn, user_id, hidden=hidden)
     audit_events.record(conn, "hidden" if hidden else "shown", actor=actor, user_id=user_id, reason=reason)
-    top.refresh_all(conn, board_ids, [user_id])
+    top.refresh_shown(conn, rules, user_id)
 
 
-def adjust(
-    conn: sa.Connection, board_ids: Sequence[BoardId], user_id: UserId, points: int, *, actor: str, reason: str
-) -> None:
+def adjust(conn: sa.Connection, rules: BoardRules, user_id: UserId, points: int, *, actor: str, reason: str) -> None:
     """Give a user points, or take some."""
     if _lock_person(conn, user_id).total_score + points < 0:
         raise BelowZero("The user does not have that many points.")
     users.add_points(conn, user_id, points)
     at = audit_events.record(conn, "adjusted", actor=actor, user_id=user_id, points=points, reason=reason)
-    top.add(conn, board_ids, [(user_id, points, at)])
+    top.add(conn, rules, counting.adjusted(rules, user_id, points, at))
 
 
 def _lock_user(conn: sa.Connection, user_id: UserId) -> LockedUser:
@@ -135,6 +128,13 @@ def _lock_action(conn: sa.Connection, action_id: ActionId, *, allowed: tuple[str
         state = action.settlement if action.status == "completed" else action.status
         raise WrongState(f"The action is {state}; it must be {' or '.join(allowed)}.", action=action)
     return action, user
+
+
+def _completion(action: Action) -> Completion:
+    """Return a completed action as boards look at it."""
+    assert action.end_at is not None
+    value = None if action.value is msgspec.UNSET else action.value
+    return Completion(action.user_id, action.type, action.score or 0, value, action.end_at)
 
 
 def _again(conn: sa.Connection, action_id: ActionId) -> Action:

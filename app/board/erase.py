@@ -5,14 +5,14 @@ Source: docs/decisions/0006-erase-the-person-and-keep-the-actions.md.
 """
 
 import time
-from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from app.board import top
 from app.board.roles import keep_one_admin
+from app.domain.board_rules import BoardRules
 from app.domain.errors import NotFound, Unauthorized
-from app.domain.ids import BoardId, UserId
+from app.domain.ids import UserId
 from config import queues
 from db import audit_events, identities, join_codes, password_resets, persons
 from db.transaction import in_transaction
@@ -35,7 +35,7 @@ FORGET_FOR = 0.2
 
 def erase(
     conn: sa.Connection,
-    board_ids: Sequence[BoardId],
+    rules: BoardRules,
     user_id: UserId,
     *,
     actor: str,
@@ -69,7 +69,7 @@ def erase(
     if last is not None:
         persons.keep_names(conn, user_id, names, events_done_to=last)
     join_codes.forget(conn, names)
-    top.refresh_all(conn, board_ids, [user_id])
+    top.refresh_shown(conn, rules, user_id)
     return True
 
 

@@ -6,12 +6,12 @@ with other bytes.
 """
 
 import logging
-from collections.abc import Iterable
 
 import redis
 import sqlalchemy as sa
 
 from app.domain import messages
+from app.domain.board_rules import BoardRules
 from app.domain.ids import BoardId, id_after
 from app.domain.messages import Update
 from app.domain.signing import UNSIGNED, Key, Signer
@@ -76,9 +76,9 @@ def publish(engine: sa.Engine, publisher: Publisher, board_id: BoardId, *, seen:
     return from_db
 
 
-def publish_all(engine: sa.Engine, publisher: Publisher, board_ids: Iterable[BoardId]) -> None:
+def publish_all(engine: sa.Engine, publisher: Publisher, rules: BoardRules) -> None:
     """Publish each of the boards."""
-    for board_id in board_ids:
+    for board_id in rules:
         publish(engine, publisher, board_id)
 
 

@@ -1,17 +1,47 @@
-"""Recomputes a board and its standings from the actions; changes only what was wrong."""
+"""Recomputes a board from the actions: its periods, standings and rows; changes only what was wrong.
+
+It fills a board that is new, or whose rules have changed.
+"""
+
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
 from app.board import top
+from app.domain import periods
+from app.domain.board_rules import BoardRule, BoardRules
 from app.domain.ids import BoardId, UserId
-from db import standings
+from app.domain.periods import Period
+from db import boards, standings
 
 
-def rebuild(conn: sa.Connection, board_id: BoardId) -> tuple[list[UserId], int | None]:
-    """Recompute the board and all its standings; settling waits meanwhile.
+def rebuild(conn: sa.Connection, rules: BoardRules, board_id: BoardId) -> tuple[list[UserId], dict[BoardId, int]]:
+    """Recompute a board and all its standings, in all its periods; settling waits meanwhile.
 
     Returns:
-        The users whose standings were wrong, and the board's new version if its ten were.
+        The users whose standings were wrong, and the new versions of the periods whose rows were.
     """
-    changed = standings.recompute_all(conn, board_id)
-    return changed, top.refresh(conn, board_id, None)
+    rule = rules[board_id]
+    standings.lock_all(conn)
+    boards.ensure_with_next(conn, _periods(rule, *standings.extent(conn, rule)))
+    boards.set_bounds(conn, {row: _bounds(rule, row) for row in boards.rows_of_board(conn, board_id)})
+    changed = standings.recompute_all(conn, rule)
+    return changed, top.refresh_whole(conn, rules, boards.rows_of_board(conn, board_id))
+
+
+def _periods(rule: BoardRule, first: datetime | None, last: datetime | None) -> list[Period]:
+    """Return every period from a first moment to a last one; of a board without periods its only one."""
+    moment = first if rule.periodic else rule.starts or datetime.now(UTC)
+    found = []
+    while moment is not None and (period := periods.at(rule, moment)):
+        found.append(period)
+        moment = period.ends if period.ends and last and period.ends <= last and rule.periodic else None
+    return found
+
+
+def _bounds(rule: BoardRule, row: BoardId) -> Period | None:
+    """Return the period of a row as the rule has it; None for one that another rule of this board has left behind."""
+    _, colon, label = row.partition(":")
+    if colon:
+        return periods.named(rule, label)
+    return None if rule.periodic else _periods(rule, None, None)[0]

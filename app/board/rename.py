@@ -3,7 +3,6 @@
 Lock order: users, boards.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,14 +10,15 @@ import sqlalchemy as sa
 
 from app.board import top
 from app.board.correct import WrongState
+from app.domain.board_rules import BoardRules
 from app.domain.errors import NotFound, Suspended, Unauthorized
-from app.domain.ids import BoardId, UserId
+from app.domain.ids import UserId
 from db import audit_events, names
 
 
 def rename(
     conn: sa.Connection,
-    board_ids: Sequence[BoardId],
+    rules: BoardRules,
     user_id: UserId,
     *,
     username: str | None = None,
@@ -55,13 +55,13 @@ def rename(
         return False
     names.set_names(conn, user_id, new_username, new_display_name)
     audit_events.record(conn, "renamed", actor=actor, user_id=user_id, reason=reason, **details)
-    top.refresh_all(conn, board_ids, [user_id])
+    top.refresh_shown(conn, rules, user_id)
     return True
 
 
 def set_display_name(
     conn: sa.Connection,
-    board_ids: Sequence[BoardId],
+    rules: BoardRules,
     user_id: UserId,
     display_name: str | None,
     *,
@@ -86,5 +86,5 @@ def set_display_name(
     if player.display_name == display_name:
         return False
     names.set_names(conn, user_id, player.username, display_name)
-    top.refresh_all(conn, board_ids, [user_id])
+    top.refresh_shown(conn, rules, user_id)
     return True

@@ -60,11 +60,11 @@ def _cancel_expired(desk: Desk) -> None:
 
 _FIRST_DUTIES: dict[str, Callable[[Desk], object]] = {
     "settling what is overdue": settle_overdue,
-    "publishing the board": lambda desk: publish_all(desk.engine, desk.publisher, desk.board_ids),
+    "publishing the board": lambda desk: publish_all(desk.engine, desk.publisher, desk.board_rules),
 }
 _OTHER_DUTIES: dict[str, Callable[[Desk], object]] = {
     "marking what is settled": lambda desk: in_transaction(desk.engine, outbox.advance_mark),
-    "suspending who is due": lambda desk: suspend_whom_due(desk.engine, desk.board_ids, desk.vetting),
+    "suspending who is due": lambda desk: suspend_whom_due(desk.engine, desk.board_rules, desk.vetting),
     "cancelling what expired": _cancel_expired,
     "forgetting what is too old": lambda desk: erase.forget(desk.engine, client_ip_days=desk.client_ip_days),
 }

@@ -1,58 +1,112 @@
-"""Brings a board's top ten up to date, at the end of every transaction that changes standings, or what shows a user."""
+"""Brings boards up to date, at the end of every transaction that changes standings, or what shows a user."""
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Sequence
 
 import sqlalchemy as sa
 
-from app.domain import ranking
+from app.domain import counting, ranking
+from app.domain.board_rules import BoardRule, BoardRules
+from app.domain.counting import Completed, Earned
 from app.domain.ids import BoardId, UserId
 from app.domain.ranking import Standing
 from db import boards, standings
+from db.boards import Change, Locked
+
+AT_ONCE = 100
+"""Boards that are locked, read and written by one statement each."""
 
 
-def add(conn: sa.Connection, board_ids: Collection[BoardId], earned: Sequence[tuple[UserId, int, datetime]]) -> None:
-    """Add points to users' standings on each board, and bring the boards up to date."""
-    for board_id in sorted(board_ids):
-        standings.raise_scores_with_next(conn, board_id, earned)
-    refresh_all(conn, board_ids, [user_id for user_id, _, _ in earned])
+def add(conn: sa.Connection, rules: BoardRules, earned: Sequence[Earned]) -> None:
+    """Add what was earned to standings, and bring the boards up to date."""
+    if earned:
+        boards.ensure_with_next(conn, {it.period.id: it.period for it in earned}.values())
+        standings.raise_scores_with_next(conn, earned)
+        _refresh(
+            conn, {it.board_id: rules[it.period.board] for it in earned}, [(it.board_id, it.user_id) for it in earned]
+        )
 
 
-def recompute(conn: sa.Connection, board_ids: Collection[BoardId], user_ids: Sequence[UserId]) -> None:
-    """Work users' standings on each board out again, after points were taken away, and bring the boards up to date."""
-    for board_id in sorted(board_ids):
-        standings.recompute(conn, board_id, user_ids)
-    refresh_all(conn, board_ids, user_ids)
+def recompute(conn: sa.Connection, rules: BoardRules, completion: Completed) -> None:
+    """Work a user's standings out again on each board that counted a completion, and bring the boards up to date."""
+    counted_on = counting.periods(rules, completion)
+    users = [completion.user_id]
+    standings.lock(conn, [period.id for _, period in counted_on], users)
+    for rule, period in counted_on:
+        standings.recompute(conn, rule, period, users)
+    _refresh(
+        conn,
+        {period.id: rule for rule, period in counted_on},
+        [(period.id, completion.user_id) for _, period in counted_on],
+    )
 
 
-def refresh_all(conn: sa.Connection, board_ids: Collection[BoardId], touched: Collection[UserId]) -> None:
-    """Bring each board up to date; whatever this transaction changes of standings, on any board, comes before."""
-    for board_id in sorted(board_ids):
-        refresh(conn, board_id, touched)
+def refresh_shown(conn: sa.Connection, rules: BoardRules, user_id: UserId) -> None:
+    """Bring every board up to date on which a user has a standing, periods that are over included.
+
+    For changes of what shows the user: the status, a name, whether the user is hidden.
+    """
+    found = {row: rules[board] for row, board in boards.of_user(conn, user_id) if board in rules}
+    _refresh(conn, found, [(board_id, user_id) for board_id in found])
 
 
-def refresh(conn: sa.Connection, board_id: BoardId, touched: Collection[UserId] | None) -> int | None:
-    """Bring a board's ten up to date with the standings that this transaction has changed.
-
-    The board's row is locked first, always; only afterwards, in a fresh statement, are the standings read. Without
-    that order, a settling and a reversal that run at the same time don't see each other, and the board stays wrong.
-
-    Args:
-        touched: the users of whom this transaction has changed standing, status or name; None when it may be any.
+def refresh_whole(conn: sa.Connection, rules: BoardRules, board_ids: Iterable[BoardId]) -> dict[BoardId, int]:
+    """Bring rows of boards up to date with all their standings.
 
     Returns:
-        The board's new version, or None when the rows are as they were.
+        The new versions of those that were not as the standings have them.
     """
-    version, present = boards.lock_and_read(conn, board_id, touched or ())
-    shown = sorted((user.row for user in present if user.row), key=lambda row: row.rank)
-    ten = None
-    if touched is not None:
-        reached_at = {user.standing.user_id: user.standing.reached_at for user in present}
-        before = [Standing(row.userId, row.username, row.score, reached_at[row.userId]) for row in shown]
-        ten = ranking.merge(before, [user.standing for user in present])
-    if ten is None:
-        ten = standings.top(conn, board_id)
-    if boards.rows_of(ten) == shown:
+    return _refresh(conn, {board_id: rules[board_of(board_id)] for board_id in board_ids}, None)
+
+
+def board_of(row: BoardId) -> BoardId:
+    """Return the board of a row of `boards`, which may be that of a period."""
+    return BoardId(row.partition(":")[0])
+
+
+def _refresh(
+    conn: sa.Connection, rows: dict[BoardId, BoardRule], touched: Collection[tuple[BoardId, UserId]] | None
+) -> dict[BoardId, int]:
+    """Bring rows of boards up to date with the standings that this transaction has changed.
+
+    The boards are locked first, always, in the order of their ids; only afterwards, in a fresh statement, are standings
+    read. Without that order, a settling and a reversal that run at the same time don't see each other, and a board
+    stays wrong. Whatever the transaction changes of standings, on any board, comes before.
+
+    Args:
+        touched: the rows and users of whom this transaction has changed standing, status or name; None: it may be any.
+
+    Returns:
+        The new versions of those that changed. One that is frozen stays as it is.
+    """
+    versions: dict[BoardId, int] = {}
+    ids = sorted(rows)
+    for first in range(0, len(ids), AT_ONCE):
+        these = {board_id: rows[board_id] for board_id in ids[first : first + AT_ONCE]}
+        locked = boards.lock_and_read(conn, these, [it for it in touched or () if it[0] in these])
+        changes = [
+            change
+            for board_id, board in locked.items()
+            if not board.frozen and (change := _change(conn, board_id, rows[board_id], board, touched is None))
+        ]
+        if changes:
+            boards.write_with_next(conn, changes)
+            versions |= {change.board_id: change.version for change in changes}
+    return versions
+
+
+def _change(conn: sa.Connection, board_id: BoardId, rule: BoardRule, board: Locked, whole: bool) -> Change | None:
+    """Return what is to be written of a board, None when its rows are right."""
+    shown = sorted((user.row for user in board.present if user.row), key=lambda row: row.rank)
+    top = None
+    if not whole:
+        reached_at = {user.standing.user_id: user.standing.reached_at for user in board.present}
+        before = [
+            Standing(row.userId, row.username, row.score, reached_at[row.userId], lowest=rule.lowest) for row in shown
+        ]
+        top = ranking.merge(before, [user.standing for user in board.present], rule.top)
+    if top is None:
+        top = standings.top(conn, board_id, rule.top)
+    now = boards.rows_of(top)
+    if now == shown:
         return None
-    boards.write_top_with_next(conn, board_id, version + 1, ten)
-    return version + 1
+    return Change(board_id, board.version + 1, len(now), [row for row in now if row not in shown])

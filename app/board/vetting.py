@@ -12,9 +12,10 @@ import sqlalchemy as sa
 
 from app.board import correct
 from app.domain import fraud
+from app.domain.board_rules import BoardRules
 from app.domain.errors import Conflict
 from app.domain.fraud import Facts, FraudRules, Verdict
-from app.domain.ids import ActionId, BoardId, UserId
+from app.domain.ids import ActionId, UserId
 from config.values import Network
 from db import fraud_facts, marks
 from db.fraud_facts import Asked
@@ -42,7 +43,7 @@ def judge(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> li
     return [(facts, fraud.judge(facts, vetting.rules, vetting.default_award)) for facts in known]
 
 
-def suspend_whom_due(engine: sa.Engine, board_ids: Sequence[BoardId], vetting: Vetting) -> list[UserId]:
+def suspend_whom_due(engine: sa.Engine, boards: BoardRules, vetting: Vetting) -> list[UserId]:
     """Suspend the users with too many held actions, each in a transaction of its own that holds up no other."""
     rule = vetting.rules.suspend
     if rule is None:
@@ -51,14 +52,14 @@ def suspend_whom_due(engine: sa.Engine, board_ids: Sequence[BoardId], vetting: V
         engine,
         lambda conn: fraud_facts.due_for_suspension(conn, held=rule.held_in_24h, excused=fraud.NOT_THE_USERS_FAULT),
     )
-    suspended, all_done = _suspend_each(engine, board_ids, due)
+    suspended, all_done = _suspend_each(engine, boards, due)
     if all_done:
         in_statement(engine, lambda conn: marks.advance(conn, marks.HELD, left=reached))
     return suspended
 
 
 def suspend_of_these(
-    engine: sa.Engine, board_ids: Sequence[BoardId], vetting: Vetting, user_ids: Collection[UserId]
+    engine: sa.Engine, boards: BoardRules, vetting: Vetting, user_ids: Collection[UserId]
 ) -> list[UserId]:
     """Suspend those of these users who have too many held actions; the sweep finds any who are left."""
     rule = vetting.rules.suspend
@@ -68,12 +69,10 @@ def suspend_of_these(
         engine,
         lambda conn: fraud_facts.due_of_these(conn, user_ids, held=rule.held_in_24h, excused=fraud.NOT_THE_USERS_FAULT),
     )
-    return _suspend_each(engine, board_ids, due)[0]
+    return _suspend_each(engine, boards, due)[0]
 
 
-def _suspend_each(
-    engine: sa.Engine, board_ids: Sequence[BoardId], due: Mapping[UserId, int]
-) -> tuple[list[UserId], bool]:
+def _suspend_each(engine: sa.Engine, boards: BoardRules, due: Mapping[UserId, int]) -> tuple[list[UserId], bool]:
     """Suspend users for a bounded time; return who was suspended, and whether all were looked at."""
     suspended, all_done = [], True
     deadline = time.monotonic() + SUSPEND_FOR
@@ -82,7 +81,7 @@ def _suspend_each(
             all_done = False
             break
         try:
-            if _suspend(engine, board_ids, user_id, held):
+            if _suspend(engine, boards, user_id, held):
                 suspended.append(user_id)
         except TimedOut as error:
             log.warning("suspending a user took too long, the next sweep tries again: %s", error)
@@ -90,10 +89,10 @@ def _suspend_each(
     return suspended, all_done
 
 
-def _suspend(engine: sa.Engine, board_ids: Sequence[BoardId], user_id: UserId, held: int) -> bool:
+def _suspend(engine: sa.Engine, boards: BoardRules, user_id: UserId, held: int) -> bool:
     reason = f"{held} held actions in 24 hours."
     try:
-        in_transaction(engine, lambda conn: correct.suspend(conn, board_ids, user_id, actor="system", reason=reason))
+        in_transaction(engine, lambda conn: correct.suspend(conn, boards, user_id, actor="system", reason=reason))
     except Conflict:
         return False  # another process was faster
     logs.event(logs.security, logs.USER_SUSPENDED, logging.WARNING, userId=user_id, reason=reason)

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from app.board import settle
 from app.board.publish import publish_all
 from app.board.vetting import Vetting, suspend_of_these
+from app.domain.board_rules import BoardRules
 from app.domain.errors import DatabaseUnavailable
-from app.domain.ids import ActionId, BoardId
+from app.domain.ids import ActionId
 from app.domain.scoring import ScoringRules
 from config import queues
 from db.redis import Publisher
@@ -29,7 +30,7 @@ class Desk:
 
     engine: sa.Engine
     publisher: Publisher
-    board_ids: tuple[BoardId, ...]
+    board_rules: BoardRules
     rules: ScoringRules
     vetting: Vetting
     client_ip_days: int = 30
@@ -48,20 +49,20 @@ def settle_and_publish(desk: Desk, action_ids: Sequence[ActionId]) -> None:
             log.exception("settling %d actions failed, they are left to the sweep", len(batch))
     try:
         with tracing.step("publish"):
-            publish_all(desk.engine, desk.publisher, desk.board_ids)
+            publish_all(desk.engine, desk.publisher, desk.board_rules)
     except DatabaseUnavailable as error:
         log.warning("publishing is left to the sweep: %s", error)
 
 
 def settle_batch(desk: Desk, action_ids: Sequence[ActionId]) -> None:
     """Settle actions in one transaction, then suspend the users who are due for it."""
-    settled = in_transaction(desk.engine, lambda conn: settle.settle(conn, desk.board_ids, action_ids, desk.vetting))
+    settled = in_transaction(desk.engine, lambda conn: settle.settle(conn, desk.board_rules, action_ids, desk.vetting))
     count(settled)
     if settled.cleared:
         logs.event(log, logs.SCORE_UPDATED, cleared=settled.cleared, held=settled.held)
     if settled.held:
         try:
-            suspend_of_these(desk.engine, desk.board_ids, desk.vetting, settled.held_of)
+            suspend_of_these(desk.engine, desk.board_rules, desk.vetting, settled.held_of)
         except DatabaseUnavailable as error:
             log.warning("suspending is left to the sweep: %s", error)
 

@@ -9,7 +9,7 @@ from app.access.passwords import hash_password
 from app.accounts.create import NewUser, create_user
 from app.board import erase as erasing
 from app.board import roles
-from app.cli.database import board_ids, database, in_transaction, publish_boards
+from app.cli.database import board_rules, database, in_transaction, publish_boards
 from app.cli.moderation import may_have_reason, must_have_reason
 from app.domain.errors import NameTaken, NotFound
 from app.domain.ids import UserId, is_id, new_id
@@ -115,7 +115,7 @@ def erase(config: Settings, user: str, reason: str, yes: bool) -> None:
         if sys.stdin.isatty() and not yes:
             click.confirm(f"Erase {user}? This can't be undone.", abort=True)
         erased = transaction.in_transaction(
-            made, lambda conn: erasing.erase(conn, board_ids(config), user_id, actor="shell", reason=reason)
+            made, lambda conn: erasing.erase(conn, board_rules(config), user_id, actor="shell", reason=reason)
         )
         publish_boards(config, made)
     click.echo(f"{user_id} is erased." if erased else f"{user_id} was erased before.")

@@ -9,9 +9,9 @@ import click
 import sqlalchemy as sa
 
 from app.board.publish import publish_all, signer_of
-from app.domain import board_rules, scoring
+from app.domain import scoring
+from app.domain.board_rules import BoardRules, parse
 from app.domain.errors import ScoreboardError
-from app.domain.ids import BoardId
 from config import rules
 from config.settings import Settings
 from db import engine, redis, transaction
@@ -43,13 +43,12 @@ def publisher(config: Settings) -> Publisher:
     return Publisher.on(redis.connect(config.redis_url, timeout=2), signer_of(config))
 
 
-def board_ids(config: Settings) -> tuple[BoardId, ...]:
-    """Read which boards there are."""
+def board_rules(config: Settings) -> BoardRules:
+    """Read which boards there are, and their rules."""
     types = rules.load_or_exit("SCORING_FILE", config.scoring_file, scoring.parse)
-    parse = partial(board_rules.parse, known_types=types)
-    return tuple(rules.load_or_exit("BOARDS_FILE", config.boards_file, parse))
+    return rules.load_or_exit("BOARDS_FILE", config.boards_file, partial(parse, known_types=types))
 
 
 def publish_boards(config: Settings, made: sa.Engine) -> None:
     """Publish what a command has changed; while Redis is away the sweep does so later."""
-    publish_all(made, publisher(config), board_ids(config))
+    publish_all(made, publisher(config), board_rules(config))

@@ -8,7 +8,7 @@ import click
 import sqlalchemy as sa
 
 from app.board import correct
-from app.cli.database import board_ids, database, in_transaction, publish_boards
+from app.cli.database import board_rules, database, in_transaction, publish_boards
 from app.domain.errors import Conflict, NotFound
 from app.domain.ids import ActionId, UserId, is_id
 from config.settings import Settings
@@ -44,7 +44,7 @@ def suspend(config: Settings, username: str, reason: str) -> None:
     _change_user(
         config,
         username,
-        lambda conn, user_id: correct.suspend(conn, board_ids(config), user_id, actor=ACTOR, reason=reason),
+        lambda conn, user_id: correct.suspend(conn, board_rules(config), user_id, actor=ACTOR, reason=reason),
     )
     click.echo(f"{username} is suspended.")
 
@@ -58,7 +58,7 @@ def reinstate(config: Settings, username: str, reason: str | None) -> None:
     _change_user(
         config,
         username,
-        lambda conn, user_id: correct.reinstate(conn, board_ids(config), user_id, actor=ACTOR, reason=reason),
+        lambda conn, user_id: correct.reinstate(conn, board_rules(config), user_id, actor=ACTOR, reason=reason),
     )
     click.echo(f"{username} is reinstated.")
 
@@ -72,7 +72,7 @@ def hide(config: Settings, username: str, reason: str | None) -> None:
     _change_user(
         config,
         username,
-        lambda conn, user_id: correct.hide(conn, board_ids(config), user_id, actor=ACTOR, reason=reason),
+        lambda conn, user_id: correct.hide(conn, board_rules(config), user_id, actor=ACTOR, reason=reason),
     )
     click.echo(f"{username} is hidden.")
 
@@ -86,7 +86,7 @@ def show(config: Settings, username: str, reason: str | None) -> None:
     _change_user(
         config,
         username,
-        lambda conn, user_id: correct.show(conn, board_ids(config), user_id, actor=ACTOR, reason=reason),
+        lambda conn, user_id: correct.show(conn, board_rules(config), user_id, actor=ACTOR, reason=reason),
     )
     click.echo(f"{username} is shown.")
 
@@ -103,7 +103,7 @@ def adjust(config: Settings, username: str, points: int, reason: str) -> None:
     _change_user(
         config,
         username,
-        lambda conn, user_id: correct.adjust(conn, board_ids(config), user_id, points, actor=ACTOR, reason=reason),
+        lambda conn, user_id: correct.adjust(conn, board_rules(config), user_id, points, actor=ACTOR, reason=reason),
     )
     click.echo(f"{username} was adjusted by {points} points.")
 
@@ -117,7 +117,7 @@ def release(config: Settings, action_id: str, reason: str | None) -> None:
     with database(config) as made:
         transaction.in_transaction(
             made,
-            lambda conn: correct.release(conn, board_ids(config), _action_id(action_id), actor=ACTOR, reason=reason),
+            lambda conn: correct.release(conn, board_rules(config), _action_id(action_id), actor=ACTOR, reason=reason),
         )
         publish_boards(config, made)
     click.echo(f"{action_id} is released.")
@@ -145,7 +145,7 @@ def reverse(
     """Take the points of actions away: of those named, or of all by player, address and time."""
     if bool(action_ids) == bool(username or address or since or until):
         raise click.UsageError("Name actions, or choose them by --user, --address, --since and --until.")
-    ids = board_ids(config)
+    rules = board_rules(config)
     with database(config) as made:
         chosen = [_action_id(it) for it in action_ids] or transaction.in_transaction(
             made, lambda conn: _chosen(conn, username, address, since, until)
@@ -158,7 +158,7 @@ def reverse(
             try:
                 transaction.in_transaction(
                     made,
-                    lambda conn, it=action_id: correct.reverse(conn, ids, it, actor=ACTOR, reason=reason),  # type: ignore[misc]
+                    lambda conn, it=action_id: correct.reverse(conn, rules, it, actor=ACTOR, reason=reason),  # type: ignore[misc]
                 )
             except (Conflict, NotFound) as error:
                 refused += 1

@@ -5,7 +5,7 @@ import msgspec
 import sqlalchemy as sa
 
 from app.board import rename as renaming
-from app.cli.database import board_ids, database, publish_boards
+from app.cli.database import board_rules, database, publish_boards
 from app.cli.moderation import ACTOR, must_have_reason
 from app.domain.names import check_display_name
 from app.domain.users import InvalidUser, check_user
@@ -46,7 +46,7 @@ def rename(
             raise click.ClickException(f"There is no user {username!r}.")
         return renaming.rename(
             conn,
-            board_ids(config),
+            board_rules(config),
             found.user_id,
             username=new_username,
             display_name=shown if shown is not None or no_display_name else msgspec.UNSET,

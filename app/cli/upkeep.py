@@ -4,7 +4,7 @@ import click
 
 from app.board import audit as audits
 from app.board import rebuild as rebuilding
-from app.cli.database import board_ids, database, publish_boards, publisher
+from app.cli.database import board_rules, database, publish_boards, publisher
 from config.settings import Settings
 from db import transaction
 
@@ -14,9 +14,9 @@ from db import transaction
 def audit(config: Settings) -> None:
     """Count the violations of each invariant; exit code 1 if there is any."""
     with database(config) as made:
-        ids = board_ids(config)
-        checks = transaction.in_transaction(made, lambda conn: audits.audit(conn, ids))
-        checks += audits.published(made, publisher(config), ids)
+        rules = board_rules(config)
+        checks = transaction.in_transaction(made, lambda conn: audits.audit(conn, rules))
+        checks += audits.published(made, publisher(config), rules)
     for check in checks:
         click.echo(f"{check.name:<14} {check.violations}")
     if any(check.violations for check in checks):
@@ -24,15 +24,24 @@ def audit(config: Settings) -> None:
 
 
 @click.command()
+@click.option("--board", "boards", multiple=True, help="Only this board; may be repeated.")
 @click.pass_obj
-def rebuild(config: Settings) -> None:
-    """Recompute standings and boards from the actions; changes only what was wrong."""
+def rebuild(config: Settings, boards: tuple[str, ...]) -> None:
+    """Recompute standings and boards from the actions; changes only what was wrong.
+
+    It fills boards that are new, or whose rules have changed.
+    """
+    rules = board_rules(config)
+    for name in boards:
+        if name not in rules:
+            raise click.UsageError(f"There is no board {name!r} in {config.boards_file.name}.")
     with database(config) as made:
         rebuilt = [
-            transaction.in_transaction(made, lambda conn, it=board_id: rebuilding.rebuild(conn, it))  # type: ignore[misc]
-            for board_id in board_ids(config)
+            transaction.in_transaction(made, lambda conn, it=board_id: rebuilding.rebuild(conn, rules, it))  # type: ignore[misc]
+            for board_id in rules
+            if not boards or board_id in boards
         ]
         publish_boards(config, made)
     standings = sum(len(changed) for changed, _ in rebuilt)
-    boards = any(version is not None for _, version in rebuilt)
-    click.echo(f"{standings} standings changed; the board {'did' if boards else 'did not'} change.")
+    changed = any(versions for _, versions in rebuilt)
+    click.echo(f"{standings} standings changed; the board {'did' if changed else 'did not'} change.")

@@ -107,7 +107,7 @@ async def erase(request: Request) -> Response:
     else:
         await _confirm(web, request, claims, body.password)
     await web.transaction(
-        lambda conn: erasing.erase(conn, web.board_ids, user_id, actor=user_id, reason=None, token_version=claims.ver)
+        lambda conn: erasing.erase(conn, web.board_rules, user_id, actor=user_id, reason=None, token_version=claims.ver)
     )
     logs.event(logs.security, logs.USER_ERASED, userId=user_id)
     await web.publish_boards()

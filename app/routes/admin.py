@@ -77,7 +77,7 @@ async def release(request: Request) -> Response:
     return await _corrected(
         web,
         who,
-        lambda conn: correct.release(conn, web.board_ids, ActionId(action_id), actor=who.actor, reason=body.reason),
+        lambda conn: correct.release(conn, web.board_rules, ActionId(action_id), actor=who.actor, reason=body.reason),
     )
 
 
@@ -89,7 +89,7 @@ async def reverse(request: Request) -> Response:
     return await _corrected(
         web,
         who,
-        lambda conn: correct.reverse(conn, web.board_ids, ActionId(action_id), actor=who.actor, reason=body.reason),
+        lambda conn: correct.reverse(conn, web.board_rules, ActionId(action_id), actor=who.actor, reason=body.reason),
     )
 
 
@@ -114,7 +114,7 @@ async def suspend(request: Request) -> Response:
         request,
         web,
         who,
-        lambda conn, user_id: correct.suspend(conn, web.board_ids, user_id, actor=who.actor, reason=body.reason),
+        lambda conn, user_id: correct.suspend(conn, web.board_rules, user_id, actor=who.actor, reason=body.reason),
     )
 
 
@@ -132,7 +132,7 @@ async def reinstate(request: Request) -> Response:
         request,
         web,
         who,
-        lambda conn, user_id: correct.reinstate(conn, web.board_ids, user_id, actor=who.actor, reason=body.reason),
+        lambda conn, user_id: correct.reinstate(conn, web.board_rules, user_id, actor=who.actor, reason=body.reason),
     )
 
 
@@ -153,7 +153,7 @@ async def _hidden(request: Request, work: Callable[..., None]) -> Response:
         request,
         web,
         who,
-        lambda conn, user_id: work(conn, web.board_ids, user_id, actor=who.actor, reason=body.reason),
+        lambda conn, user_id: work(conn, web.board_rules, user_id, actor=who.actor, reason=body.reason),
     )
 
 
@@ -168,7 +168,7 @@ async def adjust(request: Request) -> Response:
         web,
         who,
         lambda conn, user_id: correct.adjust(
-            conn, web.board_ids, user_id, body.points, actor=who.actor, reason=body.reason
+            conn, web.board_rules, user_id, body.points, actor=who.actor, reason=body.reason
         ),
     )
 
@@ -180,7 +180,7 @@ async def erase(request: Request) -> Response:
     body = await read_json(request, WithReason)
 
     def work(conn: sa.Connection, user_id: UserId) -> None:
-        erasing.erase(conn, web.board_ids, user_id, actor=who.actor, reason=body.reason)
+        erasing.erase(conn, web.board_rules, user_id, actor=who.actor, reason=body.reason)
 
     answer = await _user_changed(request, web, who, work)
     logs.event(logs.security, logs.USER_ERASED, userId=path_id(request))
@@ -206,7 +206,7 @@ async def rename(request: Request) -> Response:
         who,
         lambda conn, user_id: renaming.rename(
             conn,
-            web.board_ids,
+            web.board_rules,
             user_id,
             username=username,
             display_name=display_name,

@@ -42,7 +42,7 @@ async def put(request: Request) -> Response:
     def work(conn: sa.Connection) -> tuple[external_users.ExternalUser, bool, bool]:
         return external.find_or_make(
             conn,
-            web.board_ids,
+            web.board_rules,
             web.blocked_names,
             external_id,
             username=username,

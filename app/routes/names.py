@@ -37,9 +37,11 @@ async def change(request: Request) -> Response:
     def set_name(conn: sa.Connection) -> bool:
         if caller.key is not None:
             return renaming.rename(
-                conn, web.board_ids, user_id, display_name=display_name, actor=caller.actor, reason=None
+                conn, web.board_rules, user_id, display_name=display_name, actor=caller.actor, reason=None
             )
-        return renaming.set_display_name(conn, web.board_ids, user_id, display_name, token_version=caller.token_version)
+        return renaming.set_display_name(
+            conn, web.board_rules, user_id, display_name, token_version=caller.token_version
+        )
 
     changed = await web.transaction(set_name)
     if changed:

@@ -19,8 +19,8 @@ async def show_audit(request: Request) -> Response:
     age, complete = 0, True
     try:
         checks = [
-            *await web.transaction(lambda conn: audit.audit(conn, web.board_ids)),
-            *await web.database.run(audit.published, web.engine, web.publisher, web.board_ids),
+            *await web.transaction(lambda conn: audit.audit(conn, web.board_rules)),
+            *await web.database.run(audit.published, web.engine, web.publisher, web.board_rules),
         ]
     except TimedOut:
         # There is too much to add up within a request; bin/manage audit takes its time.

@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from app.board import top
 from app.board.publish import publish
-from app.board.top import refresh
+from app.domain import counting
+from app.domain.counting import Completion
 from app.domain.ids import DEFAULT_BOARD, UserId
-from db import standings
 from db.redis import Publisher
+from tests.support.board import BOARDS
 from tests.support.people import insert_user
 from tests.support.service import Stores
 
@@ -16,9 +18,9 @@ from tests.support.service import Stores
 def stand(stores: Stores, points: dict[str, int]) -> None:
     """Add points to players by name, who are made if need be, and publish the board."""
     with stores.engine.begin() as conn:
-        earned = [(_user(conn, name, more), more, datetime.now(UTC)) for name, more in points.items()]
-        standings.raise_scores_with_next(conn, DEFAULT_BOARD, earned)
-        refresh(conn, DEFAULT_BOARD, [user_id for user_id, _, _ in earned])
+        now = datetime.now(UTC)
+        earned = [Completion(_user(conn, name, more), "default", more, None, now) for name, more in points.items()]
+        top.add(conn, BOARDS, counting.earned(BOARDS, earned))
     publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
 
 

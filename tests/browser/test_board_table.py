@@ -56,7 +56,9 @@ def test_board_table_draws_the_newest_and_not_each(page: Page) -> None:
 
 
 def test_board_table_shows_values_in_the_unit_and_order_of_the_board(page: Page) -> None:
-    page.evaluate("() => { boards.one.clear({unit: 'ms', order: 'lowest'}); boards.one.show(entries(60_000, 120_005)); }")
+    page.evaluate(
+        "() => { boards.one.clear({unit: 'ms', order: 'lowest'}); boards.one.show(entries(60_000, 120_005)); }"
+    )
     first, second = _rows(page)
     assert (first["score"], first["share"], first["own"]) == ("1:00.000", "1", False)
     assert (second["score"], second["own"]) == ("2:00.005", True)

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from app.board import audit, settle
 from app.board.publish import publish
 from app.board.worker import Desk
-from app.domain.ids import DEFAULT_BOARD, UserId, new_id
+from app.domain.ids import DEFAULT_BOARD, UserId
 from db import boards, invariants, marks, outbox
 from db.redis import AUDIT_CURSOR_KEY, Publisher, connect
 from db.transaction import in_transaction
 from telemetry import metrics
-from tests.support.board import BOARDS, RULES, VETTING, completed
+from tests.support.board import BOARDS, RULES, VETTING, WHOLE, completed
 from tests.support.people import add_user
 from tests.support.service import Stores, free_port
 
@@ -26,7 +26,7 @@ def desk(stores: Stores) -> Desk:
     """A worker's resources, on this module's stores with nothing in them."""
     with stores.engine.begin() as conn:
         conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
-        boards.ensure(conn, DEFAULT_BOARD, new_id())
+        boards.ensure_with_next(conn, [WHOLE])
     stores.redis.flushall()
     return Desk(stores.engine, Publisher.on(stores.redis), BOARDS, RULES, VETTING)
 

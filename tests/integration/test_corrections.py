@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.board import audit, correct, rebuild, settle
+from app.domain import counting
 from app.domain.errors import NotFound
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from db import invariants, standings, users
@@ -58,7 +59,7 @@ def test_hiding_closes_the_ranks_and_points_count_on(engine: sa.Engine) -> None:
     in_transaction(engine, lambda conn: correct.hide(conn, BOARDS, hidden, **OPERATOR))
     assert [user_id for user_id, _ in top(engine)] == players[1:11]
     scored(engine, hidden, 2)
-    in_transaction(engine, lambda conn: rebuild.rebuild(conn, DEFAULT_BOARD))
+    in_transaction(engine, lambda conn: rebuild.rebuild(conn, BOARDS, DEFAULT_BOARD))
     with engine.connect() as conn:
         own = {it.user_id: (it.total_score, it.score, it.rank) for it in standings.own(conn, DEFAULT_BOARD, players)}
         ranks = [profile.rank for it in players if (profile := users.profile(conn, it, DEFAULT_BOARD))]
@@ -173,30 +174,30 @@ def test_audit_finds_each_kind_of_damage_and_rebuild_mends_it(engine: sa.Engine)
     with engine.begin() as conn:
         conn.execute(sa.text(damages["standings"]))
         conn.execute(sa.text(damages["top-scores"]))
-    changed, version = in_transaction(engine, lambda conn: rebuild.rebuild(conn, DEFAULT_BOARD))
+    changed, versions = in_transaction(engine, lambda conn: rebuild.rebuild(conn, BOARDS, DEFAULT_BOARD))
     assert changed == [players[1]]
-    assert version is not None
+    assert list(versions) == [DEFAULT_BOARD]
     assert violations(engine) == {}
-    assert in_transaction(engine, lambda conn: rebuild.rebuild(conn, DEFAULT_BOARD)) == ([], None)
+    assert in_transaction(engine, lambda conn: rebuild.rebuild(conn, BOARDS, DEFAULT_BOARD)) == ([], {})
 
 
 def test_rebuild_holds_off_whoever_writes_standings(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     now = stores.value("SELECT now()")
     with engine.begin() as rebuilding:
-        standings.recompute_all(rebuilding, DEFAULT_BOARD)
+        standings.lock_all(rebuilding)
         with engine.connect() as conn:
             conn.execute(sa.text("SET LOCAL lock_timeout = 50"))
             with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
-                standings.raise_scores_with_next(conn, DEFAULT_BOARD, [(alice, 10, now)])
+                standings.raise_scores_with_next(conn, counting.adjusted(BOARDS, alice, 10, now))
 
 
 def test_rebuild_puts_back_a_row_that_is_missing_from_the_ten(engine: sa.Engine, stores: Stores) -> None:
     for _ in range(3):
         scored(engine, add_user(engine))
     stores.execute("DELETE FROM top_scores WHERE rank = 2")
-    changed, version = in_transaction(engine, lambda conn: rebuild.rebuild(conn, DEFAULT_BOARD))
-    assert (changed, version is None) == ([], False)
+    changed, versions = in_transaction(engine, lambda conn: rebuild.rebuild(conn, BOARDS, DEFAULT_BOARD))
+    assert (changed, list(versions)) == ([], [DEFAULT_BOARD])
     assert top(engine) == first_ten(engine)
     assert violations(engine) == {}
 
@@ -205,7 +206,7 @@ def _audit_in(conn: sa.Connection) -> list[audit.Check]:
     """Audit inside of a transaction that has begun, so that it sees what that has done."""
     return [
         audit.Check("total-scores", invariants.wrong_totals(conn)),
-        audit.Check("standings", invariants.wrong_standings(conn, DEFAULT_BOARD)),
+        audit.Check("standings", invariants.wrong_standings(conn, BOARDS[DEFAULT_BOARD])),
         audit._scored_once(conn, hours=audit.EVER),
         audit._top_scores(conn, BOARDS),
         audit._outbox(conn),

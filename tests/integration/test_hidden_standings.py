@@ -44,7 +44,7 @@ def test_hidden_follows_every_change_of_a_status(engine: sa.Engine) -> None:
     with engine.begin() as conn:
         conn.execute(sa.text("UPDATE users SET status = 'active' WHERE id = :id"), {"id": alice})
     assert hidden(engine) == {bob}
-    in_transaction(engine, lambda conn: rebuild.rebuild(conn, DEFAULT_BOARD))
+    in_transaction(engine, lambda conn: rebuild.rebuild(conn, BOARDS, DEFAULT_BOARD))
     assert [user_id for user_id, _ in top(engine)] == [alice, carol]
     assert violations(engine) == {}
 
@@ -64,7 +64,7 @@ def test_hidden_may_be_absent_for_a_standing_begun_suspended(engine: sa.Engine) 
     assert {it.user_id: it.rank for it in own} == {alice: None, bob: 1, carol: 2}
 
     in_transaction(engine, lambda conn: correct.adjust(conn, BOARDS, carol, -10, **OPERATOR))
-    in_transaction(engine, lambda conn: rebuild.rebuild(conn, DEFAULT_BOARD))
+    in_transaction(engine, lambda conn: rebuild.rebuild(conn, BOARDS, DEFAULT_BOARD))
     assert [user_id for user_id, _ in top(engine)] == [bob]
     assert hidden(engine) == {alice}
 

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from app import actions
 from app.board import correct, settle
+from app.domain import counting
 from app.domain.actions import End, Start
-from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
+from app.domain.ids import ActionId, UserId, new_id
 from db import actions as rows
 from db import standings
 from db.transaction import in_transaction
@@ -107,25 +108,24 @@ def test_raise_scores_writes_standings_by_user(engine: sa.Engine, pair: tuple[Us
     first, second = pair
     with engine.begin() as conn:
         now = conn.execute(sa.text("SELECT now()")).scalar_one()
-        for user_id in (second, first):
-            standings.raise_scores_with_next(conn, DEFAULT_BOARD, [(user_id, 1, now)])
-    earned = [(second, 1, now), (first, 1, now)]
+        earned = [it for user_id in (second, first) for it in counting.adjusted(BOARDS, user_id, 1, now)]
+        standings.raise_scores_with_next(conn, earned)
     held = f"SELECT 1 FROM standings WHERE user_id = '{first}' FOR UPDATE"
 
     def work(conn: sa.Connection) -> None:
-        standings.raise_scores_with_next(conn, DEFAULT_BOARD, earned)
+        standings.raise_scores_with_next(conn, earned)
         conn.execute(sa.text("SELECT 1"))  # what is sent later goes along
 
     with waiting(engine, held, work):
         assert free(engine, "standings", f"user_id = '{second}'")
 
 
-def test_recompute_waits_for_a_rebuild_before_it_holds_a_row(engine: sa.Engine) -> None:
+def test_lock_of_standings_waits_for_a_rebuild_before_it_holds_a_row(engine: sa.Engine) -> None:
     alice = add_user(engine)
     ids = completed(engine, alice)
     in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, ids, VETTING))
     held = "LOCK TABLE standings IN SHARE ROW EXCLUSIVE MODE"
-    with waiting(engine, held, lambda conn: standings.recompute(conn, DEFAULT_BOARD, [alice])):
+    with waiting(engine, held, lambda conn: standings.lock(conn, BOARDS, [alice])):
         assert free(engine, "standings", f"user_id = '{alice}'")
 
 

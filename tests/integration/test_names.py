@@ -262,8 +262,8 @@ def test_rename_that_is_malformed_or_taken_changes_nothing(alice: Player, operat
 def test_stale_name_on_a_board_is_found_and_repaired(placed: Player, stores: Stores) -> None:
     stores.execute("UPDATE users SET display_name = :name WHERE id = :id", name=NAME, id=placed.user_id)
     assert violations(stores) == {"top-scores": 1}
-    changed, version = in_transaction(stores.engine, lambda conn: rebuild.rebuild(conn, DEFAULT_BOARD))
-    assert (changed, version is None) == ([], False)
+    changed, versions = in_transaction(stores.engine, lambda conn: rebuild.rebuild(conn, BOARDS, DEFAULT_BOARD))
+    assert (changed, list(versions)) == ([], [DEFAULT_BOARD])
     publish.publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
     assert violations(stores) == {}
 

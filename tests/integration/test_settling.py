@@ -19,10 +19,11 @@ from app import actions
 from app.actions import run_ends
 from app.board import overdue, settle, sweep, worker
 from app.board.publish import publish
-from app.board.top import refresh
+from app.board.top import refresh_whole
 from app.board.worker import Desk
 from app.domain import fraud, messages
 from app.domain.actions import CompletedAction, End, Start
+from app.domain.board_rules import BoardRules
 from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import DEFAULT_BOARD, ActionId, BoardId, UserId, new_id
 from config import queues
@@ -273,22 +274,6 @@ def test_sweep_gives_attempts_back_if_the_database_was_at_fault(
     assert stores.rows("SELECT DISTINCT settlement FROM actions") == [("cleared",)]
 
 
-def test_sweep_sets_nothing_aside_for_a_board_without_a_row(
-    engine: sa.Engine, stores: Stores, publisher: Publisher
-) -> None:
-    completed(engine, add_user(engine))
-    stores.execute("UPDATE actions SET end_at = end_at - interval '3 s', start_at = start_at - interval '3 s'")
-    desk = Desk(engine, publisher, (*BOARDS, BoardId("weekly")), RULES, VETTING)
-    for _ in range(settle.MAX_ATTEMPTS + 1):
-        sweep.run_duties(desk)
-    assert stores.rows("SELECT settlement, attempts FROM actions") == [("pending", settle.MAX_ATTEMPTS - 1)]
-    with engine.begin() as conn:
-        boards.ensure(conn, BoardId("weekly"), new_id())
-    sweep.run_duties(desk)
-    assert stores.rows("SELECT settlement FROM actions") == [("cleared",)]
-    assert stores.rows("SELECT board_id, score FROM standings ORDER BY 1") == [("all-time", 10), ("weekly", 10)]
-
-
 def test_sweep_sets_nothing_aside_if_attempts_cannot_be_returned(
     engine: sa.Engine, stores: Stores, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -423,10 +408,10 @@ def test_reader_of_the_ten_holds_off_writers_of_the_board(engine: sa.Engine, mon
     lock_and_read = boards.lock_and_read
 
     def read_and_dawdle(
-        conn: sa.Connection, board_id: BoardId, touched: Collection[UserId]
-    ) -> tuple[int, list[boards.Present]]:
-        result = lock_and_read(conn, board_id, touched)
-        if second in touched:
+        conn: sa.Connection, rules: BoardRules, touched: Collection[tuple[BoardId, UserId]]
+    ) -> dict[BoardId, boards.Locked]:
+        result = lock_and_read(conn, rules, touched)
+        if second in [user_id for _, user_id in touched]:
             reading.set()
             # Long enough for the fall to overtake us, if nothing holds it off.
             fallen.wait(0.5)
@@ -460,7 +445,7 @@ def _fall(engine: sa.Engine, user_id: UserId, start: threading.Barrier) -> None:
             sa.text("UPDATE standings SET score = greatest(0, score - 25), reached_at = now() WHERE user_id = :id"),
             {"id": user_id},
         )
-        refresh(conn, DEFAULT_BOARD, [user_id])
+        refresh_whole(conn, BOARDS, [DEFAULT_BOARD])
 
     start.wait(10)
     in_transaction(engine, fall)

@@ -19,7 +19,7 @@ from config.settings import HERE
 from db import actions as rows
 from db import boards, fraud_facts, invariants, marks, moderation, outbox, persons, standings, users
 from db.transaction import in_transaction
-from tests.support.board import BOARDS
+from tests.support.board import BOARDS, WHOLE
 from tests.support.service import Stores
 
 PLAYERS, EACH = 10_000, 3
@@ -84,7 +84,7 @@ def engine(stores: Stores, request: pytest.FixtureRequest) -> sa.Engine:
     for table in ("users", "actions", "standings"):
         stores.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
     with stores.engine.begin() as conn:
-        boards.ensure(conn, DEFAULT_BOARD, new_id())
+        boards.ensure_with_next(conn, [WHOLE])
     for statement in [*STALE[request.param], ENDLESS]:
         stores.execute(statement)
     with stores.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:

@@ -1,6 +1,5 @@
 """The fraud rules on real histories: facts come from the database, verdicts hold actions back, too many suspend."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
@@ -13,8 +12,9 @@ from app.board.publish import read
 from app.board.vetting import Vetting
 from app.board.worker import Desk
 from app.domain import fraud
+from app.domain.board_rules import BoardRules
 from app.domain.fraud import FraudRules
-from app.domain.ids import DEFAULT_BOARD, ActionId, BoardId, UserId, new_id
+from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from db import fraud_facts, outbox
 from db.redis import Publisher
 from db.transaction import TimedOut, in_transaction
@@ -172,10 +172,10 @@ def test_suspending_one_who_is_in_use_holds_up_no_other(
     settled(engine, [done(engine, user_id, ago) for user_id in (alice, bob) for ago in (300, 200)], rules)
     suspend = correct.suspend
 
-    def held(conn: sa.Connection, board_ids: Sequence[BoardId], user_id: UserId, *, actor: str, reason: str) -> None:
+    def held(conn: sa.Connection, rules: BoardRules, user_id: UserId, *, actor: str, reason: str) -> None:
         if user_id == alice:
             raise TimedOut("somebody is in the way")
-        suspend(conn, board_ids, user_id, actor=actor, reason=reason)
+        suspend(conn, rules, user_id, actor=actor, reason=reason)
 
     with monkeypatch.context() as busy:
         busy.setattr(correct, "suspend", held)

@@ -7,13 +7,17 @@ from app.board.vetting import Vetting
 from app.domain import board_rules, scoring
 from app.domain.actions import CompletedAction, End, Start
 from app.domain.fraud import FraudRules
-from app.domain.ids import ActionId, UserId, new_id
+from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
+from app.domain.periods import Period
 from config import rules
 from config.settings import HERE
 from db.transaction import in_transaction
 
 VETTING = Vetting(FraudRules(), default_award=10)
-BOARDS = tuple(board_rules.parse(rules.read(HERE / "boards.toml")))
+BOARDS = board_rules.parse(rules.read(HERE / "boards.toml"))
+WHOLE = Period(DEFAULT_BOARD, DEFAULT_BOARD, None, None, None)
+"""The only period of the board of all times."""
+
 RULES = scoring.parse(rules.read(HERE / "scoring.toml"))
 
 
@@ -30,7 +34,10 @@ def completed(engine: sa.Engine, *user_ids: UserId) -> list[ActionId]:
 def top(engine: sa.Engine) -> list[tuple[str, int]]:
     with engine.connect() as conn:
         return [
-            tuple(row) for row in conn.execute(sa.text("SELECT user_id::text, score FROM top_scores ORDER BY rank"))
+            tuple(row)
+            for row in conn.execute(
+                sa.text("SELECT user_id::text, score FROM top_scores WHERE board_id = 'all-time' ORDER BY rank")
+            )
         ]
 
 
@@ -38,7 +45,8 @@ def first_ten(engine: sa.Engine) -> list[tuple[str, int]]:
     """The ten as SQL sees them, from all standings."""
     query = """
         SELECT user_id::text, score FROM standings JOIN users ON users.id = user_id
-        WHERE score > 0 AND status = 'active' AND NOT users.hidden ORDER BY score DESC, reached_at, user_id LIMIT 10
+        WHERE board_id = 'all-time' AND score > 0 AND status = 'active' AND NOT users.hidden
+        ORDER BY score DESC, reached_at, user_id LIMIT 10
     """
     with engine.connect() as conn:
         return [tuple(row) for row in conn.execute(sa.text(query))]

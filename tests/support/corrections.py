@@ -34,7 +34,7 @@ def violations(engine: sa.Engine) -> dict[str, int]:
 
 
 def rebuilding(conn: sa.Connection) -> object:
-    return rebuild.rebuild(conn, DEFAULT_BOARD)
+    return rebuild.rebuild(conn, BOARDS, DEFAULT_BOARD)
 
 
 def change_at_once(stores: Stores, *, rounds: int) -> None:

@@ -17,6 +17,7 @@ import uvloop
 
 from app.board import top
 from app.board.publish import publish
+from app.domain import counting
 from app.domain.ids import DEFAULT_BOARD, UserId, new_id
 from app.domain.messages import Update
 from app.main import create_app
@@ -24,9 +25,9 @@ from app.serving.http_protocol import HttpProtocol
 from app.serving.websocket_protocol import WebSocketProtocol
 from app.web import Web
 from config.settings import load
-from db import boards, standings
 from db.redis import TOP_SCORES_CHANNEL, Publisher
 from db.transaction import in_transaction
+from tests.support.board import BOARDS
 from tests.support.service import NO_LIMITS, Process, Stores, eventually
 
 T = TypeVar("T")
@@ -39,8 +40,7 @@ def award(stores: Stores, user_id: UserId, points: int = 10) -> Update:
     moment: datetime = stores.value("SELECT clock_timestamp()")
 
     def settle(conn: sa.Connection) -> None:
-        standings.raise_scores_with_next(conn, DEFAULT_BOARD, [(user_id, points, moment)])
-        top.refresh(conn, DEFAULT_BOARD, [user_id])
+        top.add(conn, BOARDS, counting.adjusted(BOARDS, user_id, points, moment))
 
     in_transaction(stores.engine, settle)
     return publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
@@ -50,9 +50,9 @@ def clear(stores: Stores) -> Update:
     """Take everybody off the board."""
 
     def forget(conn: sa.Connection) -> None:
-        version, _ = boards.lock_and_read(conn, DEFAULT_BOARD, [])
         conn.execute(sa.text("DELETE FROM standings"))
-        boards.write_top_with_next(conn, DEFAULT_BOARD, version + 1, [])
+        rows = conn.execute(sa.text("SELECT id FROM boards")).scalars()
+        top.refresh_whole(conn, BOARDS, list(rows))
 
     in_transaction(stores.engine, forget)
     return publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)

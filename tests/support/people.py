@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from app.access.passwords import hash_password
 from app.access.tokens import Tokens
 from app.board import correct
-from app.domain.ids import DEFAULT_BOARD, UserId, new_id
+from app.domain.ids import UserId, new_id
 from config.settings import DEVELOPMENT_SECRET
 from db import audit_events, users
 from db.transaction import in_transaction
+from tests.support.board import BOARDS
 from tests.support.service import Stores
 
 PASSWORD = "correct horse battery"
@@ -58,9 +59,7 @@ def listener(stores: Stores, name: str = "listener", *, ttl: int = 3600, secret:
 
 def suspend(stores: Stores, user_id: UserId) -> None:
     """Suspend a user, as an operator's command does."""
-    in_transaction(
-        stores.engine, lambda conn: correct.suspend(conn, [DEFAULT_BOARD], user_id, actor="system", reason="a test")
-    )
+    in_transaction(stores.engine, lambda conn: correct.suspend(conn, BOARDS, user_id, actor="system", reason="a test"))
 
 
 def set_role(stores: Stores, user_id: str, role: str = "admin") -> None:

@@ -1,0 +1,110 @@
+"""The SQL of what counts on a board: cleared actions, and adjustments, each in the period in which it ended.
+
+What is settled is added as it comes, see db/standings.py; this works it out from the record.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from app.domain.board_rules import BoardRule
+from app.domain.ids import UserId
+from app.domain.periods import Period
+
+
+class Record(NamedTuple):
+    """The SQL of rows (board_id, user_id, score, reached_at), the standings as they must be, and its values."""
+
+    sql: str
+    values: dict[str, Any]
+
+
+_ACTIONS = """
+    SELECT user_id, {amount} AS score, end_at AS at FROM actions
+    WHERE settlement = 'cleared' AND {amount} IS NOT NULL {of_types} {of_users} {begun} {ended}
+"""
+_ADJUSTMENTS = """
+    UNION ALL SELECT user_id, points, at FROM audit_events
+    WHERE kind = 'adjusted' AND points <> 0 {of_users} {begun} {ended}
+"""
+# Of all periods the last that began before, or else each action would be compared with all of them.
+_PERIODS = """
+    CROSS JOIN LATERAL (
+        SELECT id, ends_at FROM boards WHERE board = :board AND starts_at <= it.at ORDER BY starts_at DESC LIMIT 1
+    ) AS period
+    WHERE it.at < period.ends_at
+"""
+_WHOLE = """
+    JOIN boards AS period ON period.id = :board
+    WHERE (period.starts_at IS NULL OR it.at >= period.starts_at) AND (period.ends_at IS NULL OR it.at < period.ends_at)
+"""
+_COMBINED = {
+    "sum": """
+        SELECT board_id, user_id, CAST(sum(score) AS bigint) AS score, max(at) AS reached_at FROM ({counted}) AS counted
+        GROUP BY board_id, user_id
+    """,
+    "best": """
+        SELECT DISTINCT ON (board_id, user_id) board_id, user_id, score, at AS reached_at FROM ({counted}) AS counted
+        ORDER BY board_id, user_id, score {better_first}, at
+    """,
+    "latest": """
+        SELECT DISTINCT ON (board_id, user_id) board_id, user_id, score, at AS reached_at FROM ({counted}) AS counted
+        ORDER BY board_id, user_id, at DESC, score {better_first}
+    """,
+}
+
+
+def in_period(rule: BoardRule, period: Period, users: Sequence[UserId]) -> Record:
+    """Return the record of these users in one period of a board; it reads what ended in the period."""
+    values = {"id": period.id, "users": list(users), "starts": period.starts, "ends": period.ends}
+    sql, own = _amounts(
+        rule,
+        of_users="AND user_id = ANY(CAST(:users AS uuid[]))",
+        begun="" if period.starts is None else "AND {at} >= :starts",
+        ended="" if period.ends is None else "AND {at} < :ends",
+    )
+    counted = f"SELECT CAST(:id AS text) AS board_id, user_id, score, at FROM ({sql}) AS it"
+    return Record(_combined(rule, counted), values | own)
+
+
+def in_all_periods(rule: BoardRule, users: Sequence[UserId] | None = None) -> Record:
+    """Return the record of everybody, or of these users, in all periods of a board that have a row."""
+    values: dict[str, Any] = {"board": rule.id}
+    of_users = ""
+    if users is not None:
+        of_users = "AND user_id = ANY(CAST(:users AS uuid[]))"
+        values["users"] = list(users)
+    sql, own = _amounts(rule, of_users=of_users)
+    counted = (
+        f"SELECT period.id AS board_id, user_id, score, at FROM ({sql}) AS it {_PERIODS if rule.periodic else _WHOLE}"
+    )
+    return Record(_combined(rule, counted), values | own)
+
+
+def extent(rule: BoardRule) -> Record:
+    """Return the query of the first and the last moment of what counts on a board, null when nothing does."""
+    sql, values = _amounts(rule, of_users="")
+    return Record(f"SELECT min(at), max(at) FROM ({sql}) AS it", values)
+
+
+def _amounts(rule: BoardRule, *, of_users: str, begun: str = "", ended: str = "") -> tuple[str, dict[str, Any]]:
+    """Return the SQL of everything that counts: (user_id, score, at), and the values that only it has."""
+    values: dict[str, Any] = {}
+    of_types = ""
+    if rule.types is not None:
+        of_types = "AND type = ANY(CAST(:types AS text[]))"
+        values["types"] = sorted(rule.types)
+    amount = "value" if rule.valued else "nullif(score, 0)"
+    sql = _ACTIONS.format(
+        amount=amount,
+        of_types=of_types,
+        of_users=of_users,
+        begun=begun.format(at="end_at"),
+        ended=ended.format(at="end_at"),
+    )
+    if rule.adjustable:
+        sql += _ADJUSTMENTS.format(of_users=of_users, begun=begun.format(at="at"), ended=ended.format(at="at"))
+    return sql, values
+
+
+def _combined(rule: BoardRule, counted: str) -> str:
+    return _COMBINED[rule.by].format(counted=counted, better_first="ASC" if rule.lowest else "DESC")
