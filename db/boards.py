@@ -50,7 +50,8 @@ _LOCK = sa.text("""
     SELECT 1 FROM boards WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id COLLATE "C" FOR NO KEY UPDATE
 """)
 
-# The ids first: with an OR over both sources every user would be read. Of the touched those who might be on the board.
+# The ids first: with an OR over both sources every user would be read. Of the touched those who might be on the board,
+# each looked up: the LIMIT keeps a plan from reading all standings instead, as one would while they are few.
 _PRESENT = sa.text(f"""
     WITH asked AS MATERIALIZED (
         SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:sizes AS int[]), CAST(:lowest AS boolean[]))
@@ -65,7 +66,9 @@ _PRESENT = sa.text(f"""
         SELECT board_id, user_id FROM top
         UNION SELECT it.board_id, it.user_id
         FROM unnest(CAST(:touched_boards AS text[]), CAST(:touched AS uuid[])) AS touched(board_id, user_id)
-        JOIN standings AS it ON it.board_id = touched.board_id AND it.user_id = touched.user_id
+        CROSS JOIN LATERAL (
+            SELECT * FROM standings WHERE board_id = touched.board_id AND user_id = touched.user_id LIMIT 1
+        ) AS it
         LEFT JOIN last ON last.board_id = it.board_id
         WHERE last.place IS NULL OR {PLACE.format(it="it")} <= last.place
     )

@@ -52,7 +52,7 @@ def change_at_once(stores: Stores, *, rounds: int) -> None:
         ]
         random.shuffle(changes)
         results = _all_at_once(engine, changes)
-        assert results[changes.index(rebuilding)] == ([], None)
+        assert results[changes.index(rebuilding)] == ([], {})
         assert not [it for it in results if isinstance(it, ScoreboardError) and it.status >= 500]
         # A claim that was skipped because another transaction held it is left to the sweep.
         in_transaction(engine, lambda conn, ids=ids: settle.settle(conn, BOARDS, ids, VETTING))  # type: ignore[misc]
