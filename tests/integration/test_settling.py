@@ -399,7 +399,9 @@ def test_settles_beside_falls_at_the_tenth_end_on_the_sql_ten(engine: sa.Engine,
     assert [(row["userId"], row["score"]) for row in _payload(published)] == top(engine)
 
 
-def test_reader_of_the_ten_holds_off_writers_of_the_board(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reader_of_the_ten_holds_off_writers_of_the_board(
+    engine: sa.Engine, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = add_user(engine), add_user(engine)
     before = completed(engine, first)
     in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, before, VETTING))
@@ -426,6 +428,7 @@ def test_reader_of_the_ten_holds_off_writers_of_the_board(engine: sa.Engine, mon
         rising.result(10)
         falling.result(10)
     assert top(engine) == first_ten(engine) == [(second, 10)]
+    assert stores.rows("SELECT rank FROM top_scores") == [(1,)]
 
 
 def _payload(update: messages.Update) -> list[dict[str, object]]:
