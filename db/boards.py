@@ -220,14 +220,16 @@ def set_bounds(conn: sa.Connection, bounds: Mapping[BoardId, Period | None]) -> 
     conn.execute(_SET_BOUNDS, values)
 
 
+# Frozen rows may be of somebody who has no standing any more.
 _OF_USER = sa.text("""
-    SELECT boards.id, boards.board FROM boards JOIN standings ON standings.board_id = boards.id
-    WHERE standings.user_id = :user ORDER BY boards.id COLLATE "C"
+    SELECT id, board FROM boards WHERE id IN (
+        SELECT board_id FROM standings WHERE user_id = :user UNION SELECT board_id FROM top_scores WHERE user_id = :user
+    ) ORDER BY id COLLATE "C"
 """)
 
 
 def of_user(conn: sa.Connection, user_id: UserId) -> list[tuple[BoardId, BoardId]]:
-    """Return the rows of boards, periods that are over included, on which a user has a standing: each id and board."""
+    """Return the rows of boards, past periods included, that a user has a standing on or is shown on: id and board."""
     return [(row.id, row.board) for row in conn.execute(_OF_USER, {"user": user_id})]
 
 

@@ -18,7 +18,7 @@ from app.domain import messages
 from app.domain.board_rules import BoardRules
 from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import BoardId, UserId, is_id
-from db import invariants, marks
+from db import freezes, invariants, marks
 from db.redis import AUDIT_CURSOR_KEY, AUDIT_RESULT_KEY, AUDIT_RESULT_TTL, Publisher, top_scores_key
 from db.transaction import TimedOut, in_statement, in_transaction
 from telemetry import logs, metrics
@@ -181,7 +181,8 @@ def _standings(conn: sa.Connection, rules: BoardRules, user_ids: Sequence[UserId
 
 
 def _top_scores(conn: sa.Connection, rules: BoardRules, *, hours: int = RECENT) -> Check:
-    return Check("top-scores", invariants.wrong_top(conn, rules, hours=hours))
+    wrong = invariants.wrong_top(conn, rules, hours=hours) + freezes.wrong_rows(conn, rules)
+    return Check("top-scores", wrong)
 
 
 def _outbox(conn: sa.Connection) -> Check:

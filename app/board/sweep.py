@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import redis
 
-from app.board import erase
+from app.board import erase, freeze
 from app.board.overdue import settle_overdue
 from app.board.publish import publish_all
 from app.board.vetting import suspend_whom_due
@@ -27,9 +27,9 @@ task is killed at its time limit."""
 
 
 def run_duties(desk: Desk) -> None:
-    """Settle what is overdue, publish the boards, suspend who is due, cancel what expired and forget what is too old.
+    """Settle what is overdue, freeze and publish boards, suspend who is due, cancel what expired, forget what is old.
 
-    Each duty fails by itself. After the first two they run in random order, so that one that always takes all of the
+    Each duty fails by itself. After the first three they run in random order, so that one that always takes all of the
     time can't keep the same others from ever running.
     """
     try:
@@ -60,6 +60,7 @@ def _cancel_expired(desk: Desk) -> None:
 
 _FIRST_DUTIES: dict[str, Callable[[Desk], object]] = {
     "settling what is overdue": settle_overdue,
+    "freezing boards": lambda desk: in_transaction(desk.engine, lambda conn: freeze.keep(conn, desk.board_rules)),
     "publishing the board": lambda desk: publish_all(desk.engine, desk.publisher, desk.board_rules),
 }
 _OTHER_DUTIES: dict[str, Callable[[Desk], object]] = {

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import sqlalchemy as sa
 
+from app.board import frozen_rows
 from app.domain import counting, ranking
 from app.domain.board_rules import BoardRule, BoardRules
 from app.domain.counting import Completed, Earned
@@ -46,7 +47,7 @@ def refresh_shown(conn: sa.Connection, rules: BoardRules, user_id: UserId) -> No
     For changes of what shows the user: the status, a name, whether the user is hidden.
     """
     found = {row: rules[board] for row, board in boards.of_user(conn, user_id) if board in rules}
-    _refresh(conn, found, [(board_id, user_id) for board_id in found])
+    _refresh(conn, found, [(board_id, user_id) for board_id in found], mend_frozen=True)
 
 
 def refresh_whole(conn: sa.Connection, rules: BoardRules, board_ids: Iterable[BoardId]) -> dict[BoardId, int]:
@@ -55,7 +56,7 @@ def refresh_whole(conn: sa.Connection, rules: BoardRules, board_ids: Iterable[Bo
     Returns:
         The new versions of those that were not as the standings have them.
     """
-    return _refresh(conn, {board_id: rules[board_of(board_id)] for board_id in board_ids}, None)
+    return _refresh(conn, {board_id: rules[board_of(board_id)] for board_id in board_ids}, None, mend_frozen=True)
 
 
 def board_of(row: BoardId) -> BoardId:
@@ -64,7 +65,11 @@ def board_of(row: BoardId) -> BoardId:
 
 
 def _refresh(
-    conn: sa.Connection, rows: dict[BoardId, BoardRule], touched: Collection[tuple[BoardId, UserId]] | None
+    conn: sa.Connection,
+    rows: dict[BoardId, BoardRule],
+    touched: Collection[tuple[BoardId, UserId]] | None,
+    *,
+    mend_frozen: bool = False,
 ) -> dict[BoardId, int]:
     """Bring rows of boards up to date with the standings that this transaction has changed.
 
@@ -74,9 +79,10 @@ def _refresh(
 
     Args:
         touched: the rows and users of whom this transaction has changed standing, status or name; None: it may be any.
+        mend_frozen: whether it may have changed whom frozen boards may show, and how; else these stay as they are.
 
     Returns:
-        The new versions of those that changed. One that is frozen stays as it is.
+        The new versions of those that changed.
     """
     versions: dict[BoardId, int] = {}
     ids = sorted(rows)
@@ -91,6 +97,9 @@ def _refresh(
         if changes:
             boards.write_with_next(conn, changes)
             versions |= {change.board_id: change.version for change in changes}
+        if mend_frozen:
+            mended = [it for it, board in locked.items() if board.frozen and frozen_rows.mend(conn, it)]
+            versions |= {board_id: locked[board_id].version + 1 for board_id in mended}
     return versions
 
 
