@@ -2,7 +2,7 @@
 
 import click
 
-from app.cli import accounts, export, import_users, join_codes, keys, moderation, names, upkeep, users
+from app.cli import accounts, export, freezes, import_users, join_codes, keys, moderation, names, upkeep, users
 from config import settings
 from telemetry import logs
 
@@ -36,6 +36,9 @@ for command in (
     moderation.adjust,
     names.rename,
     moderation.flag,
+    freezes.freeze,
+    freezes.thaw,
+    freezes.reveal,
     keys.create_key,
     keys.list_keys,
     keys.revoke_key,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.description.freeze_operations import FREEZE_OPERATIONS
 from app.description.operation import Operation
 from app.description.operator_operations import OPERATOR_OPERATIONS
 from app.description.player_operations import PLAYER_OPERATIONS
@@ -12,6 +13,7 @@ PROMETHEUS = "text/plain; version=0.0.4"
 OPERATIONS: dict[tuple[str, str], Operation] = {
     **PLAYER_OPERATIONS,
     **OPERATOR_OPERATIONS,
+    **FREEZE_OPERATIONS,
     ("/about", "GET"): Operation(
         "readAbout",
         "What this service is, and which ways in there are",

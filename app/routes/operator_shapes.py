@@ -170,6 +170,29 @@ class Flags(msgspec.Struct, rename="camel"):
     items: list[FlagState]
 
 
+class BoardFreeze(msgspec.Struct, rename="camel"):
+    """A board, or a period of it, and its freeze: in force, planned (`frozenFrom` lies ahead), or none.
+
+    `revealed` and `places` are there while its places are revealed: how many are, the last first, and how many there
+    are.
+    """
+
+    board: str
+    title: str
+    frozen: bool
+    frozen_from: Moment | None
+    thawed_at: Moment | None
+    period: str | msgspec.UnsetType = msgspec.UNSET
+    revealed: int | msgspec.UnsetType = msgspec.UNSET
+    places: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class BoardFreezes(msgspec.Struct, rename="camel"):
+    """The boards, and what is frozen of them besides."""
+
+    items: list[BoardFreeze]
+
+
 class InvariantCheck(msgspec.Struct, rename="camel"):
     """One invariant, and how many violations of it there are."""
 
