@@ -10,6 +10,7 @@ import { forgetSecrets, makeResetLink } from "./operator-accounts.js";
 import { ask } from "./operator-ask.js";
 import { forgetNewCode, loadCodes } from "./operator-codes.js";
 import { loadEvents } from "./operator-events.js";
+import { forgetFreezes, loadFreezes } from "./operator-freezes.js";
 import { act, element, item } from "./operator-items.js";
 import { forgetKey, loadKeys } from "./operator-keys.js";
 import { forgetPlot, plot } from "./operator-plot.js";
@@ -18,6 +19,7 @@ import { comeBack, offerSignIns } from "./sign-ins.js";
 
 const POLL_MS = 2_000;
 const LONGEST_POLL_MS = 20_000;
+let rounds = 0;
 let polling = 0; // rises with each sign-in, so that an older loop ends
 let nextHeld = null;
 let heldPaged = false; // more than the first page is shown
@@ -166,6 +168,7 @@ async function follow() {
         const { data } = await call("GET", "/admin/stats");
         if (mine !== polling) return;
         showStats(data);
+        if (++rounds % 4 === 0 && !$("ask").open) await loadFreezes();
         state("live", "Live");
         wait = POLL_MS;
       } catch (error) {
@@ -196,7 +199,7 @@ async function enter() {
   $("desk").hidden = false;
   $("now-title").focus();
   follow();
-  await Promise.all([loadHeld(), loadFlags(), loadEvents(), loadKeys(), loadCodes()]);
+  await Promise.all([loadHeld(), loadFreezes(), loadFlags(), loadEvents(), loadKeys(), loadCodes()]);
 }
 
 function leave(message) {
@@ -208,6 +211,7 @@ function leave(message) {
   $("desk").hidden = true;
   $("guest").hidden = false;
   forgetNewCode();
+  forgetFreezes();
   for (const id of ["held", "users", "codes", "keys", "trail", "flags", "checks", "counters"]) $(id).replaceChildren();
   state("connecting", "Not signed in");
   say($("guest-message"), message);
