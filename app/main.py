@@ -23,12 +23,10 @@ from app.concurrency.single_flight import SingleFlight
 from app.concurrency.threads import Threads
 from app.domain import board_rules, issuers, names, scoring
 from app.domain.board_rules import BoardRules
-from app.domain.ids import DEFAULT_BOARD
 from app.edge import Edge
 from app.enqueue import Enqueuer
 from app.http.answers import EXCEPTION_HANDLERS
 from app.http.root_path import BelowPath
-from app.live.board import LiveBoard
 from app.live.boards import LiveBoards
 from app.live.connections import Connections
 from app.live.own_scores import OwnScores
@@ -101,9 +99,7 @@ def wire(
     buckets = redis.connect_on_loop(settings.redis_url, timeout=0.5)
     relay = SupervisedRedis(settings.redis_url)
     publisher = Publisher.on(cache, signer_of(settings))
-    boards = LiveBoards(
-        [LiveBoard(board_id, database, publisher, relay, upkeep) for board_id in known_boards], relay, publisher.signer
-    )
+    boards = LiveBoards(known_boards, database, publisher, relay, upkeep)
     connections = Connections(settings)
     sessions = Sessions(database, upkeep, connections.user_changed)
     return Web(
@@ -128,7 +124,7 @@ def wire(
         posts=Batcher("posts", partial(on_loop, database, run_posts, scoring_rules)),
         enqueuer=Enqueuer(settings.broker_url),
         boards=boards,
-        own_scores=OwnScores(boards[DEFAULT_BOARD], database, publisher.signer, upkeep),
+        own_scores=OwnScores(database, publisher.signer, upkeep),
         push_latency=PushLatency(),
         connections=connections,
         database=threads,

@@ -18,10 +18,11 @@ import redis
 import sqlalchemy as sa
 
 from app.board.publish import read
+from app.domain import board_rules
 from app.domain.ids import DEFAULT_BOARD
 from bench.handshake import open_socket
 from bench.load import Caller, cpu, requests_of
-from config import settings
+from config import rules, settings
 from db import engine
 from db.redis import TOP_SCORES_CHANNEL
 
@@ -140,12 +141,14 @@ def by_hand(redis_url: str, user_id: str) -> Callable[[], Sent]:
     Into the database, since the service shows no board for long that it doesn't find there.
     """
     client = redis.Redis.from_url(redis_url)
-    database = engine.connect(settings.load_or_exit().database_url, engine.OPERATOR, pool_size=2, name="bench")
+    config = settings.load_or_exit()
+    database = engine.connect(config.database_url, engine.OPERATOR, pool_size=2, name="bench")
+    rule = board_rules.parse(rules.read(config.boards_file))[DEFAULT_BOARD]
     conn = database.connect().execution_options(isolation_level="AUTOCOMMIT")
 
     def publish() -> Sent:
         score = int(conn.execute(_NEXT_BOARD, {"board": DEFAULT_BOARD, "user": user_id}).scalar_one())
-        message = read(database, DEFAULT_BOARD).text
+        message = read(database, rule).text
         at = time.perf_counter()
         client.publish(TOP_SCORES_CHANNEL, message)
         return score, at

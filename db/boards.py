@@ -233,33 +233,6 @@ def of_user(conn: sa.Connection, user_id: UserId) -> list[tuple[BoardId, BoardId
     return [(row.id, row.board) for row in conn.execute(_OF_USER, {"user": user_id})]
 
 
-_READ = sa.text("""
-    SELECT boards.epoch::text, boards.version, boards.updated_at,
-        top.user_id::text, top.rank, top.username, top.score, top.display_name
-    FROM boards LEFT JOIN top_scores AS top ON top.board_id = boards.id
-    WHERE boards.id = :board ORDER BY top.rank
-""")
-
-
-@dataclass(frozen=True, slots=True)
-class BoardNow:
-    """A board as one statement saw it."""
-
-    epoch: str
-    version: int
-    updated_at: datetime
-    rows: list[Row]
-
-
-def read(conn: sa.Connection, board_id: BoardId) -> BoardNow | None:
-    """Read a board and its version in one statement, so that they belong together."""
-    found = conn.execute(_READ, {"board": board_id}).all()
-    if not found:
-        return None
-    epoch, version, updated_at = found[0][:3]
-    return BoardNow(epoch, version, updated_at, [_row(*row[3:]) for row in found if row[3] is not None])
-
-
 _READ_FROZEN = sa.text(f"""
     SELECT boards.frozen_from, boards.revealed, boards.places,
         top.user_id::text, top.rank, top.username, top.score, top.display_name

@@ -1,6 +1,8 @@
 """Redis: every key, channel and script of the project, and clients whose every wait is bounded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 import redis
@@ -10,6 +12,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from app.domain.ids import DEFAULT_BOARD
+from app.domain.messages import Update
 from app.domain.signing import UNSIGNED, Signer
 from db import redis_connection
 
@@ -77,23 +80,30 @@ def _repeat(retries: int) -> tuple[Any, int, Any]:
     return ExponentialWithJitterBackoff(base=0.01, cap=0.1), retries, (redis.exceptions.ConnectionError,)
 
 
-# KEYS[1] the board's key. ARGV: message, epoch, version, channel, and what the key must hold to be overwritten by
-# force ("" for: only when it holds nothing newer).
-# Returns 1 when the message was taken, else 0; and what the key holds instead of it, nil when it holds the message.
+# KEYS: the boards' keys. ARGV: the channel, and of each board: message, epoch, version, and what the key must hold to
+# be overwritten by force ("" for: only when it holds nothing newer).
+# Returns for each 1 when the message was taken, else 0; and what the key holds, unless that is the message.
 _PUBLISH = """
-local held = redis.pcall('GET', KEYS[1])
-if type(held) == 'table' then held = false end  -- no string: SET replaces it
-if held == ARGV[1] then return {0} end
-if held and held ~= ARGV[5] then
-    local ok, message = pcall(cjson.decode, held)
-    if ok and type(message) == 'table' and type(message.epoch) == 'string' and type(message.version) == 'number' then
-        local older = message.epoch < ARGV[2] or (message.epoch == ARGV[2] and message.version < tonumber(ARGV[3]))
-        if not older then return {0, held} end
+local function publish(key, message, epoch, version, instead_of)
+    local held = redis.pcall('GET', key)
+    if type(held) == 'table' then held = false end  -- no string: SET replaces it
+    if held == message then return {0} end
+    if held and held ~= instead_of then
+        local ok, other = pcall(cjson.decode, held)
+        if ok and type(other) == 'table' and type(other.epoch) == 'string' and type(other.version) == 'number' then
+            local older = other.epoch < epoch or (other.epoch == epoch and other.version < tonumber(version))
+            if not older then return {0, held} end
+        end
     end
+    redis.call('SET', key, message)
+    redis.call('PUBLISH', ARGV[1], message)
+    return {1}
 end
-redis.call('SET', KEYS[1], ARGV[1])
-redis.call('PUBLISH', ARGV[4], ARGV[1])
-return {1}
+local outcomes = {}
+for i, key in ipairs(KEYS) do
+    outcomes[i] = publish(key, ARGV[4 * i - 2], ARGV[4 * i - 1], ARGV[4 * i], ARGV[4 * i + 1])
+end
+return outcomes
 """
 
 
@@ -106,7 +116,7 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Puts a board's message into its key and onto the channel, if it is newer than what is there."""
+    """Puts boards' messages into their keys and onto the channel, those that are newer than what is there."""
 
     client: Redis
     script: Any
@@ -116,16 +126,17 @@ class Publisher:
     def on(cls, client: Redis, signer: Signer = UNSIGNED) -> "Publisher":
         return cls(client, client.register_script(_PUBLISH), signer)
 
-    def publish(self, board_id: str, text: str, epoch: str, version: int, *, instead_of: bytes = b"") -> Outcome:
-        """Publish a message.
+    def publish(self, updates: Sequence[Update], *, instead_of: bytes = b"") -> list[Outcome]:
+        """Publish messages of different boards, together in one round trip.
 
         Args:
-            instead_of: what the key must hold for the message to be taken although it isn't newer.
+            instead_of: what a key must hold for its message to be taken although it isn't newer.
 
         Raises:
             redis.RedisError: when Redis is away.
         """
-        taken, *instead = self.script(
-            keys=[top_scores_key(board_id)], args=[text, epoch, version, TOP_SCORES_CHANNEL, instead_of]
+        about = [(it.text, *it.stamp, instead_of) for it in updates]
+        found = self.script(
+            keys=[top_scores_key(it.board) for it in updates], args=[TOP_SCORES_CHANNEL, *chain.from_iterable(about)]
         )
-        return Outcome(bool(taken), instead[0] if instead else None)
+        return [Outcome(bool(taken), instead[0] if instead else None) for taken, *instead in found]

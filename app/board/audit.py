@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from app.board.publish import read
 from app.board.worker import Desk
 from app.domain import messages
-from app.domain.board_rules import BoardRules
+from app.domain.board_rules import BoardRule, BoardRules
 from app.domain.errors import DatabaseUnavailable
-from app.domain.ids import BoardId, UserId, is_id
+from app.domain.ids import UserId, is_id
 from db import freezes, invariants, marks
 from db.redis import AUDIT_CURSOR_KEY, AUDIT_RESULT_KEY, AUDIT_RESULT_TTL, Publisher, top_scores_key
 from db.transaction import TimedOut, in_statement, in_transaction
@@ -193,18 +193,18 @@ def published(engine: sa.Engine, publisher: Publisher, rules: BoardRules) -> lis
     """Compare each board's key with the board: the newest message, and the same bytes for the same version."""
     deadline = time.monotonic() + QUIET
     try:
-        found = [_published(engine, publisher, board_id, deadline) for board_id in rules]
+        found = [_published(engine, publisher, rule, deadline) for rule in rules.values()]
     except redis.RedisError:
         return []  # not checked: Redis is away, which is no fault of the scores
     behind, differ = (sum(counts) for counts in zip(*found, strict=True))
     return [Check("published", behind), Check("versions", differ)]
 
 
-def _published(engine: sa.Engine, publisher: Publisher, board_id: BoardId, deadline: float) -> tuple[bool, bool]:
+def _published(engine: sa.Engine, publisher: Publisher, rule: BoardRule, deadline: float) -> tuple[bool, bool]:
     """Return whether a board's key is behind, and whether it holds other bytes for the same version."""
     while True:
-        board = read(engine, board_id, publisher.signer)
-        stored = publisher.client.get(top_scores_key(board_id))
+        board = read(engine, rule, publisher.signer)
+        stored = publisher.client.get(top_scores_key(rule.id))
         found = messages.read_update(stored, publisher.signer) if stored else None
         same_version = found is not None and found.stamp == board.stamp
         behind = found is None or found.content != board.content

@@ -1,4 +1,4 @@
-"""Publishes the board from PostgreSQL to Redis, and by Redis to every web process.
+"""Publishes boards from PostgreSQL to Redis, and by Redis to every web process: of each the period that is present.
 
 PostgreSQL is the truth. A read that began after a message was seen can't be older than that message. Where it is (a
 restored backup, a forged message), the database wins in a new epoch, since versions of the old one may have been shown
@@ -6,22 +6,43 @@ with other bytes.
 """
 
 import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 import redis
 import sqlalchemy as sa
 
-from app.domain import messages
-from app.domain.board_rules import BoardRules
+from app.domain import messages, periods
+from app.domain.board_rules import BoardRule, BoardRules
+from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import BoardId, id_after
 from app.domain.messages import Update
+from app.domain.periods import Period
 from app.domain.signing import UNSIGNED, Key, Signer
 from config.settings import Settings
-from db import boards
+from db import boards, published
+from db.published import BoardNow
 from db.redis import Publisher
 from db.transaction import in_statement, in_transaction
 from telemetry import logs, metrics
 
 log = logging.getLogger("scoreboard.publish")
+
+ATTEMPTS = 5
+"""Reads after which the present periods must be known: a first one, one after a period's end, and those after making
+rows."""
+
+
+class Present(NamedTuple):
+    """A board as the database has it: the message, the period that it is of, and the seconds until that ends, if ever.
+
+    The seconds are by PostgreSQL's clock, when it was read.
+    """
+
+    update: Update
+    period: Period
+    ends_in: float | None
 
 
 def signer_of(settings: Settings) -> Signer:
@@ -31,18 +52,50 @@ def signer_of(settings: Settings) -> Signer:
     return Signer(Key(newest.algorithm, newest.secret) if newest else None, tuple(keys))
 
 
-def read(engine: sa.Engine, board_id: BoardId, signer: Signer = UNSIGNED) -> Update:
-    """Read the board from PostgreSQL, as the message to publish."""
-    now = in_statement(engine, lambda conn: boards.read(conn, board_id))
-    if now is None:
-        raise LookupError(f"board {board_id!r} has no row: run the release process")
-    return messages.update(board_id, (now.epoch, now.version), now.rows, now.updated_at, signer)
+def read(engine: sa.Engine, rule: BoardRule, signer: Signer = UNSIGNED) -> Update:
+    """Read a board's present period from PostgreSQL, as the message to publish."""
+    return read_all(engine, {rule.id: rule}, signer)[rule.id].update
 
 
-def publish(engine: sa.Engine, publisher: Publisher, board_id: BoardId, *, seen: Update | None = None) -> Update:
-    """Bring the board's key and channel in Redis up to the board in the database.
+def read_all(engine: sa.Engine, rules: BoardRules, signer: Signer = UNSIGNED) -> dict[BoardId, Present]:
+    """Read the present periods of boards from PostgreSQL, in one statement.
 
-    What the key holds        What happens
+    Which period is present is decided by PostgreSQL's clock. This host's clock only guesses which rows to ask for;
+    after a wrong guess they are read again. A period that has no row yet begins by being read.
+    """
+    moment = datetime.now(UTC)
+    for _ in range(ATTEMPTS):
+        asked = [periods.shown(rule, moment).id for rule in rules.values()]
+        moment, found = in_statement(engine, lambda conn, ids=asked: published.read(conn, ids))  # type: ignore[misc]
+        present = [periods.shown(rule, moment) for rule in rules.values()]
+        missing = [it for it in present if it.id not in found]
+        if not missing:
+            return {
+                rule.id: _present(rule, period, found[period.id], moment, signer)
+                for rule, period in zip(rules.values(), present, strict=True)
+            }
+        if begun := [it for it in missing if it.id in asked]:
+            in_transaction(engine, lambda conn, it=begun: boards.ensure_with_next(conn, it))  # type: ignore[misc]
+    raise DatabaseUnavailable("The present periods can't be read.")
+
+
+def _present(rule: BoardRule, period: Period, now: BoardNow, moment: datetime, signer: Signer) -> Present:
+    update = messages.update(rule.id, (now.epoch, now.version), now.rows, now.updated_at, signer, period.label)
+    ends_in = (period.ends - moment).total_seconds() if rule.periodic and period.ends else None
+    return Present(update, period, ends_in)
+
+
+def publish(engine: sa.Engine, publisher: Publisher, rule: BoardRule, *, seen: Update | None = None) -> Update:
+    """Bring a board's key and channel up to the database, as `publish_all` does."""
+    return publish_all(engine, publisher, {rule.id: rule}, seen={rule.id: seen})[rule.id].update
+
+
+def publish_all(
+    engine: sa.Engine, publisher: Publisher, rules: BoardRules, *, seen: Mapping[BoardId, Update | None] | None = None
+) -> dict[BoardId, Present]:
+    """Bring the keys and the channel in Redis up to the boards in the database: one read, one script for all of them.
+
+    What a key holds          What happens
     ------------------------  ------------------------------------------------------------------
     nothing, garbage, older   It is replaced.
     the same message          Nothing.
@@ -52,56 +105,60 @@ def publish(engine: sa.Engine, publisher: Publisher, board_id: BoardId, *, seen:
       otherwise                 It is wrong, and is replaced by the database's board in a new epoch.
 
     Args:
-        seen: an update that the caller holds, from before this call; the result supersedes it or is equal to it.
+        seen: updates that the caller holds, from before this call; the result supersedes them or is equal to them.
 
     Returns:
-        The board as the database has it, also when Redis is away.
+        The boards as the database has them, also when Redis is away.
     """
-    signer = publisher.signer
-    from_db = read(engine, board_id, signer)
-    if seen is not None:
-        from_db = _supersede(engine, from_db, seen, signer)
+    found = read_all(engine, rules, publisher.signer)
+    for board_id, update in (seen or {}).items():
+        if update is not None:
+            found[board_id] = _supersede(engine, rules[board_id], found[board_id], update, publisher.signer)
     try:
-        in_redis = _push(publisher, from_db, instead_of=b"")
-        while in_redis is not None:
-            from_db = read(engine, board_id, signer)
-            found = messages.read_update(in_redis, signer)
-            if found is not None:
-                if found.content == from_db.content:
-                    break
-                from_db = _supersede(engine, from_db, found, signer)
-            in_redis = _push(publisher, from_db, instead_of=in_redis)
+        held = _push(publisher, [it.update for it in found.values()])
+        for board_id, in_redis in zip(found, held, strict=True):
+            found[board_id] = _judge(engine, publisher, rules[board_id], found[board_id], in_redis)
     except redis.RedisError as error:
-        log.warning("Redis is away, the board is not published: %s", error)
-    return from_db
+        log.warning("Redis is away, the boards are not published: %s", error)
+    return found
 
 
-def publish_all(engine: sa.Engine, publisher: Publisher, rules: BoardRules) -> None:
-    """Publish each of the boards."""
-    for board_id in rules:
-        publish(engine, publisher, board_id)
+def _judge(
+    engine: sa.Engine, publisher: Publisher, rule: BoardRule, present: Present, in_redis: bytes | None
+) -> Present:
+    """Replace what a board's key holds unless it is what the database has, read after it was seen."""
+    while in_redis is not None:
+        present = read_all(engine, {rule.id: rule}, publisher.signer)[rule.id]
+        found = messages.read_update(in_redis, publisher.signer)
+        if found is not None:
+            if found.content == present.update.content:
+                break
+            present = _supersede(engine, rule, present, found, publisher.signer)
+        (in_redis,) = _push(publisher, [present.update], instead_of=in_redis)
+    return present
 
 
-def _push(publisher: Publisher, update: Update, *, instead_of: bytes) -> bytes | None:
-    """Publish an update unless the key holds one that isn't older, other than `instead_of`; return that one.
+def _push(publisher: Publisher, updates: Sequence[Update], *, instead_of: bytes = b"") -> list[bytes | None]:
+    """Publish updates unless their keys hold what isn't older, other than `instead_of`; return what these hold.
 
     A change is counted here and nowhere else: it is committed, whatever has caused it, and of all processes that
     publish it only one is told that its message was taken. A board that is put back after Redis has lost it counts as
     well.
     """
-    epoch, version = update.stamp
-    taken, held = publisher.publish(update.board, update.text, epoch, version, instead_of=instead_of)
-    if taken:
-        metrics.top10_changed.inc()
-        logs.event(log, logs.TOP10_CHANGED, board=update.board, epoch=epoch, version=version)
-    return held
+    outcomes = publisher.publish(updates, instead_of=instead_of)
+    for update, outcome in zip(updates, outcomes, strict=True):
+        if outcome.taken:
+            metrics.top10_changed.inc()
+            logs.event(log, logs.TOP10_CHANGED, board=update.board, epoch=update.stamp[0], version=update.stamp[1])
+    return [it.instead for it in outcomes]
 
 
-def _supersede(engine: sa.Engine, from_db: Update, seen: Update, signer: Signer) -> Update:
+def _supersede(engine: sa.Engine, rule: BoardRule, present: Present, seen: Update, signer: Signer) -> Present:
     """Return the board of the database, which was read after `seen` was; in a new epoch if `seen` can't be right."""
-    if seen.stamp < from_db.stamp or seen.content == from_db.content:
-        return from_db
-    board, old = from_db.board, from_db.stamp[0]
-    log.warning("board %s: %s-%d was seen, the database has %s-%d: new epoch", board, *seen.stamp, *from_db.stamp)
-    in_transaction(engine, lambda conn: boards.renew_epoch(conn, board, old=old, new=id_after(old)))
-    return read(engine, board, signer)
+    ours = present.update
+    if seen.stamp < ours.stamp or seen.content == ours.content:
+        return present
+    old = ours.stamp[0]
+    log.warning("board %s: %s-%d was seen, the database has %s-%d: new epoch", rule.id, *seen.stamp, *ours.stamp)
+    in_transaction(engine, lambda conn: boards.renew_epoch(conn, present.period.id, old=old, new=id_after(old)))
+    return read_all(engine, {rule.id: rule}, signer)[rule.id]

@@ -23,11 +23,14 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class UpdateMessage(msgspec.Struct, frozen=True, tag="top_scores_update"):
+    """A board; `period` is the label of the one that is shown, of boards that have periods."""
+
     board: BoardId
     epoch: str
     version: int
     payload: list[Row]
     timestamp: str
+    period: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class HeartbeatMessage(msgspec.Struct, frozen=True, tag="heartbeat"):
@@ -35,6 +38,7 @@ class HeartbeatMessage(msgspec.Struct, frozen=True, tag="heartbeat"):
     epoch: str
     version: int
     timestamp: str
+    period: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class OwnScoresMessage(msgspec.Struct, frozen=True, tag="own_scores"):
@@ -46,6 +50,14 @@ class OwnScoresMessage(msgspec.Struct, frozen=True, tag="own_scores"):
     score: int
     rank: int | None
     timestamp: str
+    period: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class RefusedMessage(msgspec.Struct, frozen=True, tag="refused"):
+    """The answer to a client that asked to follow boards which it can't; `code` is an error's."""
+
+    boards: list[str]
+    code: str
 
 
 Stamp = tuple[str, int]
@@ -61,11 +73,12 @@ class Update:
     text: str
     payload: bytes
     timestamp: str
+    period: str | None = None
 
     @property
-    def content(self) -> tuple[Stamp, bytes, str]:
+    def content(self) -> tuple[Stamp, bytes, str, str | None]:
         """The content without the signature: while keys are rotated one version may have two signatures."""
-        return self.stamp, self.payload, self.timestamp
+        return self.stamp, self.payload, self.timestamp, self.period
 
     def rows(self) -> list[Row]:
         """Read the payload."""
@@ -86,11 +99,18 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def update(board: BoardId, stamp: Stamp, payload: Sequence[Row], at: datetime, signer: Signer = UNSIGNED) -> Update:
-    """Build the message of a board's version; `at` is the time of its commit."""
+def update(
+    board: BoardId,
+    stamp: Stamp,
+    payload: Sequence[Row],
+    at: datetime,
+    signer: Signer = UNSIGNED,
+    period: str | None = None,
+) -> Update:
+    """Build the message of a board's version; `at` is the time of its commit, `period` a label."""
     epoch, version = stamp
-    message = UpdateMessage(board, epoch, version, list(payload), rfc3339(at))
-    return Update(board, stamp, _signed(message, signer), encode(payload), message.timestamp)
+    message = UpdateMessage(board, epoch, version, list(payload), rfc3339(at), _label(period))
+    return Update(board, stamp, _signed(message, signer), encode(payload), message.timestamp, period)
 
 
 def read_update(text: str | bytes, signer: Signer = UNSIGNED) -> Update | None:
@@ -105,19 +125,35 @@ def read_update(text: str | bytes, signer: Signer = UNSIGNED) -> Update | None:
     if not signer.accepts(whole):
         return None
     stamp = (message.epoch, message.version)
-    return Update(message.board, stamp, whole, encode(message.payload), message.timestamp)
+    return Update(message.board, stamp, whole, encode(message.payload), message.timestamp, message.period or None)
 
 
-def heartbeat(board: BoardId, stamp: Stamp, at: datetime, signer: Signer = UNSIGNED) -> str:
+def heartbeat(board: BoardId, stamp: Stamp, at: datetime, signer: Signer = UNSIGNED, period: str | None = None) -> str:
     """Build the message that says "still here, and this is the version you last got"."""
-    return _signed(HeartbeatMessage(board, *stamp, rfc3339(at)), signer)
+    return _signed(HeartbeatMessage(board, *stamp, rfc3339(at), _label(period)), signer)
 
 
 def own_scores(
-    board: BoardId, user_id: UserId, total: int, score: int, rank: int | None, at: datetime, signer: Signer = UNSIGNED
+    board: BoardId,
+    user_id: UserId,
+    total: int,
+    score: int,
+    rank: int | None,
+    at: datetime,
+    signer: Signer = UNSIGNED,
+    period: str | None = None,
 ) -> str:
     """Build the message that tells a player's own numbers, in points, to that player alone."""
-    return _signed(OwnScoresMessage(board, user_id, total, score, rank, rfc3339(at)), signer)
+    return _signed(OwnScoresMessage(board, user_id, total, score, rank, rfc3339(at), _label(period)), signer)
+
+
+def refused(boards: Sequence[str], code: str, signer: Signer = UNSIGNED) -> str:
+    """Build the answer to whoever asked to follow these boards and can't."""
+    return _signed(RefusedMessage(list(boards), code), signer)
+
+
+def _label(period: str | None) -> str | msgspec.UnsetType:
+    return msgspec.UNSET if period is None else period
 
 
 def _signed(message: msgspec.Struct, signer: Signer) -> str:

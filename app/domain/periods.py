@@ -45,6 +45,11 @@ def at(rule: BoardRule, moment: datetime) -> Period | None:
     return period
 
 
+def shown(rule: BoardRule, moment: datetime) -> Period:
+    """Return the period that a board shows at `moment`: the present one; before and after a season the season."""
+    return at(rule, moment) or Period(rule.id, rule.id, None, rule.starts, rule.ends)
+
+
 def named(rule: BoardRule, label: str) -> Period | None:
     """Return the period of that label, past or future; None when the board has none of that form."""
     pattern = _LABELS.get(rule.window)

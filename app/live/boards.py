@@ -1,46 +1,155 @@
-"""The live boards of a process, and the one subscription that feeds them all."""
+"""The live boards of a process: one subscription feeds them all, and one look at PostgreSQL checks them all."""
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
-from collections.abc import Iterable
+from datetime import UTC, datetime
 
+import redis
+import sqlalchemy as sa
 from broadcaster import Broadcast
 
-from app.domain import messages
+from app.board.publish import publish_all
+from app.concurrency.single_flight import SingleFlight
+from app.concurrency.threads import Threads
+from app.domain import messages, periods
+from app.domain.board_rules import BoardRules
+from app.domain.errors import ScoreboardError
 from app.domain.ids import BoardId
 from app.domain.signing import Signer
 from app.live.board import LiveBoard
 from app.live.relay import RESYNC, SupervisedRedis
-from db.redis import TOP_SCORES_CHANNEL
+from db import feature_flags
+from db.redis import TOP_SCORES_CHANNEL, Publisher, top_scores_key
+from db.transaction import in_statement
 
 log = logging.getLogger("scoreboard.live")
+
+CHECK_EVERY = 3.0
+"""Seconds between two looks at PostgreSQL: pub/sub may lose messages, and the keys may be behind as well."""
+
+CHECK_AGAIN = 0.5
+"""The shortest time between two checks in seconds, however many messages ask for one; but for the end of a period."""
 
 COMPLAIN_EVERY = 60.0
 """Seconds between two log lines about messages that are not ours."""
 
 
 class LiveBoards(dict[BoardId, LiveBoard]):
-    """The live boards by their ids. A message is for the board that it names."""
+    """The live boards by their ids. A message is for the board that it names.
 
-    def __init__(self, boards: Iterable[LiveBoard], relay: SupervisedRedis, signer: Signer) -> None:
-        super().__init__({board.board_id: board for board in boards})
+    All of them are checked against PostgreSQL together every few seconds, and as soon as the period of one has ended;
+    that mends the keys, too.
+    """
+
+    def __init__(
+        self, rules: BoardRules, engine: sa.Engine, publisher: Publisher, relay: SupervisedRedis, threads: Threads
+    ) -> None:
+        super().__init__({rule.id: LiveBoard(rule, self) for rule in rules.values()})
+        self.rules = rules
+        self.signer: Signer = publisher.signer
+        self._engine = engine
+        self._publisher = publisher
+        self._relay = relay
+        self._threads = threads
         self._relayed = Broadcast(backend=relay)
-        self._signer = signer
+        self._checked = self._in_vain = -CHECK_EVERY * 10
+        self._looking: SingleFlight[None] = SingleFlight()
+        self._in_doubt = asyncio.Event()
         self._complained = -math.inf
+        self.broadcasting = True
 
     async def run(self) -> None:
-        """Feed the boards until cancelled."""
+        """Feed and check the boards until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow(), name="live-follow")
-            for board in self.values():
-                tasks.create_task(board.run(), name="live-check")
+            tasks.create_task(self.check_for_ever(), name="live-check")
 
     def broadcast(self, enabled: bool) -> None:
         """Switch pushing to open sockets off or on, for every board."""
+        if enabled != self.broadcasting:
+            log.warning("broadcasting is switched %s", "on" if enabled else "off")
+            self.broadcasting = enabled
         for board in self.values():
             board.broadcast(enabled)
+
+    @property
+    def fed(self) -> bool:
+        """Whether what is newer than the boards in memory would have arrived."""
+        return self._relay.connected or time.monotonic() - self._checked < 2 * CHECK_EVERY
+
+    def doubt(self) -> None:
+        """Have PostgreSQL asked soon."""
+        self._in_doubt.set()
+
+    async def look(self) -> None:
+        """Read the boards from Redis, then, if it hasn't all of them, from PostgreSQL; one look at a time.
+
+        While neither can be asked, one look every few seconds is enough: the others don't wait for it.
+        """
+        in_vain = time.monotonic() - self._in_vain < CHECK_EVERY and all(it.update for it in self.values())
+        if not in_vain:
+            await self._looking.run(self._look)
+
+    async def _look(self) -> None:
+        if await self._look_at_redis():
+            return
+        try:
+            await self.check()
+        except ScoreboardError as error:
+            self._in_vain = time.monotonic()
+            log.debug("the boards can't be read: %s", error)
+
+    async def _look_at_redis(self) -> bool:
+        """Take what Redis has, and return whether that is enough."""
+        try:
+            keys = [top_scores_key(board_id) for board_id in self]
+            stored = await self._threads.run(self._publisher.client.mget, keys)
+        except (redis.RedisError, ScoreboardError):
+            return False
+        now = datetime.now(UTC)
+        found = [messages.read_update(text, self.signer) if text else None for text in stored]
+        taken = [
+            update is not None and board.stored(update, periods.shown(board.rule, now))
+            for board, update in zip(self.values(), found, strict=True)
+        ]
+        return all(taken)
+
+    async def check(self) -> None:
+        """Bring memory, keys and channel to the boards as PostgreSQL has them.
+
+        Raises:
+            ScoreboardError: when PostgreSQL can't be asked.
+        """
+        seen = {board_id: board.update for board_id, board in self.items()}
+        asked = time.monotonic()
+        found = await self._threads.run(publish_all, self._engine, self._publisher, self.rules, seen=seen)
+        flags = await self._threads.run(in_statement, self._engine, feature_flags.read)
+        self.broadcast({flag.name: flag.enabled for flag in flags}[feature_flags.BROADCAST])
+        self._checked = time.monotonic()
+        for board_id, present in found.items():
+            self[board_id].found(present, seen=seen[board_id], asked=asked)
+
+    async def check_for_ever(self) -> None:
+        """Check the boards every few seconds, when one is in doubt, and when a period ends, until cancelled."""
+        while True:
+            self._in_doubt.clear()
+            try:
+                await self.check()
+            except ScoreboardError as error:
+                log.debug("the boards can't be checked: %s", error)
+            except Exception:
+                log.exception("checking the boards failed")
+            now = time.monotonic()
+            # Not those whose end has passed: while PostgreSQL is away nothing follows them.
+            next_end = min((it.ends for it in self.values() if it.ends > now), default=math.inf) - now
+            await asyncio.sleep(min(CHECK_AGAIN, next_end))
+            if next_end > CHECK_AGAIN:
+                with contextlib.suppress(TimeoutError):
+                    wait = min(CHECK_EVERY, next_end) - CHECK_AGAIN
+                    await asyncio.wait_for(self._in_doubt.wait(), wait)
 
     async def _follow(self) -> None:
         while True:
@@ -54,8 +163,8 @@ class LiveBoards(dict[BoardId, LiveBoard]):
 
     async def _hear(self, text: str) -> None:
         if text == RESYNC:
-            await asyncio.gather(*(board.look() for board in self.values()))
-        elif (update := messages.read_update(text, self._signer)) is not None:
+            await self.look()
+        elif (update := messages.read_update(text, self.signer)) is not None:
             if (board := self.get(update.board)) is not None:
                 board.offer(update)
         elif time.monotonic() - self._complained > COMPLAIN_EVERY:

@@ -4,7 +4,7 @@ import time
 
 from cachetools import TTLCache
 
-from app.domain.ids import UserId
+from app.domain.ids import BoardId, UserId
 from app.domain.messages import Update
 from telemetry import metrics
 
@@ -23,8 +23,8 @@ class PushLatency:
 
     def __init__(self) -> None:
         self._completed: TTLCache[UserId, float] = TTLCache(REMEMBERED, SHOWN_WITHIN)
-        self._sent: Update | None = None
-        self._scores: dict[UserId, int] = {}
+        self._sent: dict[BoardId, Update] = {}
+        self._scores: dict[BoardId, dict[UserId, int]] = {}
 
     def completed(self, user_id: UserId) -> None:
         """Note that a completion of this player was committed just now."""
@@ -32,11 +32,13 @@ class PushLatency:
 
     def sent(self, update: Update, *, first: bool) -> None:
         """Note that a socket was handed an update, and whether it is the first one that it was handed."""
-        if update is self._sent:
+        board = update.board
+        if update is self._sent.get(board):
             return
-        before, self._sent = self._scores, update
-        self._scores = {row.userId: row.score for row in update.rows()}
+        self._sent[board] = update
+        before = self._scores.get(board, {})
+        scores = self._scores[board] = {row.userId: row.score for row in update.rows()}
         now = time.perf_counter()
-        for user_id, score in self._scores.items():
+        for user_id, score in scores.items():
             if before.get(user_id) != score and (since := self._completed.pop(user_id, None)) is not None and not first:
                 metrics.push_latency.observe(now - since)

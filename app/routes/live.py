@@ -1,7 +1,6 @@
-"""The WebSocket: every open one sees each new board."""
+"""The WebSocket: every open one sees each new version of the boards that it follows."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import deque
@@ -21,11 +20,12 @@ from app.domain.errors import (
     Unauthorized,
     Unavailable,
 )
-from app.domain.ids import DEFAULT_BOARD, UserId
+from app.domain.ids import DEFAULT_BOARD, BoardId, UserId
 from app.domain.service_keys import KeyId
 from app.http.answers import problem
 from app.live.close_codes import GONE, SILENT, CloseCode, Ending
 from app.live.connections import Connection
+from app.live.following import Following
 from app.live.pusher import Pusher
 from app.routes.guards import bearer, claims_of, key_of
 from app.serving.websocket_protocol import READY
@@ -95,7 +95,7 @@ async def _admit(web: Web, websocket: WebSocket) -> Listener:
     if token is None:
         raise Unauthorized("A token is needed.")
     listener = await (_by_key if is_key(token) else _by_token)(web, websocket, token)
-    if websocket.query_params.get("board", DEFAULT_BOARD) != DEFAULT_BOARD:
+    if _board_id(websocket) not in web.boards:
         raise NotFound("There is no such board.")
     if web.draining:
         raise Unavailable("The process is stopping.")
@@ -120,6 +120,10 @@ async def _by_key(web: Web, websocket: WebSocket, token: str) -> Listener:
 
 def _limited_as(web: Web, websocket: WebSocket) -> str | None:
     return limited_as(web.admission.address(websocket.scope), web.settings.trusted_networks)
+
+
+def _board_id(websocket: WebSocket) -> BoardId:
+    return BoardId(websocket.query_params.get("board", DEFAULT_BOARD))
 
 
 def _wants_own_scores(websocket: WebSocket) -> bool:
@@ -164,16 +168,15 @@ async def _serve(web: Web, websocket: WebSocket, connection: Connection, listene
     loop = asyncio.get_running_loop()
     expiry = loop.call_later(listener.seconds, connection.close, CloseCode.TOKEN_OVER)
     send_ready = websocket.scope["extensions"][READY]
-    board = Pusher(websocket, send_ready, web.board, web.settings.push_interval, web.push_latency)
-    own_scores: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-    if _wants_own_scores(websocket):
-        own_scores = web.own_scores.listening(UserId(listener.owner), board.tell)
-    pusher = asyncio.create_task(board.run())
-    listening = asyncio.create_task(_listen(websocket))
+    boards = Pusher(websocket, send_ready, web.settings.push_interval, web.push_latency)
+    own = (web.own_scores, UserId(listener.owner)) if _wants_own_scores(websocket) else None
+    following = Following(web.boards, boards, own)
+    following.begin(_board_id(websocket))
+    pusher = asyncio.create_task(boards.run())
+    listening = asyncio.create_task(_listen(websocket, following))
     try:
         ends: set[asyncio.Future[Any]] = {pusher, listening, connection.closing}
-        with own_scores:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         # Several may be done at once: a socket that is closed already counts first, then what the service has decided.
         ending = listening.result() if listening.done() else None
         if connection.closing.done() and not (ending and ending.closed):
@@ -181,6 +184,7 @@ async def _serve(web: Web, websocket: WebSocket, connection: Connection, listene
         ending = ending or pusher.result()
     finally:
         expiry.cancel()
+        following.end()
         for task in (pusher, listening):
             task.cancel()
         await asyncio.gather(pusher, listening, return_exceptions=True)
@@ -193,8 +197,11 @@ async def _serve(web: Web, websocket: WebSocket, connection: Connection, listene
     return ending.code
 
 
-async def _listen(websocket: WebSocket) -> Ending:
-    """Read what the peer sends, of which nothing is needed, until it closes or breaks a rule; return how that ends."""
+async def _listen(websocket: WebSocket, following: Following) -> Ending:
+    """Read what the peer sends until it closes or breaks a rule, and return how that ends.
+
+    It may ask for boards; nothing else is understood, and none of it needed.
+    """
     arrivals: deque[float] = deque(maxlen=FRAMES_A_MINUTE)
     while True:
         message = await websocket.receive()
@@ -206,3 +213,4 @@ async def _listen(websocket: WebSocket) -> Ending:
         if len(arrivals) == FRAMES_A_MINUTE and now - arrivals[0] < 60:
             return Ending(CloseCode.TOO_MANY_FRAMES)
         arrivals.append(now)
+        following.hear(message["text"])

@@ -148,7 +148,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=64)
 def _frame(text: str) -> bytes:
     # A server's frames are not masked, and nothing is compressed: they are the same for every socket.
     return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)

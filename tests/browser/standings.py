@@ -8,9 +8,9 @@ from app.board import top
 from app.board.publish import publish
 from app.domain import counting
 from app.domain.counting import Completion
-from app.domain.ids import DEFAULT_BOARD, UserId
+from app.domain.ids import UserId
 from db.redis import Publisher
-from tests.support.board import BOARDS
+from tests.support.board import ALL_TIME, BOARDS
 from tests.support.people import insert_user
 from tests.support.service import Stores
 
@@ -21,7 +21,7 @@ def stand(stores: Stores, points: dict[str, int]) -> None:
         now = datetime.now(UTC)
         earned = [Completion(_user(conn, name, more), "default", more, None, now) for name, more in points.items()]
         top.add(conn, BOARDS, counting.earned(BOARDS, earned))
-    publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
+    publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
 
 
 def _user(conn: sa.Connection, name: str, more: int) -> UserId:

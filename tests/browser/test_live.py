@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from playwright.sync_api import expect
 
 from app.board.publish import publish
-from app.domain.ids import DEFAULT_BOARD
 from db.redis import Publisher
 from tests.browser.windows import Windows, connection, expect_score, heading, message, sign_in, sign_up
+from tests.support.board import ALL_TIME
 from tests.support.people import Player, unique
 from tests.support.service import Process, Service, Stores, eventually
 
@@ -53,7 +53,7 @@ def test_updated_is_when_the_board_changed_polled_or_live(
     score({unique("earlier"): 30})
     with stores.engine.begin() as conn:
         conn.execute(sa.text("UPDATE boards SET version = version + 1, updated_at = now() - interval '3 days'"))
-    update = publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
+    update = publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
     eventually(lambda: httpx2.get(f"{web.url}/top-scores").headers["etag"] == update.etag, what="the older board")
     page = windows.open(web.url)
     updated = page.locator("#updated")

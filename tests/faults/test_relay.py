@@ -14,16 +14,18 @@ import redis
 from broadcaster import Event
 from websockets.sync.client import ClientConnection
 
-from app.board.publish import publish
+from app.board.publish import Present, publish_all
 from app.concurrency.threads import Threads
 from app.domain.errors import DatabaseUnavailable, Unavailable
-from app.domain.ids import DEFAULT_BOARD
+from app.domain.ids import DEFAULT_BOARD, BoardId
 from app.domain.messages import Update, read_update
-from app.live import board, relay
+from app.live import boards, relay
 from app.live.board import LiveBoard
+from app.live.boards import LiveBoards
 from app.live.relay import SupervisedRedis
 from db.redis import TOP_SCORES_CHANNEL, Publisher, connect
 from dev import embedded
+from tests.support.board import ALL_TIME
 from tests.support.live import award, clear, forge, in_process
 from tests.support.loop import until
 from tests.support.people import Listener, listener
@@ -228,11 +230,17 @@ def test_garbage_on_the_channel_is_ignored(webs: list[Process], stores: Stores, 
     assert [[it.text for it in updates] for updates in watch.updates] == [[before, update.text]] * len(webs)
 
 
+def all_time_alone(stores: Stores, relay: SupervisedRedis, threads: Threads) -> LiveBoard:
+    """Make the board of all times, as if there were no other."""
+    publisher = Publisher.on(stores.redis)
+    return LiveBoards({DEFAULT_BOARD: ALL_TIME}, stores.engine, publisher, relay, threads)[DEFAULT_BOARD]
+
+
 def test_get_that_had_to_ask_postgresql_writes_the_missing_key(stores: Stores, dora: Listener) -> None:
     async def get() -> Update:
         threads = Threads("test", 2, depth=10)
         relay = SupervisedRedis(stores.redis_url)
-        board = LiveBoard(DEFAULT_BOARD, stores.engine, Publisher.on(stores.redis), relay, threads)
+        board = all_time_alone(stores, relay, threads)
         try:
             updates = await asyncio.gather(*(board.now() for _ in range(20)))
         finally:
@@ -255,7 +263,7 @@ def test_get_on_redis_alone_does_not_ask_postgresql(stores: Stores, dora: Listen
         threads = Threads("test", 2, depth=10)
         relay = SupervisedRedis(stores.redis_url)
         try:
-            return await LiveBoard(DEFAULT_BOARD, stores.engine, Publisher.on(stores.redis), relay, threads).now()
+            return await all_time_alone(stores, relay, threads).now()
         finally:
             threads.close()
             await relay.disconnect()
@@ -275,13 +283,13 @@ def test_both_stores_away_one_get_waits_and_others_use_memory(
         time.sleep(0.5)
         raise DatabaseUnavailable("The database can't be reached.")
 
-    monkeypatch.setattr(board, "publish", hang)
+    monkeypatch.setattr(boards, "publish_all", hang)
 
     async def get() -> None:
         threads = Threads("test", 2, depth=10)
         relay = SupervisedRedis(stores.redis_url)
         with connect(f"redis://127.0.0.1:{free_port()}/0", timeout=0.2) as nobody:
-            board = LiveBoard(DEFAULT_BOARD, stores.engine, Publisher.on(nobody), relay, threads)
+            board = all_time_alone(replace(stores, redis=nobody), relay, threads)
             try:
                 with pytest.raises(Unavailable):
                     await board.now()
@@ -291,7 +299,7 @@ def test_both_stores_away_one_get_waits_and_others_use_memory(
                     assert await board.now() is board_now
                 assert time.monotonic() - began < 0.2
                 assert len(asked) == 1
-                monkeypatch.setattr("app.live.board.CHECK_EVERY", 0.0)  # as if it were worth another look
+                monkeypatch.setattr("app.live.boards.CHECK_EVERY", 0.0)  # as if it were worth another look
                 assert await board.now() is board_now
                 assert len(asked) == 2
             finally:
@@ -323,8 +331,8 @@ def test_listener_that_dies_is_started_again(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with in_process(stores, caplog) as server, listening(server, dora.token) as websocket:
-        board, boards = server.web.board, server.web.boards
-        eventually(lambda: board._relay.connected, what="the subscription")
+        boards = server.web.boards
+        eventually(lambda: boards._relay.connected, what="the subscription")
         hear = boards._hear
         died = threading.Event()
 
@@ -338,7 +346,7 @@ def test_listener_that_dies_is_started_again(
         missed = award(stores, dora.user_id)
         assert died.wait(1)
         until_version(websocket, missed, within=HEALED)
-        eventually(lambda: board._relay.connected, within=HEALED, what="the subscription")
+        eventually(lambda: boards._relay.connected, within=HEALED, what="the subscription")
         for _ in range(3):
             until_version(websocket, award(stores, dora.user_id), within=1)
         (record,) = [it for it in caplog.records if it.exc_info]
@@ -350,23 +358,23 @@ def test_check_that_fails_unforeseen_is_followed_by_the_next(
     stores: Stores, dora: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with in_process(stores, caplog) as server, listening(server, dora.token) as websocket:
-        eventually(lambda: server.web.board._relay.connected, what="the subscription")
+        eventually(lambda: server.web.boards._relay.connected, what="the subscription")
         failed = threading.Event()
 
-        def fail_once(*args: Any, **options: Any) -> Update:
+        def fail_once(*args: Any, **options: Any) -> dict[BoardId, Present]:
             if failed.is_set():
-                return publish(*args, **options)
+                return publish_all(*args, **options)
             failed.set()
             raise ValueError("as a bug would")
 
-        monkeypatch.setattr(board, "publish", fail_once)
-        assert failed.wait(board.CHECK_EVERY + 1)
+        monkeypatch.setattr(boards, "publish_all", fail_once)
+        assert failed.wait(boards.CHECK_EVERY + 1)
         # Neither channel nor key tells of this one.
         with redis.Redis(port=1) as nowhere:
             missed = award(replace(stores, redis=nowhere), dora.user_id)
-        until_version(websocket, missed, within=board.CHECK_EVERY + 2)
+        until_version(websocket, missed, within=boards.CHECK_EVERY + 2)
         (record,) = [it for it in caplog.records if it.exc_info]
-        assert record.getMessage() == "checking the board failed"
+        assert record.getMessage() == "checking the boards failed"
         caplog.clear()
 
 
@@ -378,10 +386,11 @@ def test_listener_that_raises_keeps_the_board_from_no_other(
 
     with in_process(stores, caplog) as server, listening(server, dora.token) as websocket:
         board = server.web.board
-        eventually(lambda: board._relay.connected, what="the subscription")
-        with board.listening(broken):
-            for _ in range(3):
-                until_version(websocket, award(stores, dora.user_id))
+        eventually(lambda: server.web.boards._relay.connected, what="the subscription")
+        board.listen(broken)
+        for _ in range(3):
+            until_version(websocket, award(stores, dora.user_id))
+        board.forget(broken)
         # Whoever is told first: no error reaches the one who tells.
         assert {it.getMessage() for it in caplog.records if it.exc_info} == {"a board was not sent"}
         caplog.clear()

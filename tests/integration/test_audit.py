@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from app.board import audit, settle
 from app.board.publish import publish
 from app.board.worker import Desk
-from app.domain.ids import DEFAULT_BOARD, UserId
+from app.domain.ids import UserId
 from db import boards, invariants, marks, outbox
 from db.redis import AUDIT_CURSOR_KEY, Publisher, connect
 from db.transaction import in_transaction
 from telemetry import metrics
-from tests.support.board import BOARDS, RULES, VETTING, WHOLE, completed
+from tests.support.board import ALL_TIME, BOARDS, RULES, VETTING, WHOLE, completed
 from tests.support.people import add_user
 from tests.support.service import Stores, free_port
 
@@ -37,7 +37,7 @@ def players(desk: Desk) -> list[UserId]:
     players = [add_user(desk.engine) for _ in range(5)]
     ids = completed(desk.engine, *players)
     in_transaction(desk.engine, lambda conn: settle.settle(conn, BOARDS, ids, VETTING))
-    publish(desk.engine, desk.publisher, DEFAULT_BOARD)
+    publish(desk.engine, desk.publisher, ALL_TIME)
     return sorted(players)
 
 

@@ -12,11 +12,11 @@ from websockets.exceptions import ConnectionClosed
 
 from app.board import audit, correct, erase, publish, settle
 from app.domain.errors import ScoreboardError
-from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
+from app.domain.ids import ActionId, UserId, new_id
 from db import persons
 from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.support.board import BOARDS, VETTING, completed, first_ten, top
+from tests.support.board import ALL_TIME, BOARDS, VETTING, completed, first_ten, top
 from tests.support.people import PASSWORD, Player, add_user, set_role, unique
 from tests.support.person import found_in_database, found_in_redis
 from tests.support.service import Process, Service, Stores, eventually, problem
@@ -41,7 +41,7 @@ def settled(stores: Stores, player: Player) -> ActionId:
     action_id = ActionId(player.started())
     assert player.end(action_id).status_code == 200
     in_transaction(stores.engine, lambda conn: settle.settle(conn, BOARDS, [action_id], VETTING))
-    publish.publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
+    publish.publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
     return action_id
 
 
@@ -99,7 +99,7 @@ def test_erase_leaves_no_name_or_address_anywhere(service: Service, alice: Playe
         id=new_id(),
         note=f"for {name.title()}.",
     )
-    publish.publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
+    publish.publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
     assert set(found_in_database(stores.engine, name, email, ADDRESS)) == {
         *("users.username", "users.username_key", "users.email", "top_scores.username"),
         *("actions.client_ip", "actions.metadata", "audit_events.reason", "audit_events.details", "join_codes.note"),
@@ -134,7 +134,7 @@ def test_erase_leaves_no_name_or_address_anywhere(service: Service, alice: Playe
     assert violations(stores) == {}
     # What waited to be settled still is, and still reaches no board.
     in_transaction(stores.engine, lambda conn: settle.settle(conn, BOARDS, [ActionId(waiting)], VETTING))
-    publish.publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
+    publish.publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
     assert alice.user_id not in dict(top(stores.engine))
     assert violations(stores) == {}
 
@@ -312,7 +312,7 @@ def test_erase_beside_completions_and_settles_ends_right(
         with ThreadPoolExecutor(len(work)) as pool:
             results = list(pool.map(run, work))
         assert not [it for it in results if isinstance(it, ScoreboardError) and it.status >= 500], results
-        publish.publish(engine, Publisher.on(stores.redis), DEFAULT_BOARD)
+        publish.publish(engine, Publisher.on(stores.redis), ALL_TIME)
         assert top(engine) == first_ten(engine)
         assert not set(players[:2]) & set(dict(top(engine)))
         assert violations(stores) == {}

@@ -1,6 +1,7 @@
 """Display names and renames: where they are shown at once, who may give which, and what is left of them afterwards."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from app.board import audit, correct, erase, publish, rebuild, rename, settle
 from app.domain.ids import DEFAULT_BOARD, UserId
 from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.support.board import BOARDS, VETTING, completed
+from tests.support.board import ALL_TIME, BOARDS, VETTING, completed
 from tests.support.keys import add_key, with_key
 from tests.support.people import PASSWORD, Player, add_user, set_role, unique
 from tests.support.person import found_in_database, found_in_redis
@@ -40,7 +41,7 @@ def placed(alice: Player, stores: Stores) -> Player:
     """Somebody on the board."""
     ids = completed(stores.engine, UserId(alice.user_id))
     in_transaction(stores.engine, lambda conn: settle.settle(conn, BOARDS, ids, VETTING))
-    publish.publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
+    publish.publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
     eventually(lambda: row_of(alice), what="the own row")
     return alice
 
@@ -106,7 +107,7 @@ def test_display_name_of_a_newcomer_comes_with_the_first_points(alice: Player, s
     assert row_of(alice) is None
     ids = completed(stores.engine, UserId(alice.user_id))
     in_transaction(stores.engine, lambda conn: settle.settle(conn, BOARDS, ids, VETTING))
-    publish.publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
+    publish.publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
     eventually(lambda: (row_of(alice) or {}).get("displayName") == NAME, what="the row")
     assert violations(stores) == {}
 
@@ -264,7 +265,7 @@ def test_stale_name_on_a_board_is_found_and_repaired(placed: Player, stores: Sto
     assert violations(stores) == {"top-scores": 1}
     changed, versions = in_transaction(stores.engine, lambda conn: rebuild.rebuild(conn, BOARDS, DEFAULT_BOARD))
     assert (changed, list(versions)) == ([], [DEFAULT_BOARD])
-    publish.publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
+    publish.publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
     assert violations(stores) == {}
 
 
@@ -296,14 +297,14 @@ def test_message_of_the_release_before_is_replaced_once(engine: sa.Engine, store
     in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, ids, VETTING))
     in_transaction(engine, lambda conn: rename.set_display_name(conn, BOARDS, user_id, NAME, token_version=None))
     publisher = Publisher.on(stores.redis)
-    now = publish.read(engine, DEFAULT_BOARD)
+    now = publish.read(engine, ALL_TIME)
     nameless = now.text.replace(f',"displayName":"{NAME}"', "")
     assert nameless != now.text
-    publisher.publish(DEFAULT_BOARD, nameless, *now.stamp, instead_of=b"")
-    seen = publish.publish(engine, publisher, DEFAULT_BOARD)
+    publisher.publish([replace(now, text=nameless)])
+    seen = publish.publish(engine, publisher, ALL_TIME)
     assert seen.stamp > now.stamp, "one version has the same rows everywhere"
     assert seen.rows()[0].displayName == NAME
-    assert publish.publish(engine, publisher, DEFAULT_BOARD).stamp == seen.stamp
+    assert publish.publish(engine, publisher, ALL_TIME).stamp == seen.stamp
     assert stores.redis.get("top_scores:10") == seen.text.encode()
 
 

@@ -15,13 +15,14 @@ from app.concurrency.threads import Threads
 from app.domain.ids import DEFAULT_BOARD, BoardId, UserId, new_id
 from app.domain.signing import UNSIGNED
 from app.live import own_scores
-from app.live.board import LiveBoard
+from app.live.boards import LiveBoards
 from app.live.own_scores import OwnScores
 from app.live.relay import SupervisedRedis
 from db import feature_flags, standings
 from db.redis import Publisher
 from db.standings import Own
 from db.transaction import in_transaction
+from tests.support.board import ALL_TIME
 from tests.support.live import award, clear, in_process
 from tests.support.people import Listener, listener
 from tests.support.service import Process, Service, Stores, eventually
@@ -161,13 +162,15 @@ def test_own_scores_that_one_socket_cannot_take_reach_the_others(
 
     async def two_rounds() -> None:
         relay = SupervisedRedis(stores.redis_url)
-        board = LiveBoard(DEFAULT_BOARD, stores.engine, Publisher.on(stores.redis), relay, threads)
-        scores = OwnScores(board, stores.engine, UNSIGNED, threads)
-        with scores.listening(crowd[0].user_id, broken), ExitStack() as stack:
-            for player in crowd[:3]:
-                stack.enter_context(scores.listening(player.user_id, heard.append))
-            await scores._round()
-            await scores._round()
+        boards = LiveBoards({DEFAULT_BOARD: ALL_TIME}, stores.engine, Publisher.on(stores.redis), relay, threads)
+        await boards.check()
+        board = boards[DEFAULT_BOARD]
+        scores = OwnScores(stores.engine, UNSIGNED, threads)
+        scores.listen(board, crowd[0].user_id, broken)
+        for player in crowd[:3]:
+            scores.listen(board, player.user_id, heard.append)
+        await scores._round(board)
+        await scores._round(board)
         await relay.disconnect()
 
     with asyncio.Runner() as runner:

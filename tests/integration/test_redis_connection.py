@@ -7,7 +7,8 @@ import pytest
 import redis
 
 from app.access.token_bucket import Bucket, Policy, TokenBucketRateLimiter
-from app.domain.ids import ActionId, new_id
+from app.domain.ids import DEFAULT_BOARD, ActionId, new_id
+from app.domain.messages import Update
 from app.enqueue import Enqueuer
 from config import queues, values
 from db.redis import Publisher, check_writable, connect, connect_on_loop
@@ -40,12 +41,15 @@ def clients(operator: redis.Redis) -> set[str]:
     return {it["id"] for it in operator.client_list()} - {str(operator.client_id())}
 
 
+NOTHING = Update(DEFAULT_BOARD, ("e", 1), "{}", b"[]", "2026-01-01T00:00:00.000Z")
+
+
 def test_client_leaves_a_replica(server: embedded.Redis, operator: redis.Redis) -> None:
     client = connect(server.url, timeout=1)
     check_writable(client)
     before = client.client_id()
     demote(operator)
-    for write in (check_writable, lambda it: Publisher.on(it).publish("all-time", "{}", "e", 1)):
+    for write in (check_writable, lambda it: Publisher.on(it).publish([NOTHING])):
         with pytest.raises(ReadOnly):
             write(client)
     assert str(before) not in clients(operator)

@@ -32,7 +32,7 @@ from db import boards, marks, outbox
 from db import engine as engines
 from db.redis import TO_RESTORE_KEY, WORKER_SEEN_KEY, Publisher
 from db.transaction import TimedOut, in_transaction
-from tests.support.board import BOARDS, RULES, VETTING, completed, first_ten, top
+from tests.support.board import ALL_TIME, BOARDS, RULES, VETTING, completed, first_ten, top
 from tests.support.people import add_user
 from tests.support.service import Stores
 
@@ -395,7 +395,7 @@ def test_settles_beside_falls_at_the_tenth_end_on_the_sql_ten(engine: sa.Engine,
         # A claim that was skipped because another transaction held it is left to the sweep.
         in_transaction(engine, lambda conn, ids=ids: settle.settle(conn, BOARDS, ids, VETTING))  # type: ignore[misc]
         assert top(engine) == first_ten(engine)
-    published = publish(engine, publisher, DEFAULT_BOARD)
+    published = publish(engine, publisher, ALL_TIME)
     assert [(row["userId"], row["score"]) for row in _payload(published)] == top(engine)
 
 

@@ -14,11 +14,11 @@ from app.board.worker import Desk
 from app.domain import fraud
 from app.domain.board_rules import BoardRules
 from app.domain.fraud import FraudRules
-from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
+from app.domain.ids import ActionId, UserId, new_id
 from db import fraud_facts, outbox
 from db.redis import Publisher
 from db.transaction import TimedOut, in_transaction
-from tests.support.board import BOARDS, RULES, top
+from tests.support.board import ALL_TIME, BOARDS, RULES, top
 from tests.support.people import add_user
 from tests.support.service import Stores
 
@@ -233,7 +233,7 @@ def test_worker_suspends_whom_it_held_too_often(engine: sa.Engine, stores: Store
         worker.settle_and_publish(desk, ids)
     assert stores.rows("SELECT id::text FROM users WHERE status = 'suspended'") == [(alice,)]
     assert top(engine) == [(bob, 10)]
-    assert stores.redis.get("top_scores:10") == read(engine, DEFAULT_BOARD).text.encode()
+    assert stores.redis.get("top_scores:10") == read(engine, ALL_TIME).text.encode()
 
 
 def test_shared_address_never_suspends(engine: sa.Engine) -> None:

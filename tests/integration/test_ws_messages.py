@@ -12,16 +12,17 @@ from itertools import pairwise
 import httpx2
 import pytest
 
+from app.board.publish import Present
 from app.concurrency.threads import Threads
 from app.domain import messages
-from app.domain.ids import DEFAULT_BOARD, UserId, id_after, new_id
+from app.domain.ids import DEFAULT_BOARD, BoardId, UserId, id_after, new_id
 from app.domain.messages import Update
-from app.live import board as board_module
-from app.live import pusher
-from app.live.board import LiveBoard
+from app.live import boards, pusher
+from app.live.boards import LiveBoards
 from app.live.relay import SupervisedRedis
 from db import redis
 from db.redis import Publisher
+from tests.support.board import ALL_TIME, WHOLE
 from tests.support.live import award, clear, in_process
 from tests.support.people import Listener, listener
 from tests.support.service import Process, Service, Stores, eventually
@@ -121,13 +122,13 @@ def test_pusher_sends_one_board_an_interval_always_the_newest(
     """The pace is the sender's, so it is measured by the sender's clock, where a board is handed to the socket."""
     clear(stores)
     sent: list[float] = []
-    note = pusher.Pusher._sent
+    note = pusher.Followed.sent
 
-    def watched(it: pusher.Pusher, update: Update) -> None:
+    def watched(it: pusher.Followed, update: Update) -> None:
         sent.append(time.monotonic())
         note(it, update)
 
-    monkeypatch.setattr(pusher.Pusher, "_sent", watched)
+    monkeypatch.setattr(pusher.Followed, "sent", watched)
     with in_process(stores, caplog, PUSH_INTERVAL_MS="400") as server, listening(server, dora.token) as websocket:
         message(websocket)
         for _ in range(30):
@@ -202,7 +203,7 @@ def test_service_sharing_a_redis_server_is_not_shown(web: Process, stores: Store
                 rows = [messages.Row(UserId(new_id()), "stranger", version, 1)]
                 stamp = (id_after(epoch), version)
                 theirs = messages.update(DEFAULT_BOARD, stamp, rows, datetime.now(UTC))
-                assert other.publish(DEFAULT_BOARD, theirs.text, *stamp).taken
+                assert other.publish([theirs])[0].taken
             update = award(stores, dora.user_id)
             assert message(websocket) == json.loads(update.text)
             with pytest.raises(TimeoutError):
@@ -219,19 +220,20 @@ def test_live_board_seldom_asks_postgresql_for_foreign_messages(
     theirs = messages.update(DEFAULT_BOARD, (id_after(ours.stamp[0]), 1), [], datetime.now(UTC))
     asked: list[float] = []
 
-    def counted(*_: object, **__: object) -> Update:
+    def counted(*_: object, **__: object) -> dict[BoardId, Present]:
         asked.append(time.monotonic())
-        return ours
+        return {DEFAULT_BOARD: Present(ours, WHOLE, None)}
 
-    monkeypatch.setattr(board_module, "publish", counted)
-    monkeypatch.setattr(board_module, "CHECK_AGAIN", 0.1)
-    monkeypatch.setattr(board_module, "CHECK_EVERY", 60.0)
+    monkeypatch.setattr(boards, "publish_all", counted)
+    monkeypatch.setattr(boards, "CHECK_AGAIN", 0.1)
+    monkeypatch.setattr(boards, "CHECK_EVERY", 60.0)
 
     async def flood() -> Update | None:
         threads = Threads("test", 2, depth=10)
         relay = SupervisedRedis(stores.redis_url)
-        board = LiveBoard(DEFAULT_BOARD, stores.engine, Publisher.on(stores.redis), relay, threads)
-        checking = asyncio.create_task(board.run())
+        live = LiveBoards({DEFAULT_BOARD: ALL_TIME}, stores.engine, Publisher.on(stores.redis), relay, threads)
+        board = live[DEFAULT_BOARD]
+        checking = asyncio.create_task(live.check_for_ever())
         began = time.monotonic()
         while time.monotonic() - began < 0.5:
             board.offer(theirs)

@@ -15,6 +15,7 @@ from db.transaction import in_transaction
 
 VETTING = Vetting(FraudRules(), default_award=10)
 BOARDS = board_rules.parse(rules.read(HERE / "boards.toml"))
+ALL_TIME = BOARDS[DEFAULT_BOARD]
 WHOLE = Period(DEFAULT_BOARD, DEFAULT_BOARD, None, None, None)
 """The only period of the board of all times."""
 

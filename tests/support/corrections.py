@@ -14,7 +14,7 @@ from app.domain.errors import ScoreboardError
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId
 from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.support.board import BOARDS, VETTING, completed, first_ten, top
+from tests.support.board import ALL_TIME, BOARDS, VETTING, completed, first_ten, top
 from tests.support.people import add_user
 from tests.support.service import Stores
 
@@ -58,7 +58,7 @@ def change_at_once(stores: Stores, *, rounds: int) -> None:
         in_transaction(engine, lambda conn, ids=ids: settle.settle(conn, BOARDS, ids, VETTING))  # type: ignore[misc]
         assert top(engine) == first_ten(engine)
         assert violations(engine) == {}
-    update = publish(engine, publisher, DEFAULT_BOARD)
+    update = publish(engine, publisher, ALL_TIME)
     assert [(row["userId"], row["score"]) for row in json.loads(update.payload)] == top(engine)
     assert [check.violations for check in audit.published(engine, publisher, BOARDS)] == [0, 0]
 

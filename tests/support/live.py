@@ -18,7 +18,7 @@ import uvloop
 from app.board import top
 from app.board.publish import publish
 from app.domain import counting
-from app.domain.ids import DEFAULT_BOARD, UserId, new_id
+from app.domain.ids import UserId, new_id
 from app.domain.messages import Update
 from app.main import create_app
 from app.serving.http_protocol import HttpProtocol
@@ -27,7 +27,7 @@ from app.web import Web
 from config.settings import load
 from db.redis import TOP_SCORES_CHANNEL, Publisher
 from db.transaction import in_transaction
-from tests.support.board import BOARDS
+from tests.support.board import ALL_TIME, BOARDS
 from tests.support.service import NO_LIMITS, Process, Stores, eventually
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ def award(stores: Stores, user_id: UserId, points: int = 10) -> Update:
         top.add(conn, BOARDS, counting.adjusted(BOARDS, user_id, points, moment))
 
     in_transaction(stores.engine, settle)
-    return publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
+    return publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
 
 
 def clear(stores: Stores) -> Update:
@@ -55,7 +55,7 @@ def clear(stores: Stores) -> Update:
         top.refresh_whole(conn, BOARDS, list(rows))
 
     in_transaction(stores.engine, forget)
-    return publish(stores.engine, Publisher.on(stores.redis), DEFAULT_BOARD)
+    return publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
 
 
 def forge(stores: Stores, *, epoch: str, version: int, key: bool = True, channel: bool = True) -> str:
