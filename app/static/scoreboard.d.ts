@@ -1,4 +1,4 @@
-/** A live top 10 over one WebSocket: the types of /scoreboard.js, which says more. */
+/** Live boards over one WebSocket: the types of /scoreboard.js, which says more. */
 
 /** The close code of a token that is over, revoked or wrong. */
 export declare const TOKEN_REFUSED: 4401;
@@ -23,7 +23,9 @@ export interface Position {
 
 export interface Board extends Position {
   board: string;
-  /** At most ten, the highest first. */
+  /** Of a board that begins anew: which of its days, weeks or months this is, such as "2026-W47". */
+  period?: string;
+  /** As many as the board shows, the first place first. */
   payload: Entry[];
   /** When this version was committed, in RFC 3339. */
   timestamp: string;
@@ -32,6 +34,8 @@ export interface Board extends Position {
 /** One's own numbers of one moment. */
 export interface Own {
   board: string;
+  /** Of a board that begins anew: which of its days, weeks or months this is. */
+  period?: string;
   userId: string;
   /** All points. */
   totalScore: number;
@@ -44,10 +48,11 @@ export interface Own {
 }
 
 /**
- * `rejected` tells of a message that was dropped, and changes nothing else.
+ * `rejected` tells of a message that was dropped, `refused` of boards that can't be followed; neither changes anything
+ * else.
  * `closed` is final: the token was refused, or its user suspended.
  */
-export type State = "connecting" | "live" | "reconnecting" | "rejected" | "closed";
+export type State = "connecting" | "live" | "reconnecting" | "rejected" | "refused" | "closed";
 export type Reason = "unreadable" | "unsigned" | "unknown-key" | "wrong-signature";
 
 export interface StateInfo {
@@ -59,6 +64,10 @@ export interface StateInfo {
   code?: number;
   /** Why a message was rejected. */
   reason?: Reason;
+  /** What was refused. */
+  boards?: string[];
+  /** Why it was: there is no such board, or the connection follows as many as it may. */
+  refusal?: "not-found" | "too-many-boards";
 }
 
 export interface JWKS {
@@ -70,9 +79,13 @@ export interface Options {
   url: string | URL;
   /** Asked before each attempt, and before the token at hand is over. */
   token: string | (() => string | null | Promise<string | null>);
-  /** Called with each newer board, the present one first. */
+  /** The board to follow, by its id; without it `all-time`. */
+  board?: string;
+  /** The boards to follow, in place of `board`. */
+  boards?: string[];
+  /** Called with each newer version of each board, the present one first. */
   onBoard: (board: Board) => void;
-  /** Called with one's own numbers, at first and whenever they have changed. */
+  /** Called with one's own numbers on each board, at first and whenever they have changed. */
   onOwn?: (own: Own) => void;
   /** Not called for `close()`. */
   onState?: (state: State, info: StateInfo) => void;
@@ -88,5 +101,14 @@ export declare function isNewer(seen: Position | null, next: Position): boolean;
 export declare function backoff(attempt: number): number;
 /** Writes a JSON value in its canonical form (RFC 8785), which signatures are over. */
 export declare function canonical(value: unknown): string;
-/** Keeps a board up to date until `close()`, or until the server refuses the token for good. */
-export declare function connect(options: Options): { close: () => void };
+/** What `connect` gives. */
+export interface Live {
+  close: () => void;
+  /** Follows boards as well, which are told at once. */
+  subscribe: (boards: string[]) => void;
+  /** Follows boards no longer; one that is followed again is told again. */
+  unsubscribe: (boards: string[]) => void;
+}
+
+/** Keeps boards up to date until `close()`, or until the server refuses the token for good. */
+export declare function connect(options: Options): Live;

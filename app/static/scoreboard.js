@@ -1,5 +1,5 @@
 /**
- * A live top 10 over one WebSocket, in any browser of the last five years. It has no dependencies: copy it, or import it
+ * Live boards over one WebSocket, in any browser of the last five years. It has no dependencies: copy it, or import it
  * from the service into a page of the same host.
  *
  *     import { connect } from "/scoreboard.js";
@@ -11,6 +11,10 @@
  *     });
  *     live.close();
  *
+ * It follows the board `all-time`, or those that `board` or `boards` name; `live.subscribe(["weekly"])` and
+ * `live.unsubscribe(["weekly"])` change which. A board that begins anew each day, week or month tells its `period`;
+ * once that is over, the next one comes by itself.
+ *
  * A connection lives as long as the token it was opened with. Before that is over, `token` is asked for a younger one, and
  * a second connection takes over from the first. Where that fails, the server ends the first one (4401), and the token is
  * asked for again.
@@ -20,6 +24,7 @@
  */
 
 const PROTOCOL = "scoreboard.v1";
+const DEFAULT_BOARD = "all-time";
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 20_000;
 const OPEN_TIMEOUT_MS = 10_000;
@@ -29,6 +34,7 @@ const KEYS_EVERY_MS = 10_000; // besides once a connection
 const RENEW_AFTER = 5 / 6; // of what is left of a token's life
 const SOONEST_RENEWAL_MS = 1_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const OPEN = 1; // of a WebSocket's `readyState`
 const LONGEST_QUEUE = 64; // messages that wait for their signature to be verified
 
 export const TOKEN_REFUSED = 4401;
@@ -37,11 +43,12 @@ export const SUSPENDED = 4403;
 /**
  * @typedef {{userId: string, username: string, score: number, rank: number, displayName?: string}} Entry
  * @typedef {{epoch: string, version: number}} Position
- * @typedef {Position & {board: string, payload: Entry[], timestamp: string}} Board
- * @typedef {{board: string, userId: string, totalScore: number, score: number, rank: number | null, timestamp: string}} Own
- *   one's own numbers of one moment: all points, and what of them stands on the board
- * @typedef {"connecting" | "live" | "reconnecting" | "rejected" | "closed"} State
- *   `rejected` tells of a message that was dropped, and changes nothing else.
+ * @typedef {Position & {board: string, payload: Entry[], timestamp: string, period?: string}} Board
+ * @typedef {{board: string, userId: string, totalScore: number, score: number, rank: number | null, timestamp: string,
+ *   period?: string}} Own one's own numbers of one moment: all points, and what of them stands on the board
+ * @typedef {"connecting" | "live" | "reconnecting" | "rejected" | "refused" | "closed"} State
+ *   `rejected` tells of a message that was dropped, `refused` of boards that can't be followed; neither changes
+ *   anything else.
  *   `closed` is final: the token was refused, or its user suspended.
  * @typedef {"unreadable" | "unsigned" | "unknown-key" | "wrong-signature"} Reason
  * @typedef {{keys: JsonWebKey[]}} JWKS
@@ -50,6 +57,8 @@ export const SUSPENDED = 4403;
  * @property {number} [delayMs] time until the next attempt
  * @property {number} [code] the WebSocket's close code
  * @property {Reason} [reason] why a message was rejected
+ * @property {string[]} [boards] what was refused
+ * @property {string} [refusal] why: `not-found` or `too-many-boards`
  */
 
 /**
@@ -84,23 +93,38 @@ export function canonical(value) {
 }
 
 /**
- * Keeps a board up to date until `close()`, or until the server refuses the token for good.
+ * Keeps boards up to date until `close()`, or until the server refuses the token for good.
  * @param {object} options
  * @param {string | URL} options.url address of the WebSocket; http(s) and relative ones are understood
  * @param {string | (() => string | null | Promise<string | null>)} options.token asked before each
  *   attempt, and before the token at hand is over
- * @param {(board: Board) => void} options.onBoard called with each newer board, the present one first
- * @param {(own: Own) => void} [options.onOwn] called with one's own numbers, at first and whenever they have changed
+ * @param {string} [options.board] the board to follow, by its id
+ * @param {string[]} [options.boards] the boards to follow, in place of `board`
+ * @param {(board: Board) => void} options.onBoard called with each newer version of each board, the present one first
+ * @param {(own: Own) => void} [options.onOwn] called with one's own numbers on each board, at first and whenever they
+ *   have changed
  * @param {(state: State, info: StateInfo) => void} [options.onState] not called for `close()`
  * @param {string | URL | JWKS} [options.keys] the keys to verify messages with, or where they are
  *   (`/.well-known/jwks.json`): there they are asked for again when a message names an unknown one
  * @param {typeof WebSocket} [options.WebSocket] the implementation, where the platform has none
- * @returns {{close: () => void}}
+ * @returns {{close: () => void, subscribe: (boards: string[]) => void, unsubscribe: (boards: string[]) => void}}
+ *   a board that is followed again is told again
  */
-export function connect({ url, token, onBoard, onOwn, onState = () => {}, keys, WebSocket = globalThis.WebSocket }) {
+export function connect({
+  url,
+  token,
+  board,
+  boards,
+  onBoard,
+  onOwn,
+  onState = () => {},
+  keys,
+  WebSocket = globalThis.WebSocket,
+}) {
   if (!WebSocket) throw new TypeError("There is no WebSocket here: give one as the option `WebSocket`.");
-  let address = absolute(url).replace(/^http/i, "ws");
-  if (onOwn) address += `${address.includes("?") ? "&" : "?"}me=1`;
+  const [base, named] = withoutBoard(absolute(url).replace(/^http/i, "ws"));
+  /** The boards to follow, each with the position of what was shown of it. @type {Map<string, Position | null>} */
+  const followed = new Map((boards ?? [board ?? named ?? DEFAULT_BOARD]).map((id) => [id, null]));
   [onBoard, onOwn, onState] = [onBoard, onOwn, onState].map((callback) => callback && guarded(callback));
   const verifier = keys ? verifierWith(keys) : null;
 
@@ -111,7 +135,6 @@ export function connect({ url, token, onBoard, onOwn, onState = () => {}, keys, 
   let lastHeard = 0;
   /** @type {WebSocket | null} */ let socket = null;
   /** @type {WebSocket | null} */ let successor = null;
-  /** @type {Position | null} */ let seen = null;
   /** @type {string | null} */ let refused = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ let timer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ let renewal;
@@ -138,9 +161,40 @@ export function connect({ url, token, onBoard, onOwn, onState = () => {}, keys, 
 
   /** @param {string} bearer */
   function dial(bearer) {
-    const made = new WebSocket(address, [PROTOCOL, `bearer.${bearer}`]);
+    const [first = DEFAULT_BOARD] = followed.keys();
+    const query = [first !== DEFAULT_BOARD && `board=${encodeURIComponent(first)}`, onOwn && "me=1"].filter(Boolean);
+    const separator = base.includes("?") ? "&" : "?";
+    const made = new WebSocket(query.length ? base + separator + query.join("&") : base, [PROTOCOL, `bearer.${bearer}`]);
     made.onerror = () => {}; // `ws` ends a Node process for an error that nobody hears; onclose follows anyway
+    made.onopen = () => {
+      // What is followed by now, in place of the one that it was opened for, or beside it.
+      if (!followed.has(first)) ask(made, "unsubscribe", [first]);
+      ask(
+        made,
+        "subscribe",
+        [...followed.keys()].filter((id) => id !== first),
+      );
+    };
     return made;
+  }
+
+  /** @param {WebSocket | null} socket @param {"subscribe" | "unsubscribe"} what @param {string[]} ids */
+  function ask(socket, what, ids) {
+    if (ids.length && socket?.readyState === OPEN) socket.send(JSON.stringify({ [what]: ids }));
+  }
+
+  /** @param {string[]} ids */
+  function subscribe(ids) {
+    const added = ids.filter((id) => !followed.has(id));
+    for (const id of added) followed.set(id, null);
+    for (const it of [socket, successor]) ask(it, "subscribe", added);
+    if (live) listenForSilence();
+  }
+
+  /** @param {string[]} ids */
+  function unsubscribe(ids) {
+    const gone = ids.filter((id) => followed.delete(id));
+    for (const it of [socket, successor]) ask(it, "unsubscribe", gone);
   }
 
   /** Takes what a socket says for as long as the turn is its own. */
@@ -209,20 +263,32 @@ export function connect({ url, token, onBoard, onOwn, onState = () => {}, keys, 
 
   function receive(message) {
     lastHeard = Date.now();
-    clearTimeout(timer);
-    timer = setTimeout(retry, SILENCE_MS);
+    listenForSilence();
+    if (message.type === "refused") {
+      for (const id of message.boards) followed.delete(id);
+      return onState("refused", { boards: message.boards, refusal: message.code });
+    }
+    const id = message.board ?? DEFAULT_BOARD;
+    if (message.type === "top_scores_update") {
+      // Only now is the connection worth something: a server that accepts and closes at once is backed off from.
+      attempt = 0;
+      if (!live) onState("live", {});
+      live = true;
+    }
+    if (!followed.has(id)) return; // it was on its way when it was given up
     if (message.type === "own_scores") return onOwn?.(message);
-    const newer = isNewer(seen, message);
+    const newer = isNewer(followed.get(id), message);
     // A heartbeat that is ahead of us names a board that never arrived.
     if (message.type === "heartbeat" && newer) return retry();
-    if (message.type !== "top_scores_update") return;
-    // Only now is the connection worth something: a server that accepts and closes at once is backed off from.
-    attempt = 0;
-    if (!live) onState("live", {});
-    live = true;
-    if (!newer) return;
-    seen = { epoch: message.epoch, version: message.version };
+    if (message.type !== "top_scores_update" || !newer) return;
+    followed.set(id, { epoch: message.epoch, version: message.version });
     onBoard(message);
+  }
+
+  /** Begins to wait for a sign of life; where nothing is followed, none comes. */
+  function listenForSilence() {
+    clearTimeout(timer);
+    timer = setTimeout(() => followed.size && retry(), SILENCE_MS);
   }
 
   /** @param {number} [code] */
@@ -263,7 +329,7 @@ export function connect({ url, token, onBoard, onOwn, onState = () => {}, keys, 
   function wake() {
     if (globalThis.document?.hidden) return;
     if (waiting) open();
-    else if (socket?.readyState === WebSocket.OPEN && Date.now() - lastHeard > SILENCE_MS) retry();
+    else if (socket?.readyState === OPEN && followed.size && Date.now() - lastHeard > SILENCE_MS) retry();
   }
 
   /** Gives a socket up with its network, which else would look alive until its silence is noticed. */
@@ -275,7 +341,21 @@ export function connect({ url, token, onBoard, onOwn, onState = () => {}, keys, 
   globalThis.addEventListener?.("offline", lose);
   globalThis.document?.addEventListener("visibilitychange", wake);
   queueMicrotask(() => turn === 0 && open()); // only once the caller has what `onState` may want to close
-  return { close };
+  return { close, subscribe, unsubscribe };
+}
+
+/**
+ * Takes the name of a board out of an address.
+ * @param {string} address
+ * @returns {[string, string | undefined]}
+ */
+function withoutBoard(address) {
+  const [path, query = ""] = address.split("?");
+  const members = query.split("&").filter(Boolean);
+  const named = members.filter((it) => it.startsWith("board=")).pop();
+  const others = members.filter((it) => !it.startsWith("board="));
+  const base = others.length ? `${path}?${others.join("&")}` : path;
+  return [base, named && decodeURIComponent(named.slice("board=".length))];
 }
 
 /**
@@ -318,7 +398,7 @@ function parse(data) {
   try {
     const message = JSON.parse(data);
     const positioned = typeof message?.epoch === "string" && Number.isInteger(message.version);
-    return positioned || message?.type === "own_scores" ? message : null;
+    return positioned || ["own_scores", "refused"].includes(message?.type) ? message : null;
   } catch {
     return null;
   }

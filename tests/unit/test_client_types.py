@@ -24,9 +24,9 @@ def test_same_functions_and_constants_are_exported() -> None:
 
 
 def test_same_options_are_taken_and_the_same_may_be_left_out() -> None:
-    signature = re.search(r"^export function connect\(\{ (.+) \}\) \{$", CLIENT, re.MULTILINE)
+    signature = re.search(r"^export function connect\(\{\n(.+?)\n\}\) \{$", CLIENT, re.MULTILINE | re.DOTALL)
     assert signature
-    taken = re.findall(r"(?:^|, )(\w+)", signature[1])
+    taken = re.findall(r"^  (\w+)", signature[1], re.MULTILINE)
     described = {name: bool(mark) for mark, name in re.findall(r"@param \{.+\} (\[?)options\.(\w+)", CLIENT)}
     assert interface("Options") == described
     assert set(taken) == set(described)
