@@ -37,8 +37,7 @@ standings = sa.Table(
     sa.Column("user_id", ID, sa.ForeignKey("users.id"), primary_key=True),
     sa.Column("score", sa.BigInteger, nullable=False),
     sa.Column("reached_at", MOMENT, nullable=False),
-    # That its user is not active, or hidden. One that began when the user was so may lack it, so that nothing may
-    # follow from its absence; see docs/decisions/0010-hide-standings-by-a-trigger.md.
+    # That its user is not active, or hidden: kept by triggers, see docs/decisions/0010-hide-standings-by-a-trigger.md.
     sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()),
     # The board's rules, as they were when the score was last written: how another amount is added, whether the lowest
     # score wins, and whether the amounts are values, which count whatever they are.
@@ -67,10 +66,18 @@ sa.Index(
     postgresql_where=sa.text("NOT hidden"),
 )
 HIDE_STANDINGS = """
-CREATE OR REPLACE FUNCTION hide_standings() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION hide_standings() RETURNS trigger LANGUAGE plpgsql
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    hides boolean := NEW.status <> 'active' OR NEW.hidden;
 BEGIN
-    UPDATE standings SET hidden = (NEW.status <> 'active' OR NEW.hidden) FROM boards
-    WHERE standings.board_id = boards.id AND standings.user_id = NEW.id;
+    -- Before its rows: a rebuild, which locks the table against writers, would come in between.
+    LOCK TABLE standings IN ROW EXCLUSIVE MODE;
+    PERFORM FROM boards JOIN standings ON standings.board_id = boards.id AND standings.user_id = NEW.id
+    ORDER BY boards.id COLLATE "C" FOR UPDATE OF standings;
+    PERFORM FROM boards ORDER BY id COLLATE "C" FOR NO KEY UPDATE;
+    UPDATE standings SET hidden = hides FROM boards
+    WHERE standings.board_id = boards.id AND standings.user_id = NEW.id AND standings.hidden <> hides;
     RETURN NULL;
 END
 $$;
@@ -78,7 +85,11 @@ CREATE OR REPLACE TRIGGER users_hide_standings AFTER UPDATE OF status, hidden ON
 FOR EACH ROW WHEN ((OLD.status, OLD.hidden) IS DISTINCT FROM (NEW.status, NEW.hidden))
 EXECUTE FUNCTION hide_standings();
 """
-"""What marks standings, whoever changes a status or hides a user. The migrations make it, `metadata` does not."""
+"""What marks standings, whoever changes a status or hides a user. The migrations make it, `metadata` does not.
+
+First the user's standings in the order of boards, then all boards: others may be settling the user's first points on
+any of them. What they have committed by then is seen; and they see the user as it is now (db/migrations/sql).
+"""
 
 top_scores = sa.Table(
     "top_scores",

@@ -4,6 +4,7 @@ import re
 
 import sqlalchemy as sa
 
+from db.rank_tables import TRIGGERS
 from db.tables import metadata
 
 _FACTS = {
@@ -29,10 +30,10 @@ _FACTS = {
     """,
 }
 
-_TRIGGER = sa.text("""
-    SELECT 1 FROM pg_trigger
-    WHERE tgrelid = to_regclass('users') AND tgname = 'users_hide_standings' AND tgenabled <> 'D'
-""")
+_TRIGGERS = sa.text(
+    "SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
+)
+_WANTED = {"users_hide_standings": "users", **TRIGGERS}
 
 Facts = dict[tuple[str, str, str], str]
 """The definition of each thing, by its kind, its table and its name."""
@@ -52,10 +53,12 @@ def differences(conn: sa.Connection) -> list[str]:
     metadata.create_all(conn, checkfirst=False)
     want = _facts(conn, "pg_my_temp_schema()")
     conn.rollback()
-    trigger = conn.execute(_TRIGGER).scalar()
+    triggers = {tuple(row) for row in conn.execute(_TRIGGERS)}
     conn.rollback()
     tables = {table for _, table, _ in have}
-    found = set() if trigger else {"trigger users_hide_standings of users is missing"}
+    found = {
+        f"trigger {name} of {table} is missing" for name, table in _WANTED.items() if (name, table) not in triggers
+    }
     for (kind, table, name), definition in want.items():
         if table not in tables:
             found.add(f"table {table} is missing")

@@ -6,7 +6,6 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from app.domain import ranking
 from app.domain.board_rules import BoardRule
 from app.domain.counting import Earned
 from app.domain.ids import BoardId, UserId
@@ -15,7 +14,8 @@ from app.domain.ranking import TOP, Standing
 from db import counted
 from db.driver import send_with_next
 from db.order import KEY, LISTED, PLACE
-from db.shown import NOT_SHOWN, SHOWN
+from db.ranks import NotCounted
+from db.shown import SHOWN
 
 _IS_BETTER = f"{PLACE.format(it='excluded')} < {PLACE.format(it='standing')}"
 _IS_EQUAL = "excluded.score = standing.score"
@@ -140,11 +140,11 @@ def _recompute(conn: sa.Connection, rule: BoardRule, record: counted.Record, the
     return list(conn.execute(statement, record.values | written).scalars())
 
 
-# The index gives the order; what is hidden is not in it, and whose mark is missing is passed over on the way.
+# The index gives the order; what is hidden is not in it.
 _TOP = sa.text(f"""
     SELECT it.user_id::text, users.username, it.score, it.reached_at, true, users.display_name, it.lowest, it.valued
     FROM standings AS it JOIN users ON users.id = it.user_id
-    WHERE it.board_id = :board AND {LISTED.format(it="it")} AND {SHOWN}
+    WHERE it.board_id = :board AND {LISTED.format(it="it")}
     ORDER BY {KEY.format(it="it")}
     LIMIT :limit
 """)
@@ -165,27 +165,29 @@ class Own:
     rank: int | None
 
 
-# The standings down to the last of these players, or to the deepest place, are read once, however many the players are.
+# OFFSET: a place is counted once.
 _OWN = sa.text(f"""
-    WITH mine AS MATERIALIZED (
-        SELECT users.id, users.total_score, coalesce(standings.score, 0) AS score,
-            coalesce(standings.score > 0 AND {SHOWN}, false) AS placed
-        FROM users LEFT JOIN standings ON standings.user_id = users.id AND standings.board_id = :board
-        WHERE users.id = ANY(CAST(:users AS uuid[]))
-    ), places AS (
-        SELECT user_id, row_number() OVER (ORDER BY score DESC, reached_at, user_id) AS rank FROM (
-            SELECT user_id, score, reached_at FROM standings
-            WHERE board_id = :board AND NOT hidden AND score >= (SELECT min(score) FROM mine WHERE placed)
-            ORDER BY score DESC, reached_at, user_id LIMIT :deepest
-        ) AS first
-        WHERE (SELECT count(*) FROM users AS u WHERE u.id = first.user_id AND {NOT_SHOWN}) = 0
-    )
-    SELECT mine.id::text, mine.total_score, mine.score, CASE WHEN mine.placed THEN places.rank END
-    FROM mine LEFT JOIN places ON places.user_id = mine.id
+    SELECT users.id::text, users.total_score, coalesce(mine.score, 0), mine.rank, mine.placed AND mine.rank IS NULL
+    FROM users LEFT JOIN LATERAL (
+        SELECT score, {LISTED.format(it="standings")} AS placed,
+            CASE WHEN {LISTED.format(it="standings")} THEN
+                1 + standings_ahead(board_id, {KEY.format(it="standings")})
+            END AS rank
+        FROM standings WHERE board_id = :board AND user_id = users.id OFFSET 0
+    ) AS mine ON true
+    WHERE users.id = ANY(CAST(:users AS uuid[]))
 """)
 
 
 def own(conn: sa.Connection, board_id: BoardId, user_ids: Sequence[UserId]) -> list[Own]:
-    """Read many players' own numbers in one statement; those who don't exist are left out."""
-    values = {"board": board_id, "users": list(user_ids), "deepest": ranking.DEEPEST}
-    return [Own(*row) for row in conn.execute(_OWN, values)]
+    """Read many players' own numbers in one statement; those who don't exist are left out.
+
+    Raises:
+        NotCounted: while the place of one of them is not known.
+    """
+    found = []
+    for *numbers, unknown in conn.execute(_OWN, {"board": board_id, "users": list(user_ids)}):
+        if unknown:
+            raise NotCounted
+        found.append(Own(*numbers))
+    return found

@@ -6,10 +6,10 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from app.domain import ranking
 from app.domain.ids import BoardId, UserId
 from app.domain.users import Role
-from db.shown import NOT_SHOWN, SHOWN
+from db.order import KEY, LISTED
+from db.ranks import NotCounted
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,34 +230,30 @@ class Profile:
     rank: int | None
 
 
-# A rank is one more than the standings ahead, in two ranges of the index, so that nothing else is read, not even of
-# equals. Who is not shown stands on no board; the mark of that may be missing, so that each is looked at.
 _PROFILE = sa.text(f"""
     SELECT users.username, users.display_name, users.email, users.role, users.total_score, coalesce(mine.score, 0),
-        CASE WHEN mine.score > 0 AND {SHOWN} THEN (
-            SELECT CASE WHEN count(*) < :deepest THEN 1 + count(*) FILTER (
-                WHERE (SELECT count(*) FROM users AS u WHERE u.id = ahead.user_id AND {NOT_SHOWN}) = 0
-            ) END
-            FROM (
-                (
-                    SELECT user_id FROM standings WHERE board_id = :board AND NOT hidden AND score > mine.score
-                    ORDER BY score DESC, reached_at, user_id LIMIT :deepest
-                )
-                UNION ALL
-                (
-                    SELECT user_id FROM standings WHERE board_id = :board AND NOT hidden AND score = mine.score
-                        AND (reached_at, user_id) < (mine.reached_at, mine.user_id)
-                    ORDER BY reached_at, user_id LIMIT :deepest
-                )
-                LIMIT :deepest
-            ) AS ahead
-        ) END
-    FROM users LEFT JOIN standings AS mine ON mine.user_id = users.id AND mine.board_id = :board
+        mine.rank, mine.placed AND mine.rank IS NULL
+    FROM users LEFT JOIN LATERAL (
+        SELECT score, {LISTED.format(it="standings")} AS placed,
+            CASE WHEN {LISTED.format(it="standings")} THEN
+                1 + standings_ahead(board_id, {KEY.format(it="standings")})
+            END AS rank
+        FROM standings WHERE board_id = :board AND user_id = users.id OFFSET 0
+    ) AS mine ON true
     WHERE users.id = :id
 """)
 
 
 def profile(conn: sa.Connection, user_id: UserId, board_id: BoardId) -> Profile | None:
-    """Read a user with the place on a board; the rank is None for who isn't on it, or stands beyond `DEEPEST`."""
-    row = conn.execute(_PROFILE, {"id": user_id, "board": board_id, "deepest": ranking.DEEPEST}).one_or_none()
-    return Profile(*row) if row else None
+    """Read a user with the place on a board; the rank is None for who isn't on it.
+
+    Raises:
+        NotCounted: while the place is not known.
+    """
+    row = conn.execute(_PROFILE, {"id": user_id, "board": board_id}).one_or_none()
+    if row is None:
+        return None
+    *values, unknown = row
+    if unknown:
+        raise NotCounted
+    return Profile(*values)

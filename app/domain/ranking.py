@@ -9,9 +9,6 @@ from app.domain.ids import UserId
 TOP = 10
 """How many rows a board shows where its rule says nothing."""
 
-DEEPEST = 10_000
-"""The last place that is computed, which bounds what is read to find a rank."""
-
 
 @dataclass(frozen=True, slots=True)
 class Standing:

@@ -1,16 +1,20 @@
 """Standings of users who are not active are marked as hidden, whoever changes the status."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import sqlalchemy as sa
 
 from app.board import correct, erase, rebuild, settle
-from app.domain import ranking
 from app.domain.ids import DEFAULT_BOARD, UserId
 from db import standings, users
 from db.transaction import in_transaction
 from tests.support.board import BOARDS, VETTING, completed, top
 from tests.support.corrections import OPERATOR, violations
 from tests.support.people import add_user
+from tests.support.service import Stores, eventually
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 def scored(engine: sa.Engine, *user_ids: UserId) -> None:
@@ -49,33 +53,44 @@ def test_hidden_follows_every_change_of_a_status(engine: sa.Engine) -> None:
     assert violations(engine) == {}
 
 
-def test_hidden_may_be_absent_for_a_standing_begun_suspended(engine: sa.Engine) -> None:
+def test_hidden_is_set_for_a_standing_begun_suspended(engine: sa.Engine) -> None:
     alice, bob, carol = (add_user(engine) for _ in range(3))
     (action_id,) = completed(engine, alice)
     in_transaction(engine, lambda conn: correct.suspend(conn, BOARDS, alice, **OPERATOR))
     in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, [action_id], VETTING))
     scored(engine, bob)
     scored(engine, carol)
-    assert hidden(engine) == set()
+    assert hidden(engine) == {alice}
     assert [rank(engine, player) for player in (alice, bob, carol)] == [None, 1, 2]
-    first = in_transaction(engine, lambda conn: standings.top(conn, DEFAULT_BOARD))
-    assert [it.user_id for it in first] == [bob, carol]
     own = in_transaction(engine, lambda conn: standings.own(conn, DEFAULT_BOARD, [alice, bob, carol]))
     assert {it.user_id: it.rank for it in own} == {alice: None, bob: 1, carol: 2}
+    in_transaction(engine, lambda conn: correct.reinstate(conn, BOARDS, alice, **OPERATOR))
+    assert hidden(engine) == set()
+    assert violations(engine) == {}
 
-    in_transaction(engine, lambda conn: correct.adjust(conn, BOARDS, carol, -10, **OPERATOR))
-    in_transaction(engine, lambda conn: rebuild.rebuild(conn, BOARDS, DEFAULT_BOARD))
-    assert [user_id for user_id, _ in top(engine)] == [bob]
+
+@pytest.mark.parametrize("first", ["suspends", "settles"])
+def test_hidden_is_set_when_a_first_standing_and_a_suspension_meet(
+    engine: sa.Engine, stores: Stores, first: str
+) -> None:
+    alice = add_user(engine)
+    (action_id,) = completed(engine, alice)
+
+    def suspend(conn: sa.Connection) -> None:
+        correct.suspend(conn, BOARDS, alice, **OPERATOR)
+
+    def begin(conn: sa.Connection) -> None:
+        settle.settle(conn, BOARDS, [action_id], VETTING)
+
+    one, other = (suspend, begin) if first == "suspends" else (begin, suspend)
+    with ThreadPoolExecutor(1) as pool, engine.connect() as conn:
+        one(conn)
+        conn.execute(sa.text("SELECT 1"))
+        later = pool.submit(in_transaction, engine, other)
+        eventually(lambda: stores.value(WAITING) == 1, what="that the other waits for the board")
+        conn.commit()
+        later.result(10)
     assert hidden(engine) == {alice}
-
-
-def test_rank_is_exact_down_to_the_deepest_and_null_beyond(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranking, "DEEPEST", 3)
-    players = [add_user(engine) for _ in range(5)]
-    scored(engine, *players)
-    scored(engine, players[4])
-    in_transaction(engine, lambda conn: correct.suspend(conn, BOARDS, players[0], **OPERATOR))
-    # All but the last reached their points at one moment: they stand in the order of their ids.
-    assert [rank(engine, player) for player in players] == [None, 2, 3, None, 1]
-    own = in_transaction(engine, lambda conn: standings.own(conn, DEFAULT_BOARD, players))
-    assert {it.user_id: it.rank for it in own} == dict(zip(players, [None, 2, 3, None, 1], strict=True))
+    assert rank(engine, alice) is None
+    assert top(engine) == []
+    assert violations(engine) == {}

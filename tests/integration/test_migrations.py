@@ -19,6 +19,7 @@ from alembic.script import ScriptDirectory
 
 from db import engine as engines
 from db.migrate import MIGRATIONS, SchemaError, migrate
+from db.rank_tables import RANK_FUNCTIONS
 from db.tables import HIDE_STANDINGS, NAME_TOP_SCORES, metadata
 from tests.conftest import _connect
 from tests.support.board import BOARDS
@@ -37,6 +38,8 @@ TABLES = {
     "service_keys": "id name key_hash scopes expires_at created_by created_at last_used_at revoked_at",
     "idempotency_keys": "owner_id key body_hash action_id",
     "identities": "issuer subject user_id created_at",
+    "rank_bounds": "board_id place reached_at user_id block",
+    "rank_counts": "board_id counts sums",
     "feature_flags": "name enabled updated_at updated_by",
 }
 """What docs/architecture.md names."""
@@ -90,6 +93,10 @@ def facts(engine: sa.Engine) -> dict[str, list[tuple[object, ...]]]:
         "triggers": """
             SELECT event_object_table, trigger_name, action_statement, action_condition FROM information_schema.triggers
         """,
+        "functions": """
+            SELECT proname, prosrc, proconfig::text, provolatile::text FROM pg_proc
+            WHERE pronamespace = 'public'::regnamespace
+        """,
         "rows": "SELECT 'boards', id FROM boards",
     }
     with engine.connect() as conn:
@@ -119,9 +126,9 @@ def test_columns_constraints_and_indexes_are_those_of_the_tables(migrated: sa.En
     declared = empty()
     metadata.create_all(declared)
     with declared.begin() as conn:
-        conn.exec_driver_sql(HIDE_STANDINGS + NAME_TOP_SCORES)
+        conn.exec_driver_sql(RANK_FUNCTIONS + HIDE_STANDINGS + NAME_TOP_SCORES)
     have, want = facts(migrated), facts(declared)
-    for what in ("columns", "constraints", "indexes", "triggers"):
+    for what in ("columns", "constraints", "indexes", "triggers", "functions"):
         assert have[what] == want[what], what
     assert len(have["indexes"]) >= 15
 

@@ -1,0 +1,204 @@
+"""Places are exact whatever changes at the same time: in every snapshot they are those of a plain sort."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+import sqlalchemy as sa
+
+from app.domain.ids import DEFAULT_BOARD, BoardId, UserId
+from app.domain.periods import Period
+from db import boards, rank_blocks, ranks
+from db.ranks import BEFORE_ALL
+from tests.support.people import add_user
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+SUM, LAPS = DEFAULT_BOARD, BoardId("laps")
+BOARDS = (SUM, LAPS)
+SMALL = 4
+"""The size of a block, so that a few dozen players have many."""
+
+RAISE = sa.text("""
+    INSERT INTO standings AS standing (board_id, user_id, score, reached_at, lowest, valued, combine)
+    SELECT board_id, user_id, score, reached_at, board_id = 'laps', board_id = 'laps', 'sum'
+    FROM unnest(CAST(:boards AS text[])) AS board_id, unnest(
+        CAST(:users AS uuid[]), CAST(:scores AS bigint[]), CAST(:moments AS timestamptz[])
+    ) AS earned(user_id, score, reached_at)
+    ORDER BY board_id COLLATE "C", user_id
+    ON CONFLICT (board_id, user_id) DO UPDATE SET score = standing.score + excluded.score,
+        reached_at = greatest(standing.reached_at, excluded.reached_at)
+""")
+_SORTED = sa.text("""
+    SELECT user_id::text, score, reached_at, lowest FROM standings JOIN users ON users.id = user_id
+    WHERE board_id = :board AND status = 'active' AND NOT users.hidden AND (score > 0 OR valued)
+""")
+
+
+def sorted_by_hand(conn: sa.Connection, board_id: BoardId) -> list[tuple[UserId, int]]:
+    rows = conn.execute(_SORTED, {"board": board_id}).all()
+    ordered = sorted((score if lowest else -score, at, user_id, score) for user_id, score, at, lowest in rows)
+    return [(UserId(user_id), score) for _, _, user_id, score in ordered]
+
+
+def compare(conn: sa.Connection, board_id: BoardId, users: Sequence[UserId], random: Random) -> int:
+    """Hold every way to read a board in one snapshot against a sort; return how many places were compared."""
+    want = sorted_by_hand(conn, board_id)
+    places = {user_id: rank for rank, (user_id, _) in enumerate(want, start=1)}
+    some = random.sample(users, random.choice([1, 7, len(users)]))
+    found = ranks.of(conn, [(board_id, some)])
+    if any(it.of is None for it in found.values()):
+        raise ranks.NotCounted
+    assert {user: it.rank for (_, user), it in found.items()} == {user: places.get(user) for user in some}
+    assert {it.of for it in found.values()} == {len(want)}
+    rows = [(user_id, score, rank) for rank, (user_id, score) in enumerate(want, start=1)]
+    if rows:
+        user_id, limit = random.choice(rows)[0], random.randint(1, 9)
+        near = [(it.user_id, it.score, it.rank) for it in ranks.around(conn, board_id, user_id, limit=limit)]
+        first = max(0, min(places[user_id] - 1 - limit // 2, len(rows) - limit))
+        assert near == rows[first : first + limit]
+    paged, after = [], BEFORE_ALL
+    while page := ranks.page(conn, board_id, after, limit=13):
+        paged += [(it.user_id, it.score, it.rank) for it in page]
+        after = page[-1].key
+    assert paged == rows
+    return len(some) + len(rows)
+
+
+def wrong(engine: sa.Engine) -> list[BoardId]:
+    """Return the boards whose blocks are not what they should be."""
+    with engine.connect() as conn:
+        return [it for it in BOARDS if rank_blocks.broken(conn, it) or rank_blocks.wrong(conn, it)]
+
+
+def tend(engine: sa.Engine, board_id: BoardId) -> None:
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        while rank_blocks.tend(conn, board_id, most=7, smallest=SMALL):
+            pass
+
+
+class Play:
+    """Writers of every kind, each change in a transaction of its own, some of which are rolled back."""
+
+    def __init__(self, engine: sa.Engine, players: list[UserId], seed: int) -> None:
+        self.engine, self.players, self.random = engine, players, Random(seed)
+        self.done: Counter[str] = Counter()
+
+    def some(self, *numbers: int) -> list[UserId]:
+        return sorted(self.random.sample(self.players, self.random.choice(numbers)))
+
+    def moment(self) -> datetime:
+        return BEGAN + timedelta(seconds=self.random.randrange(4))
+
+    def step(self) -> None:
+        kinds: list[Callable[[sa.Connection], None]] = [self.rise, self.fall, self.hide, self.delete, self.tend]
+        (kind,) = self.random.choices(kinds, [12, 3, 3, 1, 1])
+        try:
+            with self.engine.connect() as conn:
+                kind(conn)
+                if self.random.random() < 0.05:
+                    conn.rollback()
+                else:
+                    conn.commit()
+            self.done[kind.__name__] += 1
+        except sa.exc.OperationalError:
+            self.done["deadlock"] += 1
+
+    def rise(self, conn: sa.Connection) -> None:
+        users = self.some(1, 1, 3, 20)
+        big = self.random.choice([1, 1, 2**53 // 64])
+        values = {
+            "boards": self.random.choice([BOARDS, BOARDS, BOARDS[:1], BOARDS[1:]]),
+            "users": users,
+            "scores": [self.random.randint(1, 3) * big for _ in users],
+            "moments": [self.moment() for _ in users],
+        }
+        conn.execute(RAISE, {**values, "boards": list(values["boards"])})
+
+    def fall(self, conn: sa.Connection) -> None:
+        users, board_id = self.some(1, 5), self.random.choice(BOARDS)
+        lock = "SELECT 1 FROM standings WHERE board_id = :board AND user_id = ANY(CAST(:users AS uuid[])) {}"
+        conn.execute(sa.text(lock.format("ORDER BY user_id FOR UPDATE")), {"board": board_id, "users": users})
+        change = sa.text("""
+            UPDATE standings SET score = score / 2 - 1, reached_at = :at
+            WHERE board_id = :board AND user_id = ANY(CAST(:users AS uuid[]))
+        """)
+        conn.execute(change, {"board": board_id, "users": users, "at": self.moment()})
+
+    def hide(self, conn: sa.Connection) -> None:
+        (user,) = self.some(1)
+        field = self.random.choice(
+            ["hidden = NOT hidden", "status = CASE status WHEN 'active' THEN 'suspended' ELSE 'active' END"]
+        )
+        conn.execute(sa.text("SELECT 1 FROM users WHERE id = :id FOR NO KEY UPDATE"), {"id": user})
+        conn.execute(sa.text(f"UPDATE users SET {field} WHERE id = :id"), {"id": user})
+
+    def delete(self, conn: sa.Connection) -> None:
+        users, board_id = self.some(1, 12), self.random.choice(BOARDS)
+        gone = sa.text("DELETE FROM standings WHERE board_id = :board AND user_id = ANY(CAST(:users AS uuid[]))")
+        lock = sa.text("""
+            SELECT 1 FROM standings WHERE board_id = :board AND user_id = ANY(CAST(:users AS uuid[]))
+            ORDER BY user_id FOR UPDATE
+        """)
+        for statement in (lock, gone):
+            conn.execute(statement, {"board": board_id, "users": users})
+
+    def tend(self, conn: sa.Connection) -> None:
+        board_id = self.random.choice(BOARDS)
+        if self.random.random() < 0.1:
+            rank_blocks.forget(conn, board_id, [1])
+        rank_blocks.tend(conn, board_id, most=self.random.choice([3, 9, 100]), smallest=SMALL)
+
+
+@pytest.fixture
+def laps(engine: sa.Engine) -> sa.Engine:
+    """A database with the board of all times, and one of values on which the lowest wins."""
+    with engine.begin() as conn:
+        boards.ensure_with_next(conn, [Period(LAPS, LAPS, None, None, None)])
+    return engine
+
+
+def test_places_are_exact_in_every_snapshot_beside_all_kinds_of_writers(laps: sa.Engine) -> None:
+    players = [add_user(laps) for _ in range(70)]
+    stop, compared, unknown = threading.Event(), Counter[str](), Counter[str]()
+
+    def write(seed: int) -> Counter[str]:
+        play = Play(laps, players, seed)
+        while not stop.is_set():
+            play.step()
+        return play.done
+
+    def read(seed: int) -> None:
+        random = Random(seed)
+        with laps.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
+            while not stop.is_set():
+                board_id = random.choice(BOARDS)
+                try:
+                    compared[board_id] += compare(conn, board_id, players, random)
+                except ranks.NotCounted:
+                    unknown[board_id] += 1
+                conn.rollback()
+
+    with ThreadPoolExecutor(8) as pool:
+        writers = [pool.submit(write, seed) for seed in range(5)]
+        readers = [pool.submit(read, seed) for seed in range(2)]
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline and not (
+            any(it.done() for it in writers) or any(it.done() for it in readers)
+        ):
+            time.sleep(0.02)
+        stop.set()
+        done = sum((it.result() for it in writers), Counter[str]())
+        for reader in readers:
+            reader.result()
+    for board_id in BOARDS:
+        tend(laps, board_id)
+    assert wrong(laps) == []
+    assert all(done[kind] for kind in ("rise", "fall", "hide", "delete", "tend"))
+    # Only who hides a user at the very moment of the first points on a board may have to begin again.
+    assert done["deadlock"] * 50 <= done["hide"]
+    assert min(compared[board_id] for board_id in BOARDS) > 100
