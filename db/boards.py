@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from app.domain.board_rules import BoardRule
-from app.domain.ids import BoardId, UserId, new_id
+from app.domain.ids import BoardId, UserId, id_after, new_id
 from app.domain.messages import Row
 from app.domain.periods import Period
 from app.domain.ranking import Standing
@@ -17,71 +17,63 @@ from db.freezes import FROZEN
 from db.order import PLACE
 from db.shown import SHOWN
 
-# A period's epoch is greater than those of the board's other periods, also if the clock of who made one was ahead.
-_ENSURE = sa.text("""
-    INSERT INTO boards (id, epoch, starts_at, ends_at)
-    SELECT it.id, greatest(CAST(it.epoch AS uuid), latest.next), it.starts_at, it.ends_at FROM unnest(
-        CAST(:ids AS text[]), CAST(:epochs AS text[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[])
-    ) AS it(id, epoch, starts_at, ends_at)
-    LEFT JOIN LATERAL (
-        SELECT CAST(left(epoch::text, 24) || lpad(
-            to_hex(CAST(CAST('x' || right(epoch::text, 12) AS bit(48)) AS bigint) + 1), 12, '0'
-        ) AS uuid) AS next
-        FROM boards WHERE board = split_part(it.id, ':', 1) ORDER BY epoch DESC LIMIT 1
-    ) AS latest ON true
-    WHERE NOT EXISTS (SELECT 1 FROM boards WHERE boards.id = it.id)
-    ON CONFLICT DO NOTHING
+_EXISTING = sa.text("SELECT id FROM boards WHERE id = ANY(CAST(:ids AS text[]))")
+_LATEST_EPOCH = sa.text("SELECT epoch::text FROM boards WHERE board = :board ORDER BY epoch DESC LIMIT 1")
+_INSERT = sa.text("""
+    INSERT INTO boards (id, epoch, starts_at, ends_at) VALUES (:id, :epoch, :starts, :ends) ON CONFLICT DO NOTHING
 """)
 
 
-def ensure_with_next(conn: sa.Connection, periods: Iterable[Period]) -> None:
-    """Make the rows of those periods that have none."""
-    found = {period.id: period for period in periods}
-    values = {
-        "ids": list(found),
-        "epochs": [new_id() for _ in found],
-        "starts": [period.starts for period in found.values()],
-        "ends": [period.ends for period in found.values()],
-    }
-    send_with_next(conn, _ENSURE, values)
+def ensure(conn: sa.Connection, periods: Iterable[Period]) -> None:
+    """Make the rows of those periods that have none.
+
+    A period's epoch is greater than those of the board's other periods, also if the clock of who made one was ahead.
+    """
+    wanted = {period.id: period for period in periods}
+    existing = set(conn.execute(_EXISTING, {"ids": list(wanted)}).scalars())
+    for period in sorted(wanted.values()):
+        if period.id not in existing:
+            latest = conn.execute(_LATEST_EPOCH, {"board": period.board}).scalar()
+            epoch = id_after(latest) if latest else new_id()
+            conn.execute(_INSERT, {"id": period.id, "epoch": epoch, "starts": period.starts, "ends": period.ends})
 
 
-_LOCK = sa.text("""
-    SELECT 1 FROM boards WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id COLLATE "C" FOR NO KEY UPDATE
+_LOCK = sa.text(f"""
+    SELECT id, version, {FROZEN.format(it="boards")} FROM boards
+    WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id COLLATE "C" FOR NO KEY UPDATE
 """)
 
-# The ids first: with an OR over both sources every user would be read. Of the touched those who might be on the board,
-# each looked up: the LIMIT keeps a plan from reading all standings instead, as one would while they are few.
+# Of the touched, those who are as good as the last of a full board. Each row is looked up by itself: the LIMITs keep a
+# plan from reading all standings or users instead, as one would while they are few, and make planning cheap.
 _PRESENT = sa.text(f"""
-    WITH asked AS MATERIALIZED (
-        SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:sizes AS int[]), CAST(:lowest AS boolean[]))
-            AS it(board_id, size, lowest)
-    ), top AS MATERIALIZED (
-        SELECT top_scores.* FROM asked JOIN top_scores ON top_scores.board_id = asked.board_id
+    WITH top AS MATERIALIZED (
+        SELECT * FROM top_scores WHERE board_id = ANY(CAST(:ids AS text[]))
     ), last AS MATERIALIZED (
-        SELECT asked.board_id, max(CASE WHEN asked.lowest THEN top.score ELSE -top.score END) AS place
-        FROM asked JOIN top ON top.board_id = asked.board_id GROUP BY asked.board_id, asked.size
-        HAVING count(*) >= asked.size
+        SELECT board_id, max(score) AS highest, min(score) AS lowest FROM top GROUP BY board_id
+        HAVING count(*) >= CAST(CAST(:sizes AS jsonb) ->> board_id AS int)
     ), looked_at AS (
-        SELECT board_id, user_id FROM top
-        UNION SELECT it.board_id, it.user_id
-        FROM unnest(CAST(:touched_boards AS text[]), CAST(:touched AS uuid[])) AS touched(board_id, user_id)
-        CROSS JOIN LATERAL (
-            SELECT * FROM standings WHERE board_id = touched.board_id AND user_id = touched.user_id LIMIT 1
-        ) AS it
-        LEFT JOIN last ON last.board_id = it.board_id
-        WHERE last.place IS NULL OR {PLACE.format(it="it")} <= last.place
+        SELECT board_id, user_id, updated_at, rank, username, score, display_name FROM top
+        UNION ALL
+        SELECT it.board_id, it.user_id, NULL, NULL, NULL, NULL, NULL
+        FROM unnest(CAST(:touched_boards AS text[]), CAST(:touched AS uuid[])) AS it(board_id, user_id)
+        WHERE NOT EXISTS (SELECT 1 FROM top WHERE top.board_id = it.board_id AND top.user_id = it.user_id)
     )
-    SELECT boards.id, boards.version, {FROZEN.format(it="boards")},
-        top.rank, users.id::text, coalesce(users.username, ''), coalesce(standings.score, 0),
-        coalesce(standings.reached_at, top.updated_at), standings.user_id IS NOT NULL AND {SHOWN}, users.display_name,
-        coalesce(standings.lowest, false), coalesce(standings.valued, false),
-        top.username, top.score, top.display_name
-    FROM asked JOIN boards ON boards.id = asked.board_id
-    LEFT JOIN looked_at ON looked_at.board_id = boards.id
-    LEFT JOIN users ON users.id = looked_at.user_id
-    LEFT JOIN standings ON standings.user_id = users.id AND standings.board_id = boards.id
-    LEFT JOIN top ON top.user_id = users.id AND top.board_id = boards.id
+    SELECT it.board_id, it.rank, it.user_id::text, coalesce(person.username, ''), coalesce(own.score, 0),
+        coalesce(own.reached_at, it.updated_at), own.place IS NOT NULL AND person.shown, person.display_name,
+        coalesce(own.lowest, false), coalesce(own.valued, false),
+        it.username, it.score, it.display_name
+    FROM looked_at AS it
+    CROSS JOIN LATERAL (
+        SELECT username, display_name, {SHOWN} AS shown FROM users WHERE id = it.user_id LIMIT 1
+    ) AS person
+    LEFT JOIN LATERAL (
+        SELECT score, reached_at, lowest, valued, {PLACE.format(it="standings")} AS place FROM standings
+        WHERE board_id = it.board_id AND user_id = it.user_id LIMIT 1
+    ) AS own ON true
+    WHERE it.rank IS NOT NULL OR own.place <= coalesce(
+        (SELECT CASE WHEN own.lowest THEN highest ELSE -lowest END FROM last WHERE last.board_id = it.board_id),
+        own.place
+    )
 """)
 
 
@@ -108,29 +100,25 @@ def lock_and_read(
     """Lock boards' rows until the transaction ends, then read their versions and the standings that may be on them.
 
     These are the standings of those who are on a board, and of the touched users who are as good as the last of a full
-    one. Lock and read are two statements in one round trip: the read has a snapshot of its own, which begins when the
-    locks are held.
+    one. The read is a statement of its own, with a snapshot that begins when the locks are held.
 
     Args:
         rules: by the ids of the rows to lock, which are those of periods.
         touched: the boards' rows and the users of whom something has changed there.
     """
     pairs = list(touched)
+    found = {row[0]: Locked(row[1], row[2], []) for row in conn.execute(_LOCK, {"ids": list(rules)})}
     values = {
         "ids": list(rules),
-        "sizes": [rule.top for rule in rules.values()],
-        "lowest": [rule.lowest for rule in rules.values()],
+        "sizes": msgspec.json.encode({board_id: rule.top for board_id, rule in rules.items()}).decode(),
         "touched_boards": [board_id for board_id, _ in pairs],
         "touched": [user_id for _, user_id in pairs],
     }
-    send_with_next(conn, _LOCK, {"ids": list(rules)})
-    found: dict[BoardId, Locked] = {}
-    for board_id, version, frozen, rank, user_id, *rest in conn.execute(_PRESENT, values):
-        locked = found.setdefault(board_id, Locked(version, frozen, []))
-        if user_id is not None:
-            username, score, reached_at, active, display_name, lowest, valued, *shown = rest
-            standing = Standing(user_id, username, score, reached_at, active, display_name, lowest, valued)
-            locked.present.append(Present(standing, _row(user_id, rank, *shown) if rank is not None else None))
+    for board_id, rank, user_id, *rest in conn.execute(_PRESENT, values):
+        username, score, reached_at, active, display_name, lowest, valued, *shown = rest
+        standing = Standing(user_id, username, score, reached_at, active, display_name, lowest, valued)
+        row = _row(user_id, rank, *shown) if rank is not None else None
+        found[board_id].present.append(Present(standing, row))
     return found
 
 

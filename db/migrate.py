@@ -47,7 +47,7 @@ def migrate(database: sa.Engine, rules: BoardRules, migrations: Path = MIGRATION
         _take_turns(conn)
         try:
             _upgrade(conn, migrations)
-            boards.ensure_with_next(conn, _first_periods(rules))
+            boards.ensure(conn, _first_periods(rules))
             conn.commit()
             if found := differences(conn):
                 raise SchemaError(f"the schema is not this release's: {'; '.join(found)} (docs/operations.md, Release)")

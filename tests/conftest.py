@@ -113,7 +113,7 @@ def engine(stores: Stores) -> sa.Engine:
                 "join_codes, password_resets, service_keys, idempotency_keys, identities CASCADE"
             )
         )
-        boards.ensure_with_next(conn, [WHOLE])
+        boards.ensure(conn, [WHOLE])
     stores.redis.flushall()
     return stores.engine
 

@@ -32,7 +32,7 @@ def period_id(conn: sa.Connection, rule: BoardRule, label: str | None) -> BoardI
     """
     present = _present(rule, freezes.clock(conn))
     if label is None or label == present.label:
-        boards.ensure_with_next(conn, [present])
+        boards.ensure(conn, [present])
         return present.id
     named = periods.named(rule, label)
     if named is None or not freezes.find(conn, [named.id]):
@@ -118,7 +118,7 @@ def keep(conn: sa.Connection, rules: BoardRules) -> list[BoardId]:
     """
     now = freezes.clock(conn)
     present = [(rule, _present(rule, now)) for rule in rules.values()]
-    boards.ensure_with_next(conn, [period for _, period in present])
+    boards.ensure(conn, [period for _, period in present])
     freezes.follow_rules(conn, {period.id: _by_rule(rule, period) for rule, period in present})
     begun = freezes.begin_due(conn)
     for board_id, since in begun:

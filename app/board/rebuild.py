@@ -23,7 +23,7 @@ def rebuild(conn: sa.Connection, rules: BoardRules, board_id: BoardId) -> tuple[
     """
     rule = rules[board_id]
     standings.lock_all(conn)
-    boards.ensure_with_next(conn, _periods(rule, *standings.extent(conn, rule)))
+    boards.ensure(conn, _periods(rule, *standings.extent(conn, rule)))
     boards.set_bounds(conn, {row: _bounds(rule, row) for row in boards.rows_of_board(conn, board_id)})
     changed = standings.recompute_all(conn, rule)
     return changed, top.refresh_whole(conn, rules, boards.rows_of_board(conn, board_id))

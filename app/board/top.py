@@ -20,7 +20,7 @@ AT_ONCE = 100
 def add(conn: sa.Connection, rules: BoardRules, earned: Sequence[Earned]) -> None:
     """Add what was earned to standings, and bring the boards up to date."""
     if earned:
-        boards.ensure_with_next(conn, {it.period.id: it.period for it in earned}.values())
+        boards.ensure(conn, (it.period for it in earned))
         standings.raise_scores_with_next(conn, earned)
         _refresh(
             conn, {it.board_id: rules[it.period.board] for it in earned}, [(it.board_id, it.user_id) for it in earned]

@@ -26,7 +26,7 @@ def desk(stores: Stores) -> Desk:
     """A worker's resources, on this module's stores with nothing in them."""
     with stores.engine.begin() as conn:
         conn.execute(sa.text("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE"))
-        boards.ensure_with_next(conn, [WHOLE])
+        boards.ensure(conn, [WHOLE])
     stores.redis.flushall()
     return Desk(stores.engine, Publisher.on(stores.redis), BOARDS, RULES, VETTING)
 

@@ -231,7 +231,7 @@ def test_several_at_once_take_turns(empty: Make, migrated: sa.Engine) -> None:
 def test_migration_that_fails_leaves_the_lock_to_the_next(empty: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = empty()
     with monkeypatch.context() as broken:
-        broken.setattr("db.boards._ENSURE", sa.text("INSERT INTO nowhere VALUES (1)"))
+        broken.setattr("db.boards._EXISTING", sa.text("INSERT INTO nowhere VALUES (1)"))
         with pytest.raises(sa.exc.ProgrammingError):
             migrate(engine, BOARDS)
     migrate(engine, BOARDS)

@@ -84,7 +84,7 @@ def engine(stores: Stores, request: pytest.FixtureRequest) -> sa.Engine:
     for table in ("users", "actions", "standings"):
         stores.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
     with stores.engine.begin() as conn:
-        boards.ensure_with_next(conn, [WHOLE])
+        boards.ensure(conn, [WHOLE])
     for statement in [*STALE[request.param], ENDLESS]:
         stores.execute(statement)
     with stores.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
