@@ -6,12 +6,12 @@ none. Lock order: users, idempotency keys, actions; each by id.
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import msgspec
 import sqlalchemy as sa
 
-from app.domain import scoring
+from app.domain import periods, scoring
 from app.domain.actions import Action, CompletedAction
 from app.domain.errors import (
     DatabaseUnavailable,
@@ -31,7 +31,7 @@ from db import posts as rows
 from db.posts import Begun, Day, Earlier, Key, New
 from db.transaction import TimedOut, in_transaction
 
-OLDEST_END = timedelta(hours=1)
+OLDEST_END = periods.FINAL_AFTER
 """How far back the end of a report may lie."""
 
 

@@ -5,6 +5,7 @@ No state depends on the hosts' clocks. But tokens are issued and expire by them,
 
 import logging
 import time
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -20,6 +21,13 @@ CHECK_EVERY = 60.0
 """Seconds between two checks of a process."""
 
 _NOW = sa.text("SELECT extract(epoch FROM clock_timestamp())")
+_MOMENT = sa.text("SELECT clock_timestamp()")
+
+
+def now(conn: sa.Connection) -> datetime:
+    """Return the present moment by PostgreSQL's clock."""
+    moment: datetime = conn.execute(_MOMENT).scalar_one()
+    return moment
 
 
 def check(engine: sa.Engine) -> float:

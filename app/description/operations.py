@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.description.board_operations import BOARD_OPERATIONS
 from app.description.freeze_operations import FREEZE_OPERATIONS
 from app.description.operation import Operation
 from app.description.operator_operations import OPERATOR_OPERATIONS
@@ -11,6 +12,7 @@ from app.routes import shapes
 PROMETHEUS = "text/plain; version=0.0.4"
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
+    **BOARD_OPERATIONS,
     **PLAYER_OPERATIONS,
     **OPERATOR_OPERATIONS,
     **FREEZE_OPERATIONS,

@@ -14,6 +14,9 @@ _LABELS = {
     "monthly": re.compile(r"([12]\d{3})-(\d\d)", re.ASCII),
 }
 
+FINAL_AFTER = timedelta(hours=1)
+"""A period is final so long after its end: no later than that is an `endAt` taken. Source: contract, "Reports"."""
+
 
 class Period(NamedTuple):
     """A period of a board: actions count on it that end from `starts` (UTC) on and before `ends`; None: without bound.
@@ -32,12 +35,21 @@ class Period(NamedTuple):
         """Return whether `moment` lies in this period."""
         return (self.starts is None or self.starts <= moment) and (self.ends is None or moment < self.ends)
 
+    def final(self, moment: datetime) -> bool:
+        """Return whether nothing but a correction changes this period any more at `moment`."""
+        return self.ends is not None and self.ends + FINAL_AFTER <= moment
+
+
+def only(rule: BoardRule) -> Period:
+    """Return the one period of a board that has no others: a season, or for ever."""
+    return Period(rule.id, rule.id, None, rule.starts, rule.ends)
+
 
 def at(rule: BoardRule, moment: datetime) -> Period | None:
     """Return the period that `moment` (with its offset) lies in; None outside of a season."""
-    if rule.window in ("all", "season"):
-        only = Period(rule.id, rule.id, None, rule.starts, rule.ends)
-        return only if only.covers(moment) else None
+    if not rule.periodic:
+        period = only(rule)
+        return period if period.covers(moment) else None
     day = _first_day(rule.window, moment.astimezone(zones.zone(rule.zone)).date())
     # A clock that is put back at midnight shows the end of the period before once more: what has begun goes on.
     while not (period := _from(rule, day)).covers(moment):
@@ -47,7 +59,7 @@ def at(rule: BoardRule, moment: datetime) -> Period | None:
 
 def shown(rule: BoardRule, moment: datetime) -> Period:
     """Return the period that a board shows at `moment`: the present one; before and after a season the season."""
-    return at(rule, moment) or Period(rule.id, rule.id, None, rule.starts, rule.ends)
+    return at(rule, moment) or only(rule)
 
 
 def named(rule: BoardRule, label: str) -> Period | None:

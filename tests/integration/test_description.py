@@ -172,6 +172,10 @@ def test_player_meets_only_what_is_described(service: Service, rest: dict[str, A
     board = check("/top-scores", http.get("/top-scores"))
     check("/top-scores", http.get("/top-scores", headers={"if-none-match": board.headers["etag"]}))
     check("/top-scores", http.get("/top-scores?board=other"))
+    check("/boards", http.get("/boards"))
+    check("/boards/{board}/periods", http.get("/boards/all-time/periods"))
+    check("/boards/{board}/periods", http.get("/boards/all-time/periods?limit=0"))
+    check("/boards/{board}/periods", http.get("/boards/none/periods"))
     check("/action-types", http.get("/action-types"))
     check("/.well-known/jwks.json", http.get("/.well-known/jwks.json"))
     actions, one = "/users/{userId}/actions", "/users/{userId}/actions/{actionId}"
