@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from msgspec import UNSET
 
 from app.domain.board_rules import BoardRules
+from app.domain.freezes import Freeze
 from app.domain.ids import BoardId
 from app.domain.messages import Row
 from db.driver import send_with_next
@@ -22,15 +23,6 @@ FROZEN = "({it}.says_frozen OR coalesce({it}.frozen_from <= clock_timestamp(), f
 The clock is asked after the statement took its snapshot: what a statement has read, for which this doesn't hold, is
 from before the freeze.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Freeze:
-    """A board's freeze: when it began; and of how many places how many are revealed, while they are being revealed."""
-
-    since: datetime
-    revealed: int | None = None
-    places: int | None = None
 
 
 _OF = sa.text(f"""

@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from app.domain.freezes import Freeze
 from app.domain.ids import BoardId, UserId
 from app.domain.messages import Row, Stamp
 
 _READ = """
     SELECT clock_timestamp(), boards.id, boards.epoch::text, boards.version, boards.updated_at,
+        boards.says_frozen, boards.frozen_from, boards.revealed, boards.places,
         top.user_id::text, top.username, top.score, top.rank, top.display_name
     FROM {boards}
     LEFT JOIN top_scores AS top ON top.board_id = boards.id {unless}
@@ -26,12 +28,14 @@ _ALL = sa.text(
 
 @dataclass(frozen=True, slots=True)
 class BoardNow:
-    """A board as one statement saw it."""
+    """A board as one statement saw it; `freezes_at` is the moment of a freeze that its version doesn't tell of yet."""
 
     epoch: str
     version: int
     updated_at: datetime
     rows: list[Row]
+    freeze: Freeze | None = None
+    freezes_at: datetime | None = None
 
 
 def read(conn: sa.Connection, ids: Sequence[BoardId]) -> tuple[datetime, dict[BoardId, BoardNow]]:
@@ -60,10 +64,12 @@ def read_unless(conn: sa.Connection, board_id: BoardId, known: Stamp | None) -> 
 
 def _boards(found: Sequence[Any]) -> dict[BoardId, BoardNow]:
     boards: dict[BoardId, BoardNow] = {}
-    for _, board_id, epoch, version, updated_at, *row in found:
+    for _, board_id, epoch, version, updated_at, says_frozen, frozen_from, revealed, places, *row in found:
         if board_id is None:
             continue
-        board = boards.setdefault(board_id, BoardNow(epoch, version, updated_at, []))
+        freeze = Freeze(frozen_from, revealed, places) if says_frozen else None
+        now = BoardNow(epoch, version, updated_at, [], freeze, None if says_frozen else frozen_from)
+        board = boards.setdefault(board_id, now)
         if row[0] is not None:
             board.rows.append(_row(*row))
     return boards

@@ -114,12 +114,17 @@ def keep(conn: sa.Connection, rules: BoardRules) -> list[BoardId]:
     """Take over from the rules when boards are to freeze, and begin the freezes whose moment has come.
 
     Returns:
-        The ids of the boards' periods that are frozen from now on, of whose freeze a new version tells.
+        Like begin_due.
     """
     now = freezes.clock(conn)
     present = [(rule, _present(rule, now)) for rule in rules.values()]
     boards.ensure(conn, [period for _, period in present])
     freezes.follow_rules(conn, {period.id: _by_rule(rule, period) for rule, period in present})
+    return begin_due(conn)
+
+
+def begin_due(conn: sa.Connection) -> list[BoardId]:
+    """Let a new version tell of each freeze whose moment has come, and return the ids of these boards' periods."""
     begun = freezes.begin_due(conn)
     for board_id, since in begun:
         _record(conn, "board_frozen", board_id, "system", BY_PLAN, at=_text(since))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import redis
 import sqlalchemy as sa
 
+from app.board import freeze
 from app.domain import messages, periods
 from app.domain.board_rules import BoardRule, BoardRules
 from app.domain.errors import DatabaseUnavailable
@@ -37,12 +38,13 @@ rows."""
 class Present(NamedTuple):
     """A board as the database has it: the message, the period that it is of, and the seconds until that ends, if ever.
 
-    The seconds are by PostgreSQL's clock, when it was read.
+    The seconds are by PostgreSQL's clock, when it was read; also those until it freezes, if that is planned.
     """
 
     update: Update
     period: Period
     ends_in: float | None
+    freezes_in: float | None = None
 
 
 def signer_of(settings: Settings) -> Signer:
@@ -61,7 +63,8 @@ def read_all(engine: sa.Engine, rules: BoardRules, signer: Signer = UNSIGNED) ->
     """Read the present periods of boards from PostgreSQL, in one statement.
 
     Which period is present is decided by PostgreSQL's clock. This host's clock only guesses which rows to ask for;
-    after a wrong guess they are read again. A period that has no row yet begins by being read.
+    after a wrong guess they are read again. A period that has no row yet begins by being read, and a freeze whose
+    moment has come.
     """
     moment = datetime.now(UTC)
     for _ in range(ATTEMPTS):
@@ -69,7 +72,10 @@ def read_all(engine: sa.Engine, rules: BoardRules, signer: Signer = UNSIGNED) ->
         moment, found = in_statement(engine, lambda conn, ids=asked: published.read(conn, ids))  # type: ignore[misc]
         present = [periods.shown(rule, moment) for rule in rules.values()]
         missing = [it for it in present if it.id not in found]
-        if not missing:
+        due = [it for it in found.values() if it.freezes_at and it.freezes_at <= moment]
+        if due:
+            in_transaction(engine, freeze.begin_due)
+        elif not missing:
             return {
                 rule.id: _present(rule, period, found[period.id], moment, signer)
                 for rule, period in zip(rules.values(), present, strict=True)
@@ -80,9 +86,11 @@ def read_all(engine: sa.Engine, rules: BoardRules, signer: Signer = UNSIGNED) ->
 
 
 def _present(rule: BoardRule, period: Period, now: BoardNow, moment: datetime, signer: Signer) -> Present:
-    update = messages.update(rule.id, (now.epoch, now.version), now.rows, now.updated_at, signer, period.label)
+    stamp = (now.epoch, now.version)
+    update = messages.update(rule.id, stamp, now.rows, now.updated_at, signer, period.label, now.freeze)
     ends_in = (period.ends - moment).total_seconds() if rule.periodic and period.ends else None
-    return Present(update, period, ends_in)
+    freezes_in = (now.freezes_at - moment).total_seconds() if now.freezes_at else None
+    return Present(update, period, ends_in, freezes_in)
 
 
 def publish(engine: sa.Engine, publisher: Publisher, rule: BoardRule, *, seen: Update | None = None) -> Update:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from app.domain.freezes import Freeze
 from app.domain.ids import BoardId, UserId
 from app.domain.signing import UNSIGNED, Signer
 
@@ -23,7 +24,10 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class UpdateMessage(msgspec.Struct, frozen=True, tag="top_scores_update"):
-    """A board; `period` is the label of the one that is shown, of boards that have periods."""
+    """A board; `period` is the label of the one that is shown, of boards that have periods.
+
+    The last four are there while it is frozen: since when; and of how many places the last `revealed` are revealed.
+    """
 
     board: BoardId
     epoch: str
@@ -31,6 +35,10 @@ class UpdateMessage(msgspec.Struct, frozen=True, tag="top_scores_update"):
     payload: list[Row]
     timestamp: str
     period: str | msgspec.UnsetType = msgspec.UNSET
+    frozen: bool | msgspec.UnsetType = msgspec.UNSET
+    frozenSince: str | msgspec.UnsetType = msgspec.UNSET
+    revealed: int | msgspec.UnsetType = msgspec.UNSET
+    places: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class HeartbeatMessage(msgspec.Struct, frozen=True, tag="heartbeat"):
@@ -66,7 +74,10 @@ Stamp = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A board at one version: its stamp, the message that says so, and the payload alone."""
+    """A board at one version: its stamp, the message that says so, and the payload alone.
+
+    While it is frozen: since when, and, while its places are revealed, "3/10".
+    """
 
     board: BoardId
     stamp: Stamp
@@ -74,11 +85,13 @@ class Update:
     payload: bytes
     timestamp: str
     period: str | None = None
+    frozen_since: str | None = None
+    revealed: str | None = None
 
     @property
-    def content(self) -> tuple[Stamp, bytes, str, str | None]:
+    def content(self) -> tuple[Stamp, bytes, str, str | None, str | None, str | None]:
         """The content without the signature: while keys are rotated one version may have two signatures."""
-        return self.stamp, self.payload, self.timestamp, self.period
+        return self.stamp, self.payload, self.timestamp, self.period, self.frozen_since, self.revealed
 
     def rows(self) -> list[Row]:
         """Read the payload."""
@@ -106,11 +119,12 @@ def update(
     at: datetime,
     signer: Signer = UNSIGNED,
     period: str | None = None,
+    freeze: Freeze | None = None,
 ) -> Update:
     """Build the message of a board's version; `at` is the time of its commit, `period` a label."""
     epoch, version = stamp
-    message = UpdateMessage(board, epoch, version, list(payload), rfc3339(at), _label(period))
-    return Update(board, stamp, _signed(message, signer), encode(payload), message.timestamp, period)
+    message = UpdateMessage(board, epoch, version, list(payload), rfc3339(at), _label(period), *_freeze(freeze))
+    return _update(message, _signed(message, signer))
 
 
 def read_update(text: str | bytes, signer: Signer = UNSIGNED) -> Update | None:
@@ -124,8 +138,20 @@ def read_update(text: str | bytes, signer: Signer = UNSIGNED) -> Update | None:
         return None
     if not signer.accepts(whole):
         return None
-    stamp = (message.epoch, message.version)
-    return Update(message.board, stamp, whole, encode(message.payload), message.timestamp, message.period or None)
+    return _update(message, whole)
+
+
+def _update(message: UpdateMessage, text: str) -> Update:
+    return Update(
+        message.board,
+        (message.epoch, message.version),
+        text,
+        encode(message.payload),
+        message.timestamp,
+        message.period or None,
+        message.frozenSince or None,
+        f"{message.revealed}/{message.places}" if message.places else None,
+    )
 
 
 def heartbeat(board: BoardId, stamp: Stamp, at: datetime, signer: Signer = UNSIGNED, period: str | None = None) -> str:
@@ -150,6 +176,13 @@ def own_scores(
 def refused(boards: Sequence[str], code: str, signer: Signer = UNSIGNED) -> str:
     """Build the answer to whoever asked to follow these boards and can't."""
     return _signed(RefusedMessage(list(boards), code), signer)
+
+
+def _freeze(freeze: Freeze | None) -> tuple[Any, ...]:
+    if freeze is None:
+        return ()
+    since = rfc3339(freeze.since)
+    return (True, since) if freeze.places is None else (True, since, freeze.revealed, freeze.places)
 
 
 def _label(period: str | None) -> str | msgspec.UnsetType:

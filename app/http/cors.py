@@ -27,6 +27,8 @@ def with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
             *TRACING_HEADERS,
         ],
         expose_headers=[
+            "Board-Frozen",
+            "Board-Revealed",
             "ETag",
             "Idempotency-Replayed",
             "Location",

@@ -48,7 +48,7 @@ class LiveBoard:
         self.board_id: BoardId = rule.id
         self.update: Update | None = None
         self.period: Period | None = None
-        self.ends = math.inf
+        self.ends = self.freezes = math.inf
         self.broadcasting = True
         self._source = source
         self._listeners: set[Callable[[], None]] = set()
@@ -101,6 +101,7 @@ class LiveBoard:
         if held is None or held is seen or held.stamp[0] <= update.stamp[0]:
             self.period = present.period
             self.ends = math.inf if present.ends_in is None else asked + present.ends_in
+            self.freezes = math.inf if present.freezes_in is None else asked + present.freezes_in
 
     def stored(self, update: Update, period: Period) -> bool:
         """Take what Redis has, if it is of the epoch that is known, or nothing is known; return whether it is.

@@ -40,8 +40,8 @@ COMPLAIN_EVERY = 60.0
 class LiveBoards(dict[BoardId, LiveBoard]):
     """The live boards by their ids. A message is for the board that it names.
 
-    All of them are checked against PostgreSQL together every few seconds, and as soon as the period of one has ended;
-    that mends the keys, too.
+    All of them are checked against PostgreSQL together every few seconds, and as soon as the period of one has ended,
+    or one freezes; that mends the keys, too.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class LiveBoards(dict[BoardId, LiveBoard]):
             self[board_id].found(present, seen=seen[board_id], asked=asked)
 
     async def check_for_ever(self) -> None:
-        """Check the boards every few seconds, when one is in doubt, and when a period ends, until cancelled."""
+        """Check the boards every few seconds, when one is in doubt, and when a period ends or one freezes, for ever."""
         while True:
             self._in_doubt.clear()
             try:
@@ -143,8 +143,9 @@ class LiveBoards(dict[BoardId, LiveBoard]):
             except Exception:
                 log.exception("checking the boards failed")
             now = time.monotonic()
-            # Not those whose end has passed: while PostgreSQL is away nothing follows them.
-            next_end = min((it.ends for it in self.values() if it.ends > now), default=math.inf) - now
+            # Not those whose moment has passed: while PostgreSQL is away nothing follows them.
+            moments = [moment for it in self.values() for moment in (it.ends, it.freezes) if moment > now]
+            next_end = min(moments, default=math.inf) - now
             await asyncio.sleep(min(CHECK_AGAIN, next_end))
             if next_end > CHECK_AGAIN:
                 with contextlib.suppress(TimeoutError):

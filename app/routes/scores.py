@@ -32,7 +32,12 @@ def answer(update: Update) -> Response:
 
 
 def _headers(update: Update) -> dict[str, str]:
-    return {"ETag": update.etag, "Last-Modified": update.last_modified, "Cache-Control": "no-cache"}
+    headers = {"ETag": update.etag, "Last-Modified": update.last_modified, "Cache-Control": "no-cache"}
+    if update.frozen_since is not None:
+        headers["Board-Frozen"] = update.frozen_since
+    if update.revealed is not None:
+        headers["Board-Revealed"] = update.revealed
+    return headers
 
 
 async def jwks(request: Request) -> Response:

@@ -25,6 +25,12 @@ export interface Board extends Position {
   board: string;
   /** Of a board that begins anew: which of its days, weeks or months this is, such as "2026-W47". */
   period?: string;
+  /** These rows stay as they are until the board is thawed. */
+  frozen?: true;
+  frozenSince?: string;
+  /** While its places are revealed: the rows are the last `revealed` of `places`. */
+  revealed?: number;
+  places?: number;
   /** As many as the board shows, the first place first. */
   payload: Entry[];
   /** When this version was committed, in RFC 3339. */

@@ -43,7 +43,9 @@ export const SUSPENDED = 4403;
 /**
  * @typedef {{userId: string, username: string, score: number, rank: number, displayName?: string}} Entry
  * @typedef {{epoch: string, version: number}} Position
- * @typedef {Position & {board: string, payload: Entry[], timestamp: string, period?: string}} Board
+ * @typedef {Position & {board: string, payload: Entry[], timestamp: string, period?: string, frozen?: true,
+ *   frozenSince?: string, revealed?: number, places?: number}} Board `frozen`: these rows stay as they are until it is
+ *   thawed; while `places` are revealed, they are the last `revealed` of these
  * @typedef {{board: string, userId: string, totalScore: number, score: number, rank: number | null, timestamp: string,
  *   period?: string}} Own one's own numbers of one moment: all points, and what of them stands on the board
  * @typedef {"connecting" | "live" | "reconnecting" | "rejected" | "refused" | "closed"} State

@@ -1,6 +1,8 @@
 """Freezing, thawing and revealing a board, in the database: what is shown, and which versions tell of it."""
 
+import json
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -8,11 +10,15 @@ import sqlalchemy as sa
 
 from app.board import correct, erase, freeze, rename, settle, visible
 from app.board.correct import WrongState
+from app.board.publish import publish
+from app.domain import messages
 from app.domain.board_rules import BoardRules
 from app.domain.errors import Malformed, NotFound
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId
+from app.domain.messages import Update
 from db import freezes
 from db.freezes import State
+from db.redis import Publisher
 from db.transaction import in_transaction
 from tests.support.board import BOARDS, VETTING, completed, top
 from tests.support.corrections import violations
@@ -253,6 +259,37 @@ def test_places_are_revealed_from_the_last_up_and_the_first_thaws(engine: sa.Eng
     assert top(engine) == [(players[0], 101), (players[1], 101), (players[3], 101)]
     kinds = [kind for kind, _ in events(stores)]
     assert kinds == ["board_frozen", "board_revealed", "board_revealed", "board_revealed", "board_thawed"]
+
+
+def test_message_says_since_when_and_how_many_are_revealed(engine: sa.Engine, stores: Stores) -> None:
+    give(engine, add_user(engine), 10)
+    give(engine, add_user(engine), 20)
+    publisher = Publisher.on(stores.redis)
+
+    def said() -> tuple[dict[str, Any], Update]:
+        update = publish(engine, publisher, RULE)
+        held = stores.redis.get("top_scores:10")
+        assert held == update.text.encode()
+        assert messages.read_update(update.text) == update
+        more = ("frozen", "frozenSince", "revealed", "places")
+        return {name: value for name, value in json.loads(update.text).items() if name in more}, update
+
+    assert said()[0] == {}
+    # Whoever publishes notices that a planned moment has come, and begins.
+    stores.execute("UPDATE boards SET frozen_from = clock_timestamp() - interval '1 ms'")
+    told, update = said()
+    frozen_from = state(engine).frozen_from
+    assert frozen_from is not None
+    since = messages.rfc3339(frozen_from)
+    assert told == {"frozen": True, "frozenSince": since}
+    assert list(json.loads(update.text))[5:] == ["timestamp", "frozen", "frozenSince"]
+    assert (update.frozen_since, update.revealed) == (since, None)
+    revealed(engine)
+    told, update = said()
+    assert told == {"frozen": True, "frozenSince": since, "revealed": 1, "places": 2}
+    assert (update.revealed, [row.rank for row in update.rows()]) == ("1/2", [2])
+    thawed(engine)
+    assert said()[0] == {}
 
 
 def test_empty_board_is_thawed_by_revealing_it(engine: sa.Engine) -> None:
