@@ -81,7 +81,7 @@ def read_all(engine: sa.Engine, rules: BoardRules, signer: Signer = UNSIGNED) ->
                 for rule, period in zip(rules.values(), present, strict=True)
             }
         if begun := [it for it in missing if it.id in asked]:
-            in_transaction(engine, lambda conn, it=begun: boards.ensure_with_next(conn, it))  # type: ignore[misc]
+            in_transaction(engine, lambda conn, it=begun: boards.ensure(conn, it))  # type: ignore[misc]
     raise DatabaseUnavailable("The present periods can't be read.")
 
 

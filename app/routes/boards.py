@@ -11,6 +11,7 @@ from starlette.responses import Response
 from app.domain import periods
 from app.domain.board_rules import BoardRule, BoardRules
 from app.domain.errors import Malformed
+from app.domain.freezes import Freeze
 from app.domain.periods import Period
 from app.http.answers import JSON
 from app.routes.board_shapes import Board, BoardPeriod, BoardPeriods, Boards
@@ -19,7 +20,6 @@ from app.routes.readers import reader
 from app.routes.which_board import which_board
 from db import clock, freezes
 from db import periods as stored
-from db.freezes import Freeze
 
 T = TypeVar("T")
 
