@@ -25,6 +25,9 @@ from before the freeze.
 """
 
 
+NOT_FROZEN = f"NOT EXISTS (SELECT FROM boards WHERE boards.id = :board AND {FROZEN.format(it='boards')})"
+"""Holds while the board `:board` is not frozen: the places on it may be told."""
+
 _OF = sa.text(f"""
     SELECT id, frozen_from, revealed, places FROM boards
     WHERE id = ANY(CAST(:boards AS text[])) AND {FROZEN.format(it="boards")}

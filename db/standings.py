@@ -13,6 +13,7 @@ from app.domain.periods import Period
 from app.domain.ranking import TOP, Standing
 from db import counted
 from db.driver import send_with_next
+from db.freezes import NOT_FROZEN
 from db.order import KEY, LISTED, PLACE
 from db.ranks import NotCounted
 from db.shown import SHOWN
@@ -165,12 +166,14 @@ class Own:
     rank: int | None
 
 
+_PLACED = f"({LISTED.format(it='standings')} AND {NOT_FROZEN})"
+
 # OFFSET: a place is counted once.
 _OWN = sa.text(f"""
     SELECT users.id::text, users.total_score, coalesce(mine.score, 0), mine.rank, mine.placed AND mine.rank IS NULL
     FROM users LEFT JOIN LATERAL (
-        SELECT score, {LISTED.format(it="standings")} AS placed,
-            CASE WHEN {LISTED.format(it="standings")} THEN
+        SELECT score, {_PLACED} AS placed,
+            CASE WHEN {_PLACED} THEN
                 1 + standings_ahead(board_id, {KEY.format(it="standings")})
             END AS rank
         FROM standings WHERE board_id = :board AND user_id = users.id OFFSET 0
@@ -181,6 +184,8 @@ _OWN = sa.text(f"""
 
 def own(conn: sa.Connection, board_id: BoardId, user_ids: Sequence[UserId]) -> list[Own]:
     """Read many players' own numbers in one statement; those who don't exist are left out.
+
+    While the board is frozen nobody is told a place.
 
     Raises:
         NotCounted: while the place of one of them is not known.

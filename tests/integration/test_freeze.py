@@ -16,7 +16,7 @@ from app.domain.board_rules import BoardRules
 from app.domain.errors import Malformed, NotFound
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId
 from app.domain.messages import Update
-from db import freezes
+from db import freezes, standings, users
 from db.freezes import State
 from db.redis import Publisher
 from db.transaction import in_transaction
@@ -106,6 +106,24 @@ def test_frozen_board_keeps_its_rows_while_standings_go_on(engine: sa.Engine, st
         thawed(engine)
     assert events(stores) == [("board_frozen", "shell"), ("board_thawed", "shell")]
     assert violations(engine) == {}
+
+
+def test_own_numbers_go_on_without_a_place_while_the_board_is_frozen(engine: sa.Engine) -> None:
+    alice = add_user(engine)
+
+    def own() -> list[tuple[int, int | None]]:
+        with engine.connect() as conn:
+            (numbers,) = standings.own(conn, DEFAULT_BOARD, [alice])
+            profile = users.profile(conn, alice, DEFAULT_BOARD)
+        assert profile is not None
+        return [(numbers.score, numbers.rank), (profile.score, profile.rank)]
+
+    give(engine, alice, 10)
+    frozen(engine)
+    give(engine, alice, 5)
+    assert own() == [(15, None)] * 2
+    thawed(engine)
+    assert own() == [(15, 1)] * 2
 
 
 def test_thaw_is_a_version_of_its_own_also_when_nobody_has_scored(engine: sa.Engine) -> None:
