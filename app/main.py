@@ -96,7 +96,7 @@ def wire(
     threads = Threads("database", 3, depth=200)
     # Of its own: what keeps sessions and board fresh must not wait behind requests.
     upkeep = Threads("upkeep", 2, depth=20)
-    buckets = redis.connect_on_loop(settings.redis_url, timeout=0.5)
+    cache_on_loop = redis.connect_on_loop(settings.redis_url, timeout=0.5)
     relay = SupervisedRedis(settings.redis_url)
     publisher = Publisher.on(cache, signer_of(settings))
     boards = LiveBoards(known_boards, database, publisher, relay, upkeep)
@@ -108,8 +108,7 @@ def wire(
         board_rules=known_boards,
         blocked_names=blocked_names,
         engine=database,
-        redis=cache,
-        buckets=buckets,
+        redis=cache_on_loop,
         publisher=publisher,
         relay=relay,
         tokens=Tokens(settings.secret_key, settings.secret_keys_retired, settings.access_token_ttl),
@@ -118,7 +117,7 @@ def wire(
             known_issuers, database, threads, sessions, blocked_names, production=settings.production
         ),
         keys=Keys(database, upkeep, connections.keys_ended),
-        admission=Admission(settings, Batcher("limits", TokenBucketRateLimiter(buckets).hit_many, lanes=1)),
+        admission=Admission(settings, Batcher("limits", TokenBucketRateLimiter(cache_on_loop).hit_many, lanes=1)),
         starts=Batcher("starts", partial(on_loop, database, run_starts, scoring_rules), lanes=1),
         ends=Batcher("ends", partial(on_loop, database, run_ends, scoring_rules)),
         posts=Batcher("posts", partial(on_loop, database, run_posts, scoring_rules)),
@@ -147,5 +146,5 @@ async def close(web: Web) -> None:
     for threads in (web.database, web.reads, web.upkeep, web.passwords):
         threads.close()
     web.engine.dispose()
-    web.redis.close()
-    await web.buckets.aclose()
+    web.publisher.client.close()
+    await web.redis.aclose()

@@ -11,7 +11,7 @@ from app.concurrency.threads import Threads
 from app.domain.errors import ScoreboardError
 from app.live.relay import SupervisedRedis
 from db import redis
-from db.redis import WORKER_SEEN_KEY, Redis
+from db.redis import WORKER_SEEN_KEY, AsyncRedis
 from db.redis_connection import ReadOnly as RedisReadOnly
 from db.transaction import ReadOnly, check_writable
 
@@ -30,9 +30,12 @@ class Checks(msgspec.Struct, frozen=True):
 READY = Checks("ok", "ok", "ok", "ok")
 
 
-async def check(engine: sa.Engine, cache: Redis, relay: SupervisedRedis, threads: Threads) -> Checks:
-    """Ask the database and Redis at the same time."""
-    database, (redis_, worker) = await asyncio.gather(_database(engine, threads), _redis(cache, threads))
+async def check(engine: sa.Engine, cache: AsyncRedis, relay: SupervisedRedis, threads: Threads) -> Checks:
+    """Ask the database and Redis at the same time: Redis on the loop, as all threads may be waiting for the database.
+
+    The answer comes as soon as that of a thread must.
+    """
+    database, (redis_, worker) = await asyncio.gather(_database(engine, threads), _redis(cache))
     return Checks(database, redis_, "ok" if relay.connected else "down", worker)
 
 
@@ -46,19 +49,19 @@ async def _database(engine: sa.Engine, threads: Threads) -> Word:
     return "ok"
 
 
-async def _redis(cache: Redis, threads: Threads) -> tuple[Word, Word]:
+async def _redis(cache: AsyncRedis) -> tuple[Word, Word]:
     """Return the state of Redis, and of the worker, which is seen there."""
     state: Word
     try:
-        await threads.run(redis.check_writable, cache)
+        await redis.check_writable(cache)
         state = "ok"
     except RedisReadOnly:
         state = "read-only"
     except ResponseError:  # it is full, and can be read
         state = "down"
-    except (RedisError, ScoreboardError):
+    except RedisError:
         return "down", "down"
     try:
-        return state, "ok" if await threads.run(cache.exists, WORKER_SEEN_KEY) else "down"
-    except (RedisError, ScoreboardError):
+        return state, "ok" if await cache.exists(WORKER_SEEN_KEY) else "down"
+    except RedisError:
         return state, "down"

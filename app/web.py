@@ -35,7 +35,7 @@ from app.live.relay import SupervisedRedis
 from app.readiness import Checks
 from app.serving.draining import Draining
 from config.settings import Settings
-from db.redis import AsyncRedis, Publisher, Redis
+from db.redis import AsyncRedis, Publisher
 from db.transaction import in_statement, in_transaction
 
 T = TypeVar("T")
@@ -50,8 +50,7 @@ class Web:
     board_rules: BoardRules
     blocked_names: BlockedNames
     engine: sa.Engine
-    redis: Redis
-    buckets: AsyncRedis
+    redis: AsyncRedis
     publisher: Publisher
     relay: SupervisedRedis
     tokens: Tokens

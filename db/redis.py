@@ -62,14 +62,14 @@ def connect_on_loop(url: str, *, timeout: float, retries: int = 1) -> AsyncRedis
     return AsyncRedis.from_url(url, **_bounds(timeout), retry=AsyncRetry(*_repeat(retries)), connection_class=kind)
 
 
-def check_writable(client: Redis) -> None:
+async def check_writable(client: AsyncRedis) -> None:
     """Ask whether Redis takes writes, by one that leaves nothing behind.
 
     Raises:
         ReadOnly: when it is a replica.
         redis.RedisError: when it is away, or full.
     """
-    client.set(_WRITABLE_KEY, b"1", px=1)
+    await client.set(_WRITABLE_KEY, b"1", px=1)
 
 
 def _bounds(timeout: float) -> dict[str, Any]:

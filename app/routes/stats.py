@@ -43,7 +43,7 @@ async def show_stats(request: Request) -> Response:
     web, _ = await operator(request)
     counters = await web.transaction(lambda conn: moderation.stats(conn, DEFAULT_BOARD))
     try:
-        queued: int | None = await web.database.run(lambda: int(web.redis.llen(queues.SETTLE_QUEUE)))
+        queued: int | None = await web.redis.llen(queues.SETTLE_QUEUE)
     except Exception:  # Redis is away, or the broker is elsewhere: the other numbers are worth having
         queued = None
     return JSON(

@@ -1,5 +1,6 @@
 """GET /healthz and GET /readyz, and what is left of the service while something is away."""
 
+import asyncio
 import json
 import re
 import signal
@@ -13,9 +14,14 @@ import pytest
 import redis
 import sqlalchemy as sa
 
+from app import readiness
+from app.concurrency.threads import Threads
+from app.live.relay import SupervisedRedis
+from db.redis import connect_on_loop
 from dev import embedded
+from tests.support.loop import Gate
 from tests.support.people import PASSWORD, Player, unique
-from tests.support.service import Process, Service, eventually, free_port, problem
+from tests.support.service import Process, Service, Stores, eventually, free_port, problem
 from tests.support.sockets import raw_peer, upgrade
 
 
@@ -58,6 +64,23 @@ def test_health_without_redis_is_degraded(service: Service) -> None:
     assert player.http.get(f"/users/{player.user_id}").json()["totalScore"] == 10
     player.close()
     assert "Traceback" not in web.output()
+
+
+def test_readiness_asks_redis_while_every_thread_waits_for_the_database(stores: Stores) -> None:
+    async def scenario() -> readiness.Checks:
+        gate, threads = Gate(), Threads("test", 1, depth=9, patience=0.1)
+        waiting = asyncio.create_task(threads.run(gate))
+        cache, relay = connect_on_loop(stores.redis_url, timeout=5), SupervisedRedis(stores.redis_url)
+        checks = await readiness.check(stores.engine, cache, relay, threads)
+        gate.open()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await cache.aclose()
+        await relay.disconnect()
+        threads.close()
+        return checks
+
+    assert (it := asyncio.run(scenario())).database == "down"
+    assert it.redis == "ok"
 
 
 @pytest.fixture(scope="module")
