@@ -4,11 +4,11 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
 
 from tests.faults.audience import Audience
 from tests.faults.history import Operation, check, invariants_hold, settled
+from tests.support.clock import now
 from tests.support.service import Process, Service
 
 _BAD = re.compile(r"Exception in ASGI|never retrieved|never awaited|Deadlock|deadlock")
@@ -25,8 +25,15 @@ class Aftermath:
         self._service = service
         self._past = past
         self._read = {process.log: len(process.output()) for process in service.processes}
+        self._begun = {process.popen.pid for process in service.processes}
         self._ended = {process.popen.pid for process in service.processes if process.popen.poll() is not None}
         self._deliberate: list[str] = []
+
+    def clear_away(self) -> None:
+        """Kill every process that was started since: what a failed test has left running would play in the next."""
+        for process in self._service.processes:
+            if process.popen.pid not in self._begun:
+                process.kill()
 
     def kill(self, process: Process) -> None:
         """Kill a process, with its group, at once."""
@@ -44,7 +51,7 @@ class Aftermath:
             group: ask each process of its group, as some platforms do.
         """
         self._ended.add(process.popen.pid)
-        began = time.monotonic()
+        began = now()
         if group:
             os.killpg(process.popen.pid, signal.SIGTERM)
         elif process.popen.poll() is None:
@@ -55,7 +62,7 @@ class Aftermath:
             process.kill()
             raise AssertionError(f"{process.name} did not stop: {process.output()[-2000:]}") from None
         assert code == 0, process.output()[-2000:]
-        return time.monotonic() - began
+        return now() - began
 
     def deliberate(self, *errors: str) -> None:
         """Say which errors the fault consists of: a line, or a traceback's last line, that has one is no complaint."""

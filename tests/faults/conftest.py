@@ -46,10 +46,19 @@ def past() -> list[Operation]:
     return []
 
 
+@pytest.fixture(autouse=True)
+def connections(stores: Stores) -> Iterator[None]:
+    """Leave none of a test's own connections to the next: a fault may have cut them."""
+    yield
+    stores.engine.dispose()
+
+
 @pytest.fixture
-def aftermath(service: Service, past: list[Operation]) -> Aftermath:
+def aftermath(service: Service, past: list[Operation]) -> Iterator[Aftermath]:
     """What is looked at after the fault; to be asked for after the processes that the fault hits."""
-    return Aftermath(service, past)
+    aftermath = Aftermath(service, past)
+    yield aftermath
+    aftermath.clear_away()
 
 
 @pytest.fixture

@@ -50,6 +50,11 @@ def take_away(stores: Stores, user_id: str) -> None:
     stores.execute("DELETE FROM poison WHERE user_id = :user_id", user_id=user_id)
 
 
+def forget(stores: Stores) -> None:
+    """Make everybody's actions harmless."""
+    stores.execute("DELETE FROM poison")
+
+
 def asleep(stores: Stores) -> bool:
     """Return whether a worker is in the middle of an action that sleeps."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"

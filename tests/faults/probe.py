@@ -1,13 +1,14 @@
 """Somebody who keeps asking a web process for what it has to answer, whatever is away."""
 
 import threading
-import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 
+from tests.faults.history import most
+from tests.support.clock import now
 from tests.support.service import Process
 
 PATHS = ("/healthz", "/readyz", "/top-scores")
@@ -15,7 +16,7 @@ PATHS = ("/healthz", "/readyz", "/top-scores")
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: None for its status when there was none; `began` as time.monotonic() tells it."""
+    """One answer: None for its status when there was none; `began` as now() tells it."""
 
     path: str
     status: int | None
@@ -48,10 +49,9 @@ class Probe:
         """Count the answers to questions that were asked since a moment."""
         return Counter(it.status for it in self._since(path, since))
 
-    def p99(self, path: str, since: float = 0.0) -> float:
-        """Return the seconds within which 99 of 100 questions since a moment were answered."""
-        times = sorted(it.seconds for it in self._since(path, since))
-        return times[int(len(times) * 0.99)]
+    def most(self, path: str, since: float = 0.0) -> float:
+        """Return the seconds within which nine of ten questions since a moment were answered."""
+        return most(it.seconds for it in self._since(path, since))
 
     def longest(self, path: str, since: float = 0.0) -> float:
         """Return the longest time in seconds that an answer since a moment took."""
@@ -67,12 +67,12 @@ class Probe:
     def _ask(self, path: str) -> None:
         with httpx2.Client(base_url=self._url, timeout=10) as http:
             while not self._leaving.is_set():
-                began = time.monotonic()
+                began = now()
                 status = body = None
                 try:
                     answer = http.get(path)
                     status, body = answer.status_code, answer.json()
                 except httpx2.TransportError:
                     pass
-                self.answers.append(Answer(path, status, body, began, time.monotonic() - began))
+                self.answers.append(Answer(path, status, body, began, now() - began))
                 self._leaving.wait(0.05)

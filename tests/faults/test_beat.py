@@ -1,7 +1,6 @@
 """A scheduler that is dead, and one too many."""
 
 import re
-import time
 from collections.abc import Callable
 
 import httpx2
@@ -10,6 +9,7 @@ import pytest
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load, settled
+from tests.support.clock import now
 from tests.support.people import Player
 from tests.support.service import Process, Service, Stores, eventually, free_port
 
@@ -55,10 +55,10 @@ def test_beat_away_queue_works_and_the_sweep_follows_its_return(
             forgotten.flowing(within=5)
         settled(service.stores)
         aftermath.kill(beat)
-        died = time.monotonic()
+        died = now()
         usual = Load([web.url], players[3:])
         with forgotten, usual:
-            eventually(lambda: time.monotonic() - died > 20, within=25, what="20 s without it")
+            eventually(lambda: now() - died > 20, within=25, what="20 s without it")
         behind = len(forgotten.oks(died))
         # The last sweep may have been in the queue when beat died.
         eventually(lambda: 0 < waiting(service.stores) <= behind, what="that only these wait")
@@ -66,11 +66,11 @@ def test_beat_away_queue_works_and_the_sweep_follows_its_return(
         eventually(lambda: set(settlements(service.stores, usual)) == {"cleared"}, what="what the queue settles")
         assert "pending" in settlements(service.stores, forgotten)
         assert lag(web) > 15
-        back = time.monotonic()
+        back = now()
         beat = service.beat()
         settled(service.stores)
         assert lag(web) == 0
-        healed(f"beat dead for {back - died:.0f} s, from its start until all is settled", time.monotonic() - back)
+        healed(f"beat dead for {back - died:.0f} s, from its start until all is settled", now() - back)
         aftermath.holds([*forgotten.history, *usual.history], audience)
     assert cleared(workers) == service.stores.value(_CLEARED_ROWS)
     aftermath.stop(beat)

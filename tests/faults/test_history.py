@@ -63,6 +63,14 @@ def test_refused_completion_that_was_done_is_noticed(stores: Stores, history: li
     assert "refused, and yet completed" in found_wrong(stores, [refused, *history[1:]])
 
 
+def test_completion_that_a_failed_test_asked_for_is_no_wonder(
+    stores: Stores, history: list[Operation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in nobody's history: the test failed before it gave its own."""
+    monkeypatch.setattr("tests.faults.history.ASKED", {history[0].action_id})
+    check(stores, history[1:])
+
+
 def test_completion_that_nobody_asked_for_is_noticed(stores: Stores, history: list[Operation]) -> None:
     assert "1 completed, though nobody asked" in found_wrong(stores, history[1:])
 

@@ -2,7 +2,6 @@
 
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from db.migrate import MIGRATIONS, migrate
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load
+from tests.support.clock import now
 from tests.support.people import Player
 from tests.support.service import Process, Service, eventually
 
@@ -55,12 +55,12 @@ def test_releases_without_changes_run_beside_load_and_each_other(
     with Audience(players[0], [web]) as audience:
         with load:
             load.flowing(within=5)
-            began = time.monotonic()
+            began = now()
             for it in releases:
                 it.start()
             for it in releases:
                 it.join(30)
-            healed("three releases at once under load", time.monotonic() - began)
+            healed("three releases at once under load", now() - began)
             load.flowing(within=5)
         assert load.statuses().keys() == {200}
         assert load.starts.keys() == {201}
@@ -88,14 +88,14 @@ def test_migration_waiting_for_a_lock_delays_no_request(
             load.flowing(within=5)
             with service.stores.engine.begin() as conn:
                 conn.execute(sa.text("LOCK TABLE actions IN ACCESS SHARE MODE"))
-                began = time.monotonic()
+                began = now()
                 migration.start()
-                eventually(lambda: time.monotonic() - began > 4, what="some time")
+                eventually(lambda: now() - began > 4, what="some time")
                 assert migration.is_alive()
-            ended = time.monotonic()
+            ended = now()
             migration.join(20)
             assert not migration.is_alive()
-            healed("a migration that waited for a backup, from the backup's end", time.monotonic() - ended)
+            healed("a migration that waited for a backup, from the backup's end", now() - ended)
             newer = service.web()
             load.flowing(within=5)
         assert load.statuses().keys() == {200}

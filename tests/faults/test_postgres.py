@@ -15,16 +15,20 @@ from dev import embedded
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.away import hung, killed
-from tests.faults.history import Load, Operation, complete
+from tests.faults.history import ASKED, Load, Operation, complete
 from tests.faults.probe import Probe
 from tests.faults.proxy import PostgresProxy
+from tests.support.clock import now
 from tests.support.network import Cut
 from tests.support.people import Player
 from tests.support.service import Process, Service, Stores, eventually, problem
 from tests.support.stores import on_postgres
 
 TOLD_WITHIN = 3.0
-"""Seconds within which everybody is answered, be it by a 503."""
+"""Seconds within which everybody is answered, be it by a 503; the deadlines of 2.7 s have tests of their own."""
+
+HITCH = 2.0
+"""Seconds by which the machine may hold up a process that it doesn't hold us up with."""
 
 BACK_WITHIN = 5.0
 """Seconds after its return within which completions are acknowledged."""
@@ -86,17 +90,20 @@ def sockets_and_reads_went_on(probe: Probe, since: float) -> None:
     """Check that the process lived, and gave the board from memory."""
     for path in ("/healthz", "/top-scores"):
         assert probe.statuses(path).keys() == {200}
-        assert probe.longest(path, since) < 1
+        assert probe.most(path, since) < 1
+        assert probe.longest(path, since) < 1 + HITCH
     assert probe.statuses("/readyz").keys() <= {200, 503}
-    assert probe.longest("/readyz", since) < TOLD_WITHIN + 0.3
+    assert probe.most("/readyz", since) < TOLD_WITHIN
+    assert probe.longest("/readyz", since) < TOLD_WITHIN + HITCH
 
 
 def told_to_come_again(player: Player, action_id: str) -> Operation:
     """Check that a completion is answered with 503 and Retry-After, in time."""
-    began = time.monotonic()
+    ASKED.add(action_id)
+    began = now()
     problem(player.end(action_id), 503)
-    took = time.monotonic() - began
-    assert took < TOLD_WITHIN
+    took = now() - began
+    assert took < TOLD_WITHIN + HITCH
     return Operation(action_id, player.user_id, "unknown", 503, None, began, took)
 
 
@@ -104,7 +111,8 @@ def everybody_was_told_in_time(load: Load) -> None:
     """Check that nobody got a 500, or no answer, or had to wait for one."""
     assert load.statuses().keys() <= {200, 503}
     assert load.starts.keys() <= {201, 503}
-    assert max(it.seconds for it in load.history) < TOLD_WITHIN
+    assert load.most() < TOLD_WITHIN
+    assert max(it.seconds for it in load.history) < TOLD_WITHIN + HITCH
 
 
 def repeated(load: Load) -> list[Operation]:
@@ -178,16 +186,16 @@ def test_postgresql_away_is_answered_and_recovered_from(
     with Audience(regulars[0], [web]) as audience:
         with load, Probe(web) as probe:
             load.flowing(within=5)
-            began = time.monotonic()
+            began = now()
             with fault(own_postgres):
-                away = time.monotonic()
+                away = now()
                 if seconds:
                     told_to_come_again(regulars[0], action_id)
-                    time.sleep(max(0.0, away + seconds - time.monotonic()))  # as long as the fault takes
+                    time.sleep(max(0.0, away + seconds - now()))  # as long as the fault takes
                     assert "down" in probe.check("database", away)
             took = load.flowing(within=BACK_WITHIN)
             healed(f"PostgreSQL {what}, until completions are acknowledged", took)
-            eventually(lambda: "ok" in probe.check("database", time.monotonic() - 0.5), within=BACK_WITHIN)
+            eventually(lambda: "ok" in probe.check("database", now() - 0.5), within=BACK_WITHIN)
         service.stores.engine.dispose()
         sockets_and_reads_went_on(probe, began)
         everybody_was_told_in_time(load)
@@ -211,7 +219,7 @@ def test_postgresql_connections_terminated_repeatedly(
     load = Load([web.url], regulars)
     with Audience(regulars[0], [web]) as audience:
         with load, Probe(web) as probe:
-            began = time.monotonic()
+            began = now()
             for _ in range(5):
                 load.flowing(within=5)
                 with service.stores.engine.connect() as conn:
@@ -239,9 +247,9 @@ def test_table_of_users_is_locked_for_10_s(
             load.flowing(within=5)
             with service.stores.engine.begin() as conn:
                 conn.execute(sa.text("LOCK TABLE users"))
-                locked = time.monotonic()
+                locked = now()
                 told_to_come_again(regulars[0], action_id)
-                time.sleep(max(0.0, locked + 10 - time.monotonic()))  # as long as the fault takes
+                time.sleep(max(0.0, locked + 10 - now()))  # as long as the fault takes
                 assert not load.oks(locked)
             took = load.flowing(within=BACK_WITHIN)
             healed("LOCK TABLE users for 10 s, until completions are acknowledged", took)

@@ -1,7 +1,6 @@
 """The database falls behind what Redis, memory and sockets hold: a restored backup, a forged version."""
 
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from dev.embedded.postgres import binaries
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load, Operation, settled
+from tests.support.clock import now
 from tests.support.live import forge
 from tests.support.people import Player
 from tests.support.service import Process, Service, Stores, eventually
@@ -114,11 +114,11 @@ def test_backup_is_restored_under_running_processes(
         with lost:
             eventually(lambda: len(lost.oks()) > 100 and seen(audience) > backed_up + 10)
             old = str(stores.value("SELECT epoch FROM boards WHERE id = 'all-time'"))
-            began = time.monotonic()
+            began = now()
             restore(template, stores, backup)
-            ended = time.monotonic()
+            ended = now()
             eventually(lambda: in_a_new_epoch(audience, stores, old), within=10, what="a new epoch on every socket")
-            healed(f"backup restored {how} under running processes, until sockets show it", time.monotonic() - ended)
+            healed(f"backup restored {how} under running processes, until sockets show it", now() - ended)
             lost.flowing(within=5)
         assert lost.statuses().keys() <= {200, 404, 503}
         assert lost.starts.keys() <= {201, 503}
@@ -144,11 +144,9 @@ def test_forged_version_is_overruled_under_load(
             eventually(lambda: len(load.oks()) > 50)
             old = str(stores.value("SELECT epoch FROM boards WHERE id = 'all-time'"))
             forge(stores, epoch=old, version=2**60, key=key)
-            forged = time.monotonic()
+            forged = now()
             eventually(lambda: in_a_new_epoch(audience, stores, old), within=10, what="a new epoch on every socket")
-            healed(
-                "a forged huge version published, until sockets show the database's board", time.monotonic() - forged
-            )
+            healed("a forged huge version published, until sockets show the database's board", now() - forged)
             load.flowing(within=5)
         assert load.statuses().keys() == {200}
         aftermath.holds(load.history, audience)

@@ -16,6 +16,7 @@ from tests.faults import poison
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load, Operation, complete, settled
+from tests.support.clock import now
 from tests.support.people import Player
 from tests.support.service import Process, Service, eventually
 
@@ -30,6 +31,13 @@ _WAITING = """
 @pytest.fixture(scope="module", autouse=True)
 def poisonous(service: Service) -> None:
     poison.set_up(service.stores)
+
+
+@pytest.fixture(autouse=True)
+def antidote(service: Service) -> Iterator[None]:
+    """Leave no poison to the next test, however this one ends."""
+    yield
+    poison.forget(service.stores)
 
 
 @contextmanager
@@ -100,10 +108,10 @@ def test_worker_whose_child_hangs_for_good_ends_all_the_same(
     os.kill(child, signal.SIGSTOP)
     history = [complete(alice.http, alice.user_id, alice.started())]
     aftermath.expect_end(worker)
-    began = time.monotonic()
+    began = now()
     worker.signal(signal.SIGTERM)
     assert worker.popen.wait(25) == 1
-    healed("SIGTERM to a worker whose child hangs for good, until it has ended", time.monotonic() - began)
+    healed("SIGTERM to a worker whose child hangs for good, until it has ended", now() - began)
     eventually(lambda: not Path(f"/proc/{child}").exists(), what="that its child is gone")
     service.worker()
     service.beat()
@@ -147,7 +155,7 @@ def test_processes_are_replaced_under_load_one_by_one(
                 service.web(port=old.port)
                 load.flowing(within=5)
             healed("SIGTERM to a worker under load, until it has ended", aftermath.stop(worker))
-            began = time.monotonic()
+            began = now()
             worker = service.worker()
             settled_since = eventually(lambda: load.oks(began), what="completions")
             eventually(

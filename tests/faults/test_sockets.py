@@ -3,7 +3,6 @@
 import asyncio
 import re
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from config.settings import DEVELOPMENT_SECRET
 from tests.faults.aftermath import Aftermath
 from tests.faults.crowd import Member, until
 from tests.faults.proxy import PostgresProxy
+from tests.support.clock import now
 from tests.support.live import award, clear
 from tests.support.people import listener
 from tests.support.service import Process, Service, Stores
@@ -62,12 +62,12 @@ def blocked(web: Process, token: str) -> Iterator[list[socket.socket]]:
 async def latencies(stores: Stores, members: list[Member], user_id: UserId, seconds: float) -> list[float]:
     """Move the board seven times a second, and give how long each move took to each member."""
     sent: dict[tuple[str, int], float] = {}
-    ends = time.monotonic() + seconds
-    while (now := time.monotonic()) < ends:
+    ends = now() + seconds
+    while (moment := now()) < ends:
         update = await asyncio.to_thread(award, stores, user_id)
-        sent[update.stamp] = now
+        sent[update.stamp] = moment
         # Wider apart than pushes to one socket, so that pacing is no part of what is measured.
-        await asyncio.sleep(max(0.0, now + 0.15 - time.monotonic()))
+        await asyncio.sleep(max(0.0, moment + 0.15 - now()))
     await until(lambda: all(update.stamp in it.heard for it in members), within=5)
     return [it.heard[stamp] - at for it in members for stamp, at in sent.items() if stamp in it.heard]
 
@@ -89,15 +89,15 @@ def test_sockets_that_never_read_are_dropped_and_cost_nothing(
             await until(lambda: all(it.heard for it in members), within=5)
             alone = await latencies(stores, members, dora.user_id, 5)
             with blocked(web, dora.token):
-                opened = time.monotonic()
+                opened = now()
                 await until(lambda: web.output().count("ws.connected") == BLOCKED + len(members), within=10)
                 start = memory(web)
                 among = await latencies(stores, members, dora.user_id, 10)
                 middle = memory(web)
-                while time.monotonic() - opened < seconds and web.output().count("reason=slow") < BLOCKED:
+                while now() - opened < seconds and web.output().count("reason=slow") < BLOCKED:
                     among += await latencies(stores, members, dora.user_id, 1)
                 end = memory(web)
-                dropped = time.monotonic() - opened
+                dropped = now() - opened
                 assert web.output().count("reason=slow") == BLOCKED
             for task in tasks:
                 assert not task.done()
@@ -137,16 +137,16 @@ def test_two_thousand_sockets_return_without_a_database_stampede(
 
         async def come_back() -> None:
             async with asyncio.TaskGroup() as group:
-                began = time.monotonic()
+                began = now()
                 tasks = [group.create_task(it.stay(web.port)) for it in members]
                 await until(lambda: all(it.connected == 1 and it.heard for it in members), within=30)
-                healed("2,000 sockets connect at once, until each has the board", time.monotonic() - began)
+                healed("2,000 sockets connect at once, until each has the board", now() - began)
                 asked = len(proxy.queries)
                 aftermath.kill(web)
                 again = await asyncio.to_thread(service.web, port=web.port, DATABASE_URL=proxy.url, **ROOM)
-                back = time.monotonic()
+                back = now()
                 await until(lambda: all(it.connected == 2 and it.heard for it in members), within=30)
-                took = time.monotonic() - back
+                took = now() - back
                 healed("web killed under 2,000 sockets, until each is back and has the board", took)
                 snapshots = proxy.asked("FROM boards", asked)
                 assert snapshots <= 5

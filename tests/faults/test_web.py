@@ -1,7 +1,6 @@
 """Web processes that die with requests in flight."""
 
 import threading
-import time
 from collections.abc import Callable
 
 import httpx2
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load, complete
+from tests.support.clock import now
 from tests.support.people import Player
 from tests.support.service import Process, Service, eventually
 
@@ -45,11 +45,11 @@ def test_put_repeated_after_a_kill_learns_what_was_recorded(
         with load:
             load.flowing(within=5)
             for _ in range(3):
-                died = time.monotonic()
+                died = now()
                 aftermath.kill(doomed)
                 doomed = service.web(port=doomed.port)
                 load.flowing(within=5)
-                healed("web killed with requests in flight, until the one started next serves", time.monotonic() - died)
+                healed("web killed with requests in flight, until the one started next serves", now() - died)
         assert 0 < load.statuses()[None] <= 3 * len(players)
         repeated = load.repeat_unknown()
         assert {it.status for it in repeated} <= {200, 409}

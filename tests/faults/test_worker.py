@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.conftest import TrustingService
 from tests.faults.history import Load, complete, settled
+from tests.support.clock import now
 from tests.support.people import Player
 from tests.support.service import Process, Service, Stores, eventually
 
@@ -30,6 +30,13 @@ KILLED = "WorkerLostError"
 def beat(service: Service) -> Process:
     poison.set_up(service.stores)
     return service.beat()
+
+
+@pytest.fixture(autouse=True)
+def antidote(service: Service) -> Iterator[None]:
+    """Leave no poison to the next test, however this one ends."""
+    yield
+    poison.forget(service.stores)
 
 
 @pytest.fixture
@@ -85,7 +92,7 @@ def test_killed_worker_leaves_actions_that_are_settled_soon(
         poison.give(service.stores, alice.user_id, poison.SLEEP, seconds=3)
         history = [complete(alice.http, alice.user_id, alice.started())]
         eventually(lambda: poison.asleep(service.stores), what="a worker in the middle of its task")
-        died = time.monotonic()
+        died = now()
         if whom == "worker":
             aftermath.kill(worker)
             poison.take_away(service.stores, alice.user_id)
@@ -96,7 +103,7 @@ def test_killed_worker_leaves_actions_that_are_settled_soon(
             os.kill(child, signal.SIGKILL)
             poison.take_away(service.stores, alice.user_id)
         settled(service.stores, within=SOON)
-        healed(f"{whom} killed in the middle of a task, until another has settled it", time.monotonic() - died)
+        healed(f"{whom} killed in the middle of a task, until another has settled it", now() - died)
         aftermath.holds(history, audience)
     if whom == "worker":
         aftermath.stop(replacement)
@@ -124,11 +131,11 @@ def test_worker_of_two_can_be_killed_at_any_time(
 
 def settled_so_far(stores: Stores) -> float:
     """Wait until everything that is completed by now is settled, and give the seconds that took."""
-    began = time.monotonic()
-    now = stores.value("SELECT clock_timestamp()")
-    query = "SELECT count(*) FROM actions WHERE status = 'completed' AND settled_at IS NULL AND end_at <= :now"
-    eventually(lambda: stores.value(query, now=now) == 0, within=SOON, what="that everything is settled")
-    return time.monotonic() - began
+    began = now()
+    moment = stores.value("SELECT clock_timestamp()")
+    query = "SELECT count(*) FROM actions WHERE status = 'completed' AND settled_at IS NULL AND end_at <= :moment"
+    eventually(lambda: stores.value(query, moment=moment) == 0, within=SOON, what="that everything is settled")
+    return now() - began
 
 
 @pytest.mark.timeout(180)
@@ -149,11 +156,11 @@ def test_actions_that_always_fail_are_set_aside_and_delay_nobody(
             poison.give(service.stores, player.user_id, kind)
         with load:
             load.flowing(within=5)
-            began = time.monotonic()
+            began = now()
             bad = {player: complete(player.http, player.user_id, player.started()) for player in poisonous}
             for player, it in bad.items():
                 eventually(partial(is_held, player, it.action_id), within=60, what="that it is set aside")
-            healed("three actions that fail every time, until they are set aside", time.monotonic() - began)
+            healed("three actions that fail every time, until they are set aside", now() - began)
         settled(service.stores)
         healed("the others beside three actions that fail every time", others(service, load))
         aftermath.holds([*load.history, *bad.values()], audience)

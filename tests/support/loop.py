@@ -6,6 +6,8 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+from tests.support.clock import now
+
 T = TypeVar("T")
 
 
@@ -26,10 +28,11 @@ def play(scenario: Callable[[], Awaitable[T]]) -> T:
 
 async def until(condition: Callable[[], Any], *, within: float = 10.0) -> None:
     """Give the loop to others until the condition holds."""
-    async with asyncio.timeout(within):
-        # Threads make it true, which no asyncio.Event hears of.
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+    ends = now() + within
+    while not condition():  # threads make it true, which no asyncio.Event hears of
+        if now() > ends:
+            raise TimeoutError(f"it did not come about within {within} s")
+        await asyncio.sleep(0.001)
 
 
 async def turns(count: int = 3) -> None:

@@ -16,6 +16,8 @@ import httpx2
 import redis
 import sqlalchemy as sa
 
+from tests.support.clock import now
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 NOBODY = "9a6f3c52-0c1e-4f0e-8a55-3d2f6f7f1b11"
@@ -32,12 +34,12 @@ T = TypeVar("T")
 
 def eventually(look: Callable[[], T], *, within: float = 10.0, what: str = "it") -> T:
     """Look until what is seen is true, and give it; fail after `within` seconds with what was seen last."""
-    deadline = time.monotonic() + within
+    deadline = now() + within
     while True:
         seen = look()
         if seen:
             return seen
-        if time.monotonic() > deadline:
+        if now() > deadline:
             raise AssertionError(f"{what} did not come about within {within} s; seen last: {seen!r}")
         time.sleep(0.02)
 

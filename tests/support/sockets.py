@@ -3,7 +3,6 @@
 import json
 import socket
 import struct
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from app.domain.messages import Update
+from tests.support.clock import now
 
 
 class Server(Protocol):
@@ -39,9 +39,23 @@ def listening(
         peer.close()
 
 
-def message(websocket: Any, *, within: float = 10.0) -> dict[str, Any]:
+def receive(websocket: ClientConnection, ends: float) -> str | bytes:
+    """Receive until a moment of now().
+
+    Raises:
+        TimeoutError: when nothing has come by then.
+    """
+    while True:
+        try:
+            return websocket.recv(timeout=min(0.1, max(0.0, ends - now())))
+        except TimeoutError:
+            if now() >= ends:
+                raise
+
+
+def message(websocket: ClientConnection, *, within: float = 10.0) -> dict[str, Any]:
     """Receive one message."""
-    received = json.loads(websocket.recv(timeout=within))
+    received = json.loads(receive(websocket, now() + within))
     assert isinstance(received, dict)
     return received
 
@@ -72,10 +86,10 @@ def refusal(server: Server, token: str | None = None, **options: Any) -> Refusal
 
 def until_version(websocket: ClientConnection, update: Update, *, within: float = 5.0) -> list[dict[str, Any]]:
     """Receive until the message of an update comes, and give all the updates that came."""
-    deadline = time.monotonic() + within
+    ends = now() + within
     received = []
     while True:
-        text = websocket.recv(timeout=max(0.0, deadline - time.monotonic()))
+        text = receive(websocket, ends)
         message = json.loads(text)
         if message["type"] == "top_scores_update":
             received.append(message)
@@ -85,10 +99,10 @@ def until_version(websocket: ClientConnection, update: Update, *, within: float 
 
 def code_of(websocket: ClientConnection, *, within: float) -> int | None:
     """Receive until the server closes, and give its code."""
-    deadline = time.monotonic() + within
+    ends = now() + within
     while True:
         try:
-            websocket.recv(timeout=max(0.0, deadline - time.monotonic()))
+            receive(websocket, ends)
         except TimeoutError:
             raise AssertionError(f"it was not closed within {within} s") from None
         except Exception:  # whatever the library calls it: the connection is closed
