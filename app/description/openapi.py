@@ -127,6 +127,7 @@ def _operation(path: str, operation: Operation, by_type: Mapping[int, Any]) -> d
     ]
     parameters += [
         {"name": name, "in": "query", "schema": query.schema, "description": query.about}
+        | ({"required": True} if query.required else {})
         for name, query in operation.query.items()
     ]
     parameters += [

@@ -12,6 +12,7 @@ class Query:
 
     schema: dict[str, Any]
     about: str
+    required: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from config import rules
 from config.settings import HERE
 from db import actions as rows
 from db import boards, fraud_facts, invariants, marks, moderation, outbox, persons, standings, users
+from db.find import find
 from db.transaction import in_transaction
 from tests.support.board import BOARDS, WHOLE
 from tests.support.service import Stores
@@ -220,6 +221,9 @@ def test_operators_look_ups_read_few_rows(engine: sa.Engine, stores: Stores) -> 
         return moderation.actions_by_settlement(conn, "pending", before=None, limit=50)
 
     assert {query: n for query in ("", "12", "9999", "nobody") if (n := read(engine, search(query))) > 1000} == {}
+    # 200 of the thousands that begin so, each with its standing.
+    assert read(engine, partial(find, board_id=DEFAULT_BOARD, beginning="1", limit=10)) < 1500
+    assert read(engine, partial(find, board_id=DEFAULT_BOARD, beginning="nobody", limit=10)) < 100
     assert read(engine, pending) < 500
     assert read(engine, lambda conn: invariants.wrong_settlements(conn, hours=1)) < 500
 
