@@ -4,11 +4,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import INET, JSONB
 
 from app.domain.trail import EVENT_KINDS
-from db import access_tables, rank_tables
+from db import access_tables, rank_tables, record_tables
 from db.board_tables import HIDE_STANDINGS, NAME_TOP_SCORES
 from db.metadata import ID, MOMENT, NOW, metadata
 
-__all__ = ["HIDE_STANDINGS", "NAME_TOP_SCORES", "access_tables", "metadata", "rank_tables"]
+__all__ = ["HIDE_STANDINGS", "NAME_TOP_SCORES", "access_tables", "metadata", "rank_tables", "record_tables"]
 
 users = sa.Table(
     "users",
@@ -144,6 +144,8 @@ sa.Index(
     actions.c.id,
     postgresql_where=sa.text("settlement IN ('held', 'reversed')"),
 )
+# What counts, in the order in which it ended: the newest of everybody, and the feeds of boards.
+sa.Index("actions_feed_idx", actions.c.end_at, actions.c.id, postgresql_where=sa.text("settlement = 'cleared'"))
 # What may expire, type by type.
 sa.Index("actions_expiry_idx", actions.c.type, actions.c.start_at, postgresql_where=sa.text("status = 'started'"))
 

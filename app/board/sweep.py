@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import redis
 
-from app.board import erase, freeze
+from app.board import erase, freeze, record
 from app.board.overdue import settle_overdue
 from app.board.publish import publish_all
 from app.board.vetting import suspend_whom_due
@@ -27,7 +27,7 @@ task is killed at its time limit."""
 
 
 def run_duties(desk: Desk) -> None:
-    """Settle what is overdue, freeze and publish boards, suspend who is due, cancel what expired, forget what is old.
+    """Settle what is overdue, freeze and publish boards; suspend, cancel, forget and thin what is due for it.
 
     Each duty fails by itself. After the first three they run in random order, so that one that always takes all of the
     time can't keep the same others from ever running.
@@ -68,4 +68,5 @@ _OTHER_DUTIES: dict[str, Callable[[Desk], object]] = {
     "suspending who is due": lambda desk: suspend_whom_due(desk.engine, desk.board_rules, desk.vetting),
     "cancelling what expired": _cancel_expired,
     "forgetting what is too old": lambda desk: erase.forget(desk.engine, client_ip_days=desk.client_ip_days),
+    "thinning the record": lambda desk: record.thin(desk.engine),
 }

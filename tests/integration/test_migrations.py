@@ -20,6 +20,7 @@ from alembic.script import ScriptDirectory
 from db import engine as engines
 from db.migrate import MIGRATIONS, SchemaError, migrate
 from db.rank_tables import RANK_FUNCTIONS
+from db.record_tables import RECORD_VERSIONS
 from db.tables import HIDE_STANDINGS, NAME_TOP_SCORES, metadata
 from tests.conftest import _connect
 from tests.support.board import BOARDS
@@ -30,6 +31,7 @@ TABLES = {
     "boards": "id epoch version updated_at",
     "standings": "board_id user_id score reached_at hidden",
     "top_scores": "board_id rank user_id username score updated_at",
+    "top_scores_versions": "board_id at version first_rank user_ids scores",
     "audit_events": "id kind user_id action_id points reason actor details at",
     "erasures": "user_id erased_at done_to",
     "marks": "name at",
@@ -126,7 +128,7 @@ def test_columns_constraints_and_indexes_are_those_of_the_tables(migrated: sa.En
     declared = empty()
     metadata.create_all(declared)
     with declared.begin() as conn:
-        conn.exec_driver_sql(RANK_FUNCTIONS + HIDE_STANDINGS + NAME_TOP_SCORES)
+        conn.exec_driver_sql(RANK_FUNCTIONS + HIDE_STANDINGS + NAME_TOP_SCORES + RECORD_VERSIONS)
     have, want = facts(migrated), facts(declared)
     for what in ("columns", "constraints", "indexes", "triggers", "functions"):
         assert have[what] == want[what], what

@@ -2,20 +2,20 @@
 
 import tomllib
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
 import pytest
 import sqlalchemy as sa
 
-from app.board import audit, correct, rebuild, rename, settle
+from app.board import audit, correct, rebuild, rename
 from app.domain import board_rules
 from app.domain.board_rules import BoardRules
-from app.domain.ids import ActionId, BoardId, UserId, new_id
+from app.domain.ids import ActionId, BoardId, UserId
 from db.transaction import in_transaction
-from tests.support.board import VETTING
 from tests.support.corrections import OPERATOR
 from tests.support.people import add_user
 from tests.support.service import Stores
+from tests.support.settled import Done
+from tests.support.settled import settled as settled_on
 
 RULES = board_rules.parse(
     tomllib.loads("""
@@ -53,34 +53,8 @@ SUNDAY = datetime(2026, 3, 29, 12, tzinfo=UTC)
 Standings = dict[str, dict[UserId, int]]
 
 
-class Done(NamedTuple):
-    """An action that was completed: of whom, when, and what it earned."""
-
-    user_id: UserId
-    end_at: datetime
-    type: str = "default"
-    points: int = 10
-    value: int | None = None
-
-
 def settled(engine: sa.Engine, *done: Done, rules: BoardRules = RULES) -> list[ActionId]:
-    """Insert completed actions, and settle them together."""
-    ids = [ActionId(new_id()) for _ in done]
-    with engine.begin() as conn:
-        for action_id, it in zip(ids, done, strict=True):
-            conn.execute(
-                sa.text(
-                    "INSERT INTO actions (id, user_id, type, status, start_at, end_at, score, value, settlement) "
-                    "VALUES (:id, :user_id, :type, 'completed', :end_at, :end_at, :points, :value, 'pending')"
-                ),
-                {"id": action_id, **it._asdict()},
-            )
-            conn.execute(
-                sa.text("UPDATE users SET total_score = total_score + :points WHERE id = :id"),
-                {"id": it.user_id, "points": it.points},
-            )
-    in_transaction(engine, lambda conn: settle.settle(conn, rules, ids, VETTING))
-    return ids
+    return settled_on(engine, rules, *done)
 
 
 def standings(engine: sa.Engine) -> Standings:
