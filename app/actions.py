@@ -22,6 +22,7 @@ from app.domain.errors import (
     FraudRule,
     NotFound,
     ScoreboardError,
+    ScoreOutOfRange,
     ServiceKeyRequired,
     Suspended,
     TooManyOpenActions,
@@ -141,6 +142,8 @@ class _Batch:
                 rule="min_seconds",
             )
         assert isinstance(decision, scoring.Scored)
+        if self.totals[action.user_id] + decision.points > values.LARGEST:
+            return ScoreOutOfRange()
         self.completed_today[today] += 1
         self.totals[action.user_id] += decision.points
         done = self._finish(item, action, "completed", decision.points)

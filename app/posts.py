@@ -18,6 +18,7 @@ from app.domain.errors import (
     IdempotencyMismatch,
     NotFound,
     ScoreboardError,
+    ScoreOutOfRange,
     Suspended,
     TooManyOpenActions,
     Unauthorized,
@@ -27,6 +28,7 @@ from app.domain.idempotency import Idempotency
 from app.domain.ids import ActionId, UserId
 from app.domain.posts import Post, Recorded
 from app.domain.scoring import ActionType, ScoringRules
+from app.domain.values import LARGEST
 from db import posts as rows
 from db.posts import Begun, Day, Earlier, Key, New
 from db.transaction import TimedOut, in_transaction
@@ -135,7 +137,7 @@ class _Batch:
             return TooManyOpenActions(f"There are {limit} open actions: complete or cancel some first.")
         return None
 
-    def _insert(self, post: Post) -> Recorded:
+    def _insert(self, post: Post) -> Recorded | ScoreboardError:
         metadata = self.begun.metadata[post.action_id]
         # What is reported as completed says nothing of when it was begun.
         start_at = post.end_at or self.now
@@ -143,6 +145,8 @@ class _Batch:
         if post.status == "completed":
             end_at, day = start_at, self._day(post)
             score = scoring.points(self._rule(post), value=post.value, completed_today=self.completed[day])
+            if self.totals[post.user_id] + score > LARGEST:
+                return ScoreOutOfRange()
             self.completed[day] += 1
             self.totals[post.user_id] += score
         else:

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from app.domain.values import LARGEST
 from db.metadata import ID, MOMENT, NOW, metadata
 
 boards = sa.Table(
@@ -45,6 +46,7 @@ standings = sa.Table(
     sa.Column("lowest", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("valued", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.CheckConstraint("combine IN ('sum', 'best', 'latest')", name="combine"),
+    sa.CheckConstraint(f"score BETWEEN -{LARGEST} AND {LARGEST}", name="score"),
 )
 # The order of every board, as one ascending key, of those that can be shown: see db/order.py. Written as PostgreSQL
 # writes it, line for line, or else the comparison with the database finds another.

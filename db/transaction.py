@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.util import greenlet_spawn
 
-from app.domain.errors import DatabaseUnavailable
+from app.domain.errors import DatabaseUnavailable, ScoreOutOfRange
 from db.driver import READ_ONLY, autocommit, begin_with_next, transaction_id
 from db.outcome import PATIENCE, committed, server_of
 from db.waiting import pause
@@ -24,6 +24,9 @@ T = TypeVar("T")
 _REPEATABLE = {"40P01", "40001"}  # deadlock detected, serialization failure
 LOCK_NOT_AVAILABLE = "55P03"
 _QUERY_CANCELED = "57014"  # by statement_timeout
+_OUT_OF_RANGE = "22003"  # of a sum of scores that not even a bigint holds
+_CHECK_VIOLATION = "23514"
+_SCORE_CHECK = "standings_score_check"
 _AWAY = re.compile(rf"08|53|57P|58|{READ_ONLY}")
 """The SQLSTATEs that are no fault of the statement: connections, resources, operator intervention, I/O; and a server
 that takes no writes, since another has taken its place."""
@@ -50,6 +53,7 @@ def in_transaction(engine: sa.Engine, work: Callable[[sa.Connection], T], *, pat
     Raises:
         TimedOut: after a lock or statement timeout.
         DatabaseUnavailable: when the database is away, or all connections are in use.
+        ScoreOutOfRange: when a score on a board would leave its range.
     """
     return _repeating(lambda: _once(engine, work), patience)
 
@@ -100,6 +104,8 @@ def _repeating(once: Callable[[], T], patience: float) -> T:
                 raise LockTimedOut("The database is busy.") from error
             if code == _QUERY_CANCELED:
                 raise TimedOut("The database is busy.") from error
+            if code == _OUT_OF_RANGE or (code == _CHECK_VIOLATION and _SCORE_CHECK in str(error.orig)):
+                raise ScoreOutOfRange from error
             if not (code in _REPEATABLE or is_away(error)):
                 raise
             # PostgreSQL takes a second to detect a deadlock; the time may be up, but its victim gets a second attempt.

@@ -11,8 +11,9 @@ from app.domain import counting
 from app.domain.actions import Action
 from app.domain.board_rules import BoardRules
 from app.domain.counting import Completion
-from app.domain.errors import Conflict, NotFound
+from app.domain.errors import Conflict, NotFound, ScoreOutOfRange
 from app.domain.ids import ActionId, UserId
+from app.domain.values import LARGEST
 from db import actions, audit_events, users
 from db.users import LockedUser
 
@@ -27,9 +28,10 @@ class BelowZero(Conflict):
 
 def release(conn: sa.Connection, rules: BoardRules, action_id: ActionId, *, actor: str, reason: str | None) -> Action:
     """Let a held or reversed action count."""
-    action, _ = _lock_action(conn, action_id, allowed=("held", "reversed"))
+    action, user = _lock_action(conn, action_id, allowed=("held", "reversed"))
     points = action.score or 0
     if action.settlement == "reversed":
+        _check_range(user.total_score + points)
         users.add_points(conn, action.user_id, points)
     actions.set_settlement(conn, action_id, "cleared")
     audit_events.record(
@@ -95,11 +97,18 @@ def _set_hidden(
 
 def adjust(conn: sa.Connection, rules: BoardRules, user_id: UserId, points: int, *, actor: str, reason: str) -> None:
     """Give a user points, or take some."""
-    if _lock_person(conn, user_id).total_score + points < 0:
+    total = _lock_person(conn, user_id).total_score + points
+    if total < 0:
         raise BelowZero("The user does not have that many points.")
+    _check_range(total)
     users.add_points(conn, user_id, points)
     at = audit_events.record(conn, "adjusted", actor=actor, user_id=user_id, points=points, reason=reason)
     top.add(conn, rules, counting.adjusted(rules, user_id, points, at))
+
+
+def _check_range(total: int) -> None:
+    if total > LARGEST:
+        raise ScoreOutOfRange
 
 
 def _lock_user(conn: sa.Connection, user_id: UserId) -> LockedUser:

@@ -45,13 +45,15 @@ def settle(conn: sa.Connection, rules: BoardRules, action_ids: Iterable[ActionId
     return _write(conn, rules, judge(conn, claimed, vetting))
 
 
-def set_aside(conn: sa.Connection, rules: BoardRules, action_id: ActionId) -> Settled:
-    """Hold an action that could not be settled in `MAX_ATTEMPTS` attempts, so that it stops being tried."""
+def set_aside(
+    conn: sa.Connection, rules: BoardRules, action_id: ActionId, verdict: Verdict = fraud.UNSETTLEABLE
+) -> Settled:
+    """Hold an action that can't be settled, in `MAX_ATTEMPTS` attempts or ever, so that it stops being tried."""
     claimed = outbox.claim(conn, [action_id])
     if not claimed:
         return Settled()
-    log.error("action %s can't be settled and is set aside", action_id)
-    return _write(conn, rules, [(facts, fraud.UNSETTLEABLE) for facts in claimed])
+    log.error("action %s can't be settled and is set aside: %s", action_id, verdict.reason)
+    return _write(conn, rules, [(facts, verdict) for facts in claimed])
 
 
 def _write(conn: sa.Connection, rules: BoardRules, judged: list[tuple[Facts, Verdict]]) -> Settled:

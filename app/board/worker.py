@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from app.board import settle
 from app.board.publish import publish_all
 from app.board.vetting import Vetting, suspend_of_these
+from app.domain import fraud
 from app.domain.board_rules import BoardRules
-from app.domain.errors import DatabaseUnavailable
+from app.domain.errors import DatabaseUnavailable, ScoreOutOfRange
 from app.domain.ids import ActionId
 from app.domain.scoring import ScoringRules
 from config import queues
@@ -55,8 +56,22 @@ def settle_and_publish(desk: Desk, action_ids: Sequence[ActionId]) -> None:
 
 
 def settle_batch(desk: Desk, action_ids: Sequence[ActionId]) -> None:
-    """Settle actions in one transaction, then suspend the users who are due for it."""
-    settled = in_transaction(desk.engine, lambda conn: settle.settle(conn, desk.board_rules, action_ids, desk.vetting))
+    """Settle actions in one transaction, then suspend the users who are due for it.
+
+    When a score would leave its range, each of them is settled alone, and those with which one would are held.
+    """
+    try:
+        settled = in_transaction(
+            desk.engine, lambda conn: settle.settle(conn, desk.board_rules, action_ids, desk.vetting)
+        )
+    except ScoreOutOfRange:
+        if len(action_ids) > 1:
+            for action_id in action_ids:
+                settle_batch(desk, [action_id])
+            return
+        settled = in_transaction(
+            desk.engine, lambda conn: settle.set_aside(conn, desk.board_rules, action_ids[0], fraud.OUT_OF_RANGE)
+        )
     count(settled)
     if settled.cleared:
         logs.event(log, logs.SCORE_UPDATED, cleared=settled.cleared, held=settled.held)

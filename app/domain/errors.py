@@ -157,6 +157,15 @@ class TooManyOpenActions(Conflict):
     code, title = "too-many-open-actions", "Too many open actions"
 
 
+class ScoreOutOfRange(Conflict):
+    """A total, or a score on a board, would leave the range in which every reader of JSON keeps whole numbers."""
+
+    code, title = "score-out-of-range", "The score would be too large"
+
+    def __init__(self, detail: str = "A score would be beyond 2^53 - 1, up to which JSON carries it exactly.") -> None:
+        super().__init__(detail)
+
+
 class IdempotencyMismatch(ScoreboardError):
     status, code, title = 422, "idempotency-mismatch", "Idempotency key used for another request"
 

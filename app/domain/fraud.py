@@ -93,11 +93,16 @@ class Verdict:
 
 CLEARED = Verdict(held=False)
 UNSETTLEABLE = Verdict(held=True, rule="unsettleable", reason="It could not be settled in five attempts.")
+OUT_OF_RANGE = Verdict(
+    held=True,
+    rule="out_of_range",
+    reason="With it a score would be beyond 2^53 - 1, up to which JSON carries it exactly.",
+)
 
-RULES = ("velocity", "burst", "shared_ip", UNSETTLEABLE.rule)
+RULES = ("velocity", "burst", "shared_ip", UNSETTLEABLE.rule, OUT_OF_RANGE.rule)
 """Every rule that may hold an action."""
 
-NOT_THE_USERS_FAULT = ("shared_ip", UNSETTLEABLE.rule)
+NOT_THE_USERS_FAULT = ("shared_ip", UNSETTLEABLE.rule, OUT_OF_RANGE.rule)
 """Rules that never count towards a suspension."""
 
 

@@ -154,4 +154,4 @@ def test_malformed_rule_is_one_line_that_names_the_key(table: dict[str, Any], ke
 def test_unsettleable_action_is_held_without_a_suspension() -> None:
     assert fraud.UNSETTLEABLE.held
     assert fraud.UNSETTLEABLE.reason
-    assert {fraud.UNSETTLEABLE.rule, "shared_ip"} == set(fraud.NOT_THE_USERS_FAULT)
+    assert set(fraud.NOT_THE_USERS_FAULT) == {"unsettleable", "out_of_range", "shared_ip"}
