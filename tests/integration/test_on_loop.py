@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -17,6 +16,7 @@ from db import waiting
 from db.engine import Bounds
 from db.transaction import in_statement, in_transaction, on_loop
 from dev.embedded import Postgres
+from tests.support.clock import now
 from tests.support.service import Stores
 
 QUICK = Bounds(lock=0.25, statement=0.5, answer=0.7, checkout=0.25, idle_in_transaction=5)
@@ -57,14 +57,14 @@ def outcomes(*awaited: Callable[[], Awaitable[Any]], longest_stop: float = 0.2) 
     """Await all of them on a loop like the web's, which may stand still for so many seconds at most."""
 
     async def scenario() -> list[Any]:
-        last, longest = time.monotonic(), 0.0
+        last, longest = now(), 0.0
 
         async def watch() -> None:
             nonlocal last, longest
             while True:
                 await asyncio.sleep(0.005)
-                now = time.monotonic()
-                last, longest = now, max(longest, now - last)
+                moment = now()
+                last, longest = moment, max(longest, moment - last)
 
         watcher = asyncio.create_task(watch())
         async with asyncio.timeout(20):
@@ -81,9 +81,9 @@ def slowly(conn: sa.Connection) -> int:
 
 
 def test_loop_and_the_other_transactions_go_on_while_one_waits(database: sa.Engine) -> None:
-    began = time.monotonic()
+    began = now()
     assert outcomes(*[lambda: run(database, slowly)] * LANES) == [1] * LANES
-    assert time.monotonic() - began < 0.3 * (LANES - 1)
+    assert now() - began < 0.3 * (LANES - 1)
 
 
 def test_transaction_is_committed_in_the_thread_of_the_loop(database: sa.Engine, stores: Stores) -> None:
@@ -157,9 +157,9 @@ def test_server_away_is_unavailable_in_time_and_works_afterwards(how: str, known
         assert outcomes(*crowd) == [2] * LANES
     own_postgres.kill() if how == "killed" else own_postgres.pause()
     try:
-        began = time.monotonic()
+        began = now()
         assert [type(it) for it in outcomes(*crowd)] == [DatabaseUnavailable] * LANES
-        assert time.monotonic() - began < 4
+        assert now() - began < 4
     finally:
         own_postgres.resume()
         own_postgres.start()

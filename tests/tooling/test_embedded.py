@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,15 +12,13 @@ import redis
 
 from dev.embedded import Postgres, Redis, Store, StoreError
 from dev.embedded.redis import binary as redis_binary
+from tests.support.service import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.02)
+    eventually(condition, within=seconds, what="the condition")
 
 
 def alive(pid: int) -> bool:
