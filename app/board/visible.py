@@ -9,9 +9,10 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from app.domain.board_rules import BoardRule
 from app.domain.ids import BoardId, UserId
 from app.domain.messages import Row
-from db import boards
+from db import boards, freezes, standings
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +40,10 @@ def frozen(conn: sa.Connection, board_id: BoardId) -> Frozen | None:
     """
     found = boards.read_frozen(conn, board_id)
     return Frozen(*found) if found else None
+
+
+def live(conn: sa.Connection, rule: BoardRule, board_id: BoardId) -> tuple[list[Row], datetime | None]:
+    """Return the rows as the standings of now have them, for who may see them, and since when others don't, if so."""
+    rows = boards.rows_of(standings.top(conn, board_id, rule.top))
+    freeze = freezes.of(conn, [board_id]).get(board_id)
+    return rows, freeze.since if freeze else None

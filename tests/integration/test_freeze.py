@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from app.board import correct, erase, freeze, rename, settle, visible
 from app.board.correct import WrongState
 from app.board.publish import publish
-from app.domain import messages
+from app.domain import messages, periods
 from app.domain.board_rules import BoardRules
 from app.domain.errors import Malformed, NotFound
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId
 from app.domain.messages import Update
-from db import freezes, standings, users
+from db import boards, freezes, standings, users
 from db.freezes import State
 from db.redis import Publisher
 from db.transaction import in_transaction
@@ -201,6 +201,10 @@ def test_freeze_of_the_rules_is_for_the_period_that_it_lies_in(engine: sa.Engine
     for label in ("2001-W01", "2001-W99", "x"):
         with pytest.raises(NotFound):
             of(label)
+    past = periods.named(weekly, "2001-W02")
+    assert past is not None
+    in_transaction(engine, lambda conn: boards.ensure(conn, [past]))
+    assert of("2001-W02") == past.id
     found = in_transaction(engine, lambda conn: freeze.find(conn, BOARDS))
     assert [(it.board_id, it.frozen) for it in found] == [(DEFAULT_BOARD, False), (this_week, True)]
 
