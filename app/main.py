@@ -30,6 +30,7 @@ from app.http.root_path import BelowPath
 from app.live.boards import LiveBoards
 from app.live.connections import Connections
 from app.live.own_scores import OwnScores
+from app.live.past import PastPeriods
 from app.live.push_latency import PushLatency
 from app.live.relay import SupervisedRedis
 from app.posts import run_posts
@@ -123,6 +124,7 @@ def wire(
         posts=Batcher("posts", partial(on_loop, database, run_posts, scoring_rules)),
         enqueuer=Enqueuer(settings.broker_url),
         boards=boards,
+        past=PastPeriods(database, publisher.signer, threads),
         own_scores=OwnScores(database, publisher.signer, upkeep),
         push_latency=PushLatency(),
         connections=connections,

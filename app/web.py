@@ -30,6 +30,7 @@ from app.live.board import LiveBoard
 from app.live.boards import LiveBoards
 from app.live.connections import Connections
 from app.live.own_scores import OwnScores
+from app.live.past import PastPeriods
 from app.live.push_latency import PushLatency
 from app.live.relay import SupervisedRedis
 from app.readiness import Checks
@@ -63,6 +64,7 @@ class Web:
     posts: Batcher[Post, Recorded]
     enqueuer: Enqueuer
     boards: LiveBoards
+    past: PastPeriods
     own_scores: OwnScores
     push_latency: PushLatency
     connections: Connections

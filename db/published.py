@@ -50,16 +50,17 @@ def read(conn: sa.Connection, ids: Sequence[BoardId]) -> tuple[datetime, dict[Bo
 
 _CHANGED = sa.text(
     _READ.format(
-        boards="(SELECT * FROM boards WHERE id = :id) AS boards",
+        boards="(SELECT) AS always LEFT JOIN boards ON boards.id = :id",
         unless="AND (boards.epoch, boards.version) IS DISTINCT FROM (CAST(:epoch AS uuid), CAST(:version AS bigint))",
     )
 )
 
 
-def read_unless(conn: sa.Connection, board_id: BoardId, known: Stamp | None) -> BoardNow | None:
-    """Read one board; its rows are left out when it is still at the version that is known. None: there is none."""
+def read_unless(conn: sa.Connection, board_id: BoardId, known: Stamp | None) -> tuple[datetime, BoardNow | None]:
+    """Read PostgreSQL's time and a board, if there is one; without its rows while it is at the known version."""
     epoch, version = known or (None, None)
-    return _boards(conn.execute(_CHANGED, {"id": board_id, "epoch": epoch, "version": version}).all()).get(board_id)
+    found = conn.execute(_CHANGED, {"id": board_id, "epoch": epoch, "version": version}).all()
+    return found[0][0], _boards(found).get(board_id)
 
 
 def _boards(found: Sequence[Any]) -> dict[BoardId, BoardNow]:

@@ -7,6 +7,7 @@ import msgspec
 from app.domain import messages
 from app.domain.ids import DEFAULT_BOARD
 from app.live.close_codes import CloseCode
+from app.live.following import Wish
 
 _REF = "#/components/schemas/{name}"
 
@@ -38,11 +39,24 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "rank": 31,
         "timestamp": "2026-11-24T12:00:01.000Z",
     },
+    "refused": {"type": "refused", "boards": ["yearly"], "code": "not-found"},
+    "follow": {"subscribe": ["daily", "weekly"], "unsubscribe": [DEFAULT_BOARD]},
 }
 _ABOUT = {
-    "top_scores_update": "The board. The first one comes at once; versions rise strictly within one epoch.",
+    "top_scores_update": "A board that is followed. The first one comes at once; versions rise strictly within one "
+    "epoch. `period` is there for boards that begin anew each day, week or month.",
     "own_scores": "With `?me=1` alone: one's own numbers, at first and whenever they have changed.",
-    "heartbeat": "Every 25 seconds, with the version that was last pushed: without it the connection is dead.",
+    "heartbeat": "Every 25 seconds for each board, with the version that was last pushed: without it the connection "
+    "is dead.",
+    "refused": "The answer to `subscribe` for boards that there aren't (`not-found`), or beyond sixteen "
+    "(`too-many-boards`).",
+    "follow": "Follow boards, which are sent at once, or no longer. What asks for nothing is ignored.",
+}
+_PUSHED = {
+    "top_scores_update": messages.UpdateMessage,
+    "heartbeat": messages.HeartbeatMessage,
+    "own_scores": messages.OwnScoresMessage,
+    "refused": messages.RefusedMessage,
 }
 _SIGNATURE = {
     "type": "object",
@@ -65,27 +79,19 @@ REFUSALS = {
 
 def document(version: str, root_path: str = "") -> dict[str, Any]:
     """Build the description of the WebSocket and of its messages."""
-    (update, heartbeat, own), components = msgspec.json.schema_components(
-        [messages.UpdateMessage, messages.HeartbeatMessage, messages.OwnScoresMessage], ref_template=_REF
-    )
-    for ref in (update, heartbeat, own):
+    refs, components = msgspec.json.schema_components(list(_PUSHED.values()), ref_template=_REF)
+    for ref in refs:
         components[ref["$ref"].rpartition("/")[2]]["properties"]["signature"] = _SIGNATURE
-    described = {
-        name: {
-            "name": name,
-            "contentType": "application/json",
-            "summary": _ABOUT[name],
-            "payload": payload,
-            "examples": [{"payload": _EXAMPLES[name]}],
-        }
-        for name, payload in (("top_scores_update", update), ("heartbeat", heartbeat), ("own_scores", own))
-    }
+    payloads = dict(zip(_PUSHED, refs, strict=True))
+    described = {name: _message(name, payload) for name, payload in payloads.items()}
+    (wish,), wishes = msgspec.json.schema_components([Wish], ref_template=_REF)
+    components |= wishes
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Scoreboard, live",
             "version": version,
-            "description": "One socket, on which the server pushes the board. The client need not send anything.",
+            "description": "One socket, on which the server pushes boards. The client need not send anything.",
         },
         "servers": {
             "this": {
@@ -99,16 +105,23 @@ def document(version: str, root_path: str = "") -> dict[str, Any]:
         "channels": {
             "live": {
                 "address": "/ws",
-                "title": "The live board",
+                "title": "The live boards",
                 "description": "A slow reader is never queued for: it skips to the newest board.",
-                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in described},
+                "messages": {
+                    **{name: {"$ref": f"#/components/messages/{name}"} for name in described},
+                    "follow": _message("follow", wish),
+                },
                 "bindings": {
                     "ws": {
                         "method": "GET",
                         "query": {
                             "type": "object",
                             "properties": {
-                                "board": {"type": "string", "default": DEFAULT_BOARD},
+                                "board": {
+                                    "type": "string",
+                                    "default": DEFAULT_BOARD,
+                                    "description": "The board to begin with.",
+                                },
                                 "me": {"enum": ["1"], "description": "Asks for one's own numbers too."},
                                 "token": {"type": "string", "description": "A token, where no header can be set."},
                             },
@@ -135,7 +148,23 @@ def document(version: str, root_path: str = "") -> dict[str, Any]:
                 "channel": {"$ref": "#/channels/live"},
                 "summary": "The server pushes boards, heartbeats and, where asked for, one's own numbers.",
                 "messages": [{"$ref": f"#/channels/live/messages/{name}"} for name in described],
-            }
+            },
+            "follow": {
+                "action": "receive",
+                "channel": {"$ref": "#/channels/live"},
+                "summary": "A client says which boards it follows.",
+                "messages": [{"$ref": "#/channels/live/messages/follow"}],
+            },
         },
         "components": {"messages": described, "schemas": components},
+    }
+
+
+def _message(name: str, payload: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "contentType": "application/json",
+        "summary": _ABOUT[name],
+        "payload": payload,
+        "examples": [{"payload": _EXAMPLES[name]}],
     }

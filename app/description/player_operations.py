@@ -21,10 +21,13 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
         "Board",
         "anyone or a token",
         {200: list[Row], 304: None},
-        query={"board": Query({"type": "string", "default": DEFAULT_BOARD}, "The board's name.")},
+        query={
+            "board": Query({"type": "string", "default": DEFAULT_BOARD}, "The board's id."),
+            "period": Query({"type": "string"}, "A day, week or month of it; without, the present one."),
+        },
         errors=(401, 404, 429, 503),
-        about="At most ten rows, highest first. `ETag` is `<epoch>-<version>`; `If-None-Match` saves the body. "
-        "`Last-Modified` is the time at which that version was committed.",
+        about="The first places: ten, or as many as the board shows. `ETag` is `<epoch>-<version>`; `If-None-Match` "
+        "saves the body. `Last-Modified` is the time at which that version was committed.",
     ),
     ("/users/{user_id}/actions", "POST"): Operation(
         "startAction",

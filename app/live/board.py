@@ -81,6 +81,10 @@ class LiveBoard:
         """Return the board in memory; None while nothing feeds it, and once its period is over."""
         return self.update if self._source.fed and not self._over else None
 
+    def shows(self, period: Period) -> bool:
+        """Return whether this is the period that is in memory, and the present one."""
+        return self.period is not None and self.period.id == period.id and self.at_hand() is not None
+
     @property
     def _over(self) -> bool:
         return time.monotonic() >= self.ends

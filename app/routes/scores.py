@@ -4,23 +4,22 @@ from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.errors import NotFound
-from app.domain.ids import DEFAULT_BOARD
 from app.domain.messages import Update
 from app.domain.scoring import ActionType
 from app.domain.values import PointsByValue
 from app.http.answers import JSON
 from app.routes.readers import reader
 from app.routes.shapes import ActionTypes, TypeRule, ValueBounds
+from app.routes.which_board import which_board
 from app.web import web_of
 
 
 async def top_scores(request: Request) -> Response:
     """GET /top-scores"""
     web, _, _ = await reader(request)
-    if request.query_params.get("board", DEFAULT_BOARD) != DEFAULT_BOARD:
-        raise NotFound("There is no such board.")
-    update = await web.board.now()
+    rule, period = which_board(request, web.board_rules)
+    board = web.boards[rule.id]
+    update = await (board.now() if period is None or board.shows(period) else web.past.read(rule, period))
     if _matches(request.headers.getlist("if-none-match"), update.etag):
         return Response(status_code=304, headers=_headers(update))
     return answer(update)

@@ -33,7 +33,7 @@ def now(engine: sa.Engine) -> datetime:
 def shown(engine: sa.Engine, board_id: BoardId = ALL_TIME) -> list[Row]:
     """Return what the board shows at this moment."""
     with engine.connect() as conn:
-        present = published.read_unless(conn, board_id, None)
+        _, present = published.read_unless(conn, board_id, None)
     return present.rows if present else []
 
 
