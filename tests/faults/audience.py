@@ -9,7 +9,9 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
+from app.domain.ids import DEFAULT_BOARD
 from tests.faults.history import board
+from tests.support.board import BOARDS
 from tests.support.people import Player
 from tests.support.service import Process, Stores, eventually
 from tests.support.sockets import listening
@@ -17,11 +19,11 @@ from tests.support.sockets import listening
 
 @dataclass
 class Listener:
-    """One socket and every board that it was sent."""
+    """One socket that follows every board, and all that it was sent of each."""
 
     process: Process
     token: str
-    boards: list[dict[str, Any]] = field(default_factory=list)
+    received: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {board_id: [] for board_id in BOARDS})
     code: int | None = None
     closed: threading.Event = field(default_factory=threading.Event)
     _leaving: threading.Event = field(default_factory=threading.Event)
@@ -30,6 +32,7 @@ class Listener:
         """Receive until the socket is closed, by whomever."""
         with listening(self.process, self.token) as socket:
             try:
+                socket.send(json.dumps({"subscribe": [board_id for board_id in BOARDS if board_id != DEFAULT_BOARD]}))
                 while not self._leaving.is_set():
                     self._receive(socket)
             except ConnectionClosed:
@@ -42,15 +45,21 @@ class Listener:
         except TimeoutError:
             return
         if received["type"] == "top_scores_update":
-            self.boards.append(received)
+            self.received[received["board"]].append(received)
 
     def leave(self) -> None:
         """Close the socket soon."""
         self._leaving.set()
 
-    def shows(self) -> list[tuple[str, int]]:
-        """Return the last board that it was sent: user ids and scores."""
-        return [(row["userId"], row["score"]) for row in self.boards[-1]["payload"]] if self.boards else []
+    @property
+    def boards(self) -> list[dict[str, Any]]:
+        """What it was sent of the default board."""
+        return self.received[DEFAULT_BOARD]
+
+    def shows(self, board_id: str = DEFAULT_BOARD) -> list[tuple[str, int]]:
+        """Return what it was sent last of a board: user ids and scores."""
+        received = self.received[board_id]
+        return [(row["userId"], row["score"]) for row in received[-1]["payload"]] if received else []
 
 
 class Audience:
@@ -63,13 +72,13 @@ class Audience:
         self.listeners: list[Listener] = []
 
     def join(self, process: Process) -> Listener:
-        """Open a socket at a process, and wait for the board that it begins with."""
+        """Open a socket at a process, and wait for the boards that it begins with."""
         listener = Listener(process, self._player.token)
         thread = threading.Thread(target=listener.listen, name=f"listener-{len(self.listeners)}")
         self.listeners.append(listener)
         self._threads.append(thread)
         thread.start()
-        eventually(lambda: listener.boards, what="the first board")
+        eventually(lambda: all(listener.received.values()), what="the first of each board")
         return listener
 
     def __enter__(self) -> "Audience":
@@ -89,22 +98,24 @@ class Audience:
             assert not thread.is_alive(), thread.name
 
     def see(self, stores: Stores, *, within: float = 10.0) -> None:
-        """Wait until every socket whose process lives was sent the board of the database, without reconnecting."""
+        """Wait until every socket whose process lives was sent the database's boards, without reconnecting."""
         listening = [it for it in self.listeners if it.process.popen.poll() is None]
         gone = [it.code for it in listening if it.closed.is_set()]
         assert not gone, f"sockets of living processes were closed with {gone}"
-        eventually(
-            lambda: not [it for it in listening if it.shows() != board(stores)],
-            within=within,
-            what="the board on every socket",
-        )
+        for board_id in BOARDS:
+            eventually(
+                lambda it=board_id: {str(listener.shows(it)) for listener in listening} <= {str(board(stores, it))},  # type: ignore[misc]
+                within=within,
+                what=f"the board {board_id} on every socket",
+            )
         self.agree()
 
     def agree(self) -> None:
-        """Check that versions only rose on each socket, and that the same version was the same board on all."""
-        known: dict[tuple[str, int], Any] = {}
+        """Check that each board's versions only rose on each socket, and that one version was the same on all."""
+        known: dict[tuple[str, str, int], Any] = {}
         for listener in self.listeners:
-            stamps = [(it["epoch"], it["version"]) for it in listener.boards]
-            assert stamps == sorted(set(stamps)), f"versions do not only rise: {stamps}"
-            for stamp, received in zip(stamps, listener.boards, strict=True):
-                assert known.setdefault(stamp, received) == received
+            for board_id, boards in listener.received.items():
+                stamps = [(it["epoch"], it["version"]) for it in boards]
+                assert stamps == sorted(set(stamps)), f"versions of {board_id} do not only rise: {stamps}"
+                for it in boards:
+                    assert known.setdefault((board_id, it["epoch"], it["version"]), it) == it

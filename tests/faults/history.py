@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from app.board import audit
 from app.domain.errors import DatabaseUnavailable
+from app.domain.ids import DEFAULT_BOARD
 from db.redis import Publisher
 from db.transaction import in_transaction
 from tests.support.board import BOARDS
@@ -210,6 +211,14 @@ def invariants_hold(stores: Stores, *, within: float = 10.0) -> None:
         raise AssertionError(f"violated after {within} s: {seen}") from None
 
 
-def board(stores: Stores) -> list[tuple[str, int]]:
-    """Return the board of the database: user ids and scores."""
-    return [(str(row[0]), row[1]) for row in stores.rows("SELECT user_id, score FROM top_scores ORDER BY rank")]
+_PRESENT = """
+    SELECT user_id::text, score FROM top_scores WHERE board_id = (
+        SELECT id FROM boards WHERE board = :board AND (starts_at IS NULL OR starts_at <= clock_timestamp())
+        ORDER BY starts_at DESC NULLS LAST LIMIT 1
+    ) ORDER BY rank
+"""
+
+
+def board(stores: Stores, board_id: str = DEFAULT_BOARD) -> list[tuple[str, int]]:
+    """Return a board of the database, in its present period: user ids and scores."""
+    return [(user_id, score) for user_id, score in stores.rows(_PRESENT, board=board_id)]

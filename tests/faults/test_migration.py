@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from app.domain.ids import DEFAULT_BOARD
 from db.migrate import MIGRATIONS, migrate
 from tests.faults.aftermath import Aftermath
 from tests.faults.audience import Audience
 from tests.faults.history import Load
+from tests.support.board import BOARDS
 from tests.support.clock import now
 from tests.support.people import Player
 from tests.support.service import Process, Service, eventually
@@ -59,7 +59,7 @@ def test_releases_without_changes_run_beside_load_and_each_other(
             for it in releases:
                 it.start()
             for it in releases:
-                it.join(30)
+                it.join(60)
             healed("three releases at once under load", now() - began)
             load.flowing(within=5)
         assert load.statuses().keys() == {200}
@@ -82,7 +82,7 @@ def test_migration_waiting_for_a_lock_delays_no_request(
 ) -> None:
     """A backup reads the table meanwhile: the migration waits for it, and everybody would wait behind the migration."""
     load = Load([web.url], players)
-    migration = threading.Thread(target=migrate, args=(service.stores.engine, [DEFAULT_BOARD], next_release))
+    migration = threading.Thread(target=migrate, args=(service.stores.engine, BOARDS, next_release))
     with Audience(players[0], [web]) as audience:
         with load:
             load.flowing(within=5)
@@ -93,7 +93,7 @@ def test_migration_waiting_for_a_lock_delays_no_request(
                 eventually(lambda: now() - began > 4, what="some time")
                 assert migration.is_alive()
             ended = now()
-            migration.join(20)
+            migration.join(60)
             assert not migration.is_alive()
             healed("a migration that waited for a backup, from the backup's end", now() - ended)
             newer = service.web()

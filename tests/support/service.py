@@ -122,7 +122,7 @@ class Stores:
         """Run a command on these stores to its end."""
         environment = self.environment(**env)
         return subprocess.run(
-            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30
+            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
         )
 
 
