@@ -62,6 +62,26 @@ def wrong_standings(conn: sa.Connection, rule: BoardRule, users: Sequence[UserId
     return int(conn.execute(statement, record.values | own).scalar_one())
 
 
+_WRONG_MARKS = f"""
+    SELECT count(*) FROM users JOIN standings ON standings.user_id = users.id {{of_boards}}
+    WHERE standings.hidden = {SHOWN} {{of_users}}
+"""
+_WRONG_MARKS_OF_ALL = sa.text(_WRONG_MARKS.format(of_boards="", of_users=""))
+_WRONG_MARKS_OF_USERS = sa.text(
+    _WRONG_MARKS.format(
+        of_boards="AND standings.board_id IN (SELECT id FROM boards)",
+        of_users="AND users.id = ANY(CAST(:users AS uuid[]))",
+    )
+)
+
+
+def wrong_marks(conn: sa.Connection, users: Sequence[UserId] | None = None) -> int:
+    """Count standings that are hidden and should not be, or should be and are not."""
+    if users is None:
+        return int(conn.execute(_WRONG_MARKS_OF_ALL).scalar_one())
+    return int(conn.execute(_WRONG_MARKS_OF_USERS, {"users": list(users)}).scalar_one())
+
+
 # The newest event about an action must agree with what the action says of itself.
 _WRONG_SETTLEMENTS = sa.text("""
     SELECT count(*) FROM (

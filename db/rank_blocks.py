@@ -82,9 +82,15 @@ def broken(conn: sa.Connection, board_id: BoardId) -> bool:
     return bool(conn.execute(_BROKEN, {"board": board_id}).scalar_one())
 
 
-_SAMPLE = sa.text("""
-    SELECT board_id, cardinality(counts) FROM rank_counts ORDER BY random() LIMIT :boards
-""")
+_BOARDS = sa.text("SELECT id FROM boards")
+
+
+def boards(conn: sa.Connection) -> list[BoardId]:
+    """Return the ids of all rows of boards, each of which must have blocks."""
+    return list(conn.execute(_BOARDS).scalars())
+
+
+_SAMPLE = sa.text("SELECT board_id, cardinality(counts) FROM rank_counts ORDER BY random() LIMIT :boards")
 
 
 def sample(conn: sa.Connection, *, limit: int) -> list[tuple[BoardId, int]]:
@@ -93,6 +99,13 @@ def sample(conn: sa.Connection, *, limit: int) -> list[tuple[BoardId, int]]:
 
 
 _LOCK = sa.text("SELECT 1 FROM boards WHERE id = :board FOR NO KEY UPDATE")
+
+
+def lock(conn: sa.Connection, board_id: BoardId) -> None:
+    """Lock a board's row: nobody else changes its blocks until the transaction ends."""
+    conn.execute(_LOCK, {"board": board_id})
+
+
 _FORGET = sa.text("""
     UPDATE rank_counts SET counts = forgotten.counts, sums = rank_sums(forgotten.counts), untended = true
     FROM (
@@ -105,8 +118,7 @@ _FORGET = sa.text("""
 
 
 def forget(conn: sa.Connection, board_id: BoardId, blocks: Iterable[int]) -> None:
-    """Lock a board, and take what was counted in these blocks for not known, until they are tended."""
-    conn.execute(_LOCK, {"board": board_id})
+    """Take what was counted in these blocks of a locked board for not known, until they are tended."""
     conn.execute(_FORGET, {"board": board_id, "blocks": list(blocks)})
 
 
@@ -122,6 +134,6 @@ _DROP = sa.text("DELETE FROM rank_bounds WHERE board_id = :board")
 
 
 def begin_again(conn: sa.Connection, board_id: BoardId) -> None:
-    """Lock a board, and leave one block of it, whose number of standings is not known until it is tended."""
-    for statement in (_LOCK, _DROP, _BEGIN_AGAIN):
+    """Leave one block of a locked board, whose number of standings is not known until it is tended."""
+    for statement in (_DROP, _BEGIN_AGAIN):
         conn.execute(statement, {"board": board_id})

@@ -12,13 +12,14 @@ import msgspec
 import redis
 import sqlalchemy as sa
 
+from app.board import ranks
 from app.board.publish import read
 from app.board.worker import Desk
 from app.domain import messages
 from app.domain.board_rules import BoardRule, BoardRules
 from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import UserId, is_id
-from db import freezes, invariants, marks
+from db import freezes, invariants, marks, rank_blocks
 from db.redis import AUDIT_CURSOR_KEY, AUDIT_RESULT_KEY, AUDIT_RESULT_TTL, Publisher, top_scores_key
 from db.transaction import TimedOut, in_statement, in_transaction
 from telemetry import logs, metrics
@@ -56,6 +57,7 @@ def audit(conn: sa.Connection, rules: BoardRules) -> list[Check]:
         _standings(conn, rules),
         _scored_once(conn, hours=EVER),
         _top_scores(conn, rules, hours=EVER),
+        _ranks(conn),
         _outbox(conn),
     ]
 
@@ -177,12 +179,17 @@ def _scored_once(conn: sa.Connection, *, hours: int = 1) -> Check:
 
 
 def _standings(conn: sa.Connection, rules: BoardRules, user_ids: Sequence[UserId] | None = None) -> Check:
-    return Check("standings", sum(invariants.wrong_standings(conn, rule, user_ids) for rule in rules.values()))
+    wrong = sum(invariants.wrong_standings(conn, rule, user_ids) for rule in rules.values())
+    return Check("standings", wrong + invariants.wrong_marks(conn, user_ids))
 
 
 def _top_scores(conn: sa.Connection, rules: BoardRules, *, hours: int = RECENT) -> Check:
     wrong = invariants.wrong_top(conn, rules, hours=hours) + freezes.wrong_rows(conn, rules)
     return Check("top-scores", wrong)
+
+
+def _ranks(conn: sa.Connection) -> Check:
+    return Check("ranks", sum(ranks.wrong(conn, board_id) for board_id in rank_blocks.boards(conn)))
 
 
 def _outbox(conn: sa.Connection) -> Check:
@@ -216,6 +223,7 @@ def _published(engine: sa.Engine, publisher: Publisher, rule: BoardRule, deadlin
 LOOKS: dict[tuple[str, ...], Callable[[Desk], list[Check]]] = {
     ("scored-once",): _alone(lambda conn, _: _scored_once(conn)),
     ("top-scores",): _alone(lambda conn, desk: _top_scores(conn, desk.board_rules)),
+    ("ranks",): _alone(lambda conn, _: Check("ranks", ranks.wrong_of_some(conn))),
     ("outbox",): _alone(lambda conn, _: _outbox(conn)),
     ("published", "versions"): lambda desk: published(desk.engine, desk.publisher, desk.board_rules),
     ("total-scores", "standings"): _next_users,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import redis
 
-from app.board import erase, freeze, record
+from app.board import erase, freeze, ranks, record
 from app.board.overdue import settle_overdue
 from app.board.publish import publish_all
 from app.board.vetting import suspend_whom_due
@@ -67,6 +67,7 @@ _OTHER_DUTIES: dict[str, Callable[[Desk], object]] = {
     "marking what is settled": lambda desk: in_transaction(desk.engine, outbox.advance_mark),
     "suspending who is due": lambda desk: suspend_whom_due(desk.engine, desk.board_rules, desk.vetting),
     "cancelling what expired": _cancel_expired,
+    "tending the ranks": lambda desk: ranks.tend(desk.engine),
     "forgetting what is too old": lambda desk: erase.forget(desk.engine, client_ip_days=desk.client_ip_days),
     "thinning the record": lambda desk: record.thin(desk.engine),
 }

@@ -3,6 +3,7 @@
 import click
 
 from app.board import audit as audits
+from app.board import ranks
 from app.board import rebuild as rebuilding
 from app.cli.database import board_rules, database, publish_boards, publisher
 from config.settings import Settings
@@ -41,7 +42,10 @@ def rebuild(config: Settings, boards: tuple[str, ...]) -> None:
             for board_id in rules
             if not boards or board_id in boards
         ]
+        miscounted = ranks.mend(made, [it for it in rules if not boards or it in boards])
         publish_boards(config, made)
     standings = sum(len(changed) for changed, _ in rebuilt)
     changed = any(versions for _, versions in rebuilt)
     click.echo(f"{standings} standings changed; the board {'did' if changed else 'did not'} change.")
+    if miscounted:
+        click.echo(f"{miscounted} blocks of ranks were wrong and were counted again.")

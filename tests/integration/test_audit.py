@@ -186,7 +186,7 @@ def test_watch_keeps_what_it_found_for_operators_who_ask(desk: Desk, players: li
     assert 0 <= age < 5
     assert audit.Check("total-scores", 1) in checks
     assert {check.name for check in checks} == {
-        *("scored-once", "top-scores", "outbox", "published", "versions", "total-scores", "standings")
+        *("scored-once", "top-scores", "ranks", "outbox", "published", "versions", "total-scores", "standings")
     }
 
 

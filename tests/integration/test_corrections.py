@@ -163,9 +163,11 @@ def test_audit_finds_each_kind_of_damage_and_rebuild_mends_it(engine: sa.Engine)
         "top-scores": "UPDATE top_scores SET score = 99 WHERE rank = 3",
         "outbox": f"UPDATE actions SET settlement = 'pending', settled_at = NULL, end_at = end_at - interval '1 hour'"
         f" WHERE id = '{ids[0]}'",
+        "ranks": "UPDATE rank_counts SET counts[1] = 4, sums[1] = 4",
     }
+    hidden = f"UPDATE standings SET hidden = true WHERE user_id = '{players[0]}'"
     earlier = f"UPDATE standings SET reached_at = reached_at - interval '1 s' WHERE user_id = '{players[1]}'"
-    for name, damage in (*damages.items(), ("standings", earlier)):
+    for name, damage in (*damages.items(), ("standings", earlier), ("standings", hidden)):
         with engine.connect() as conn, conn.begin() as transaction:
             conn.execute(sa.text(damage))
             found = {check.name: check.violations for check in _audit_in(conn)}
@@ -206,9 +208,10 @@ def _audit_in(conn: sa.Connection) -> list[audit.Check]:
     """Audit inside of a transaction that has begun, so that it sees what that has done."""
     return [
         audit.Check("total-scores", invariants.wrong_totals(conn)),
-        audit.Check("standings", invariants.wrong_standings(conn, BOARDS[DEFAULT_BOARD])),
+        audit._standings(conn, BOARDS),
         audit._scored_once(conn, hours=audit.EVER),
         audit._top_scores(conn, BOARDS),
+        audit._ranks(conn),
         audit._outbox(conn),
     ]
 

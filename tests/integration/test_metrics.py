@@ -83,7 +83,7 @@ def test_every_labelled_series_is_there_at_zero_from_the_start(service: Service)
     worker.stop()
     wanted = [("rate_limited_total", "policy", name) for name in ("create", "login_account", "login_failures")]
     wanted += [("fraud_verdicts_total", "rule", name) for name in ("none", *fraud.RULES)]
-    names = ("scored-once", "top-scores", "outbox", "published", "versions", "total-scores", "standings")
+    names = ("scored-once", "top-scores", "ranks", "outbox", "published", "versions", "total-scores", "standings")
     for metric in ("invariant_violations", "invariant_unchecked"):
         wanted += [(metric, "name", name) for name in names]
     for metric, label, value_ in wanted:

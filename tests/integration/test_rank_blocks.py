@@ -11,6 +11,7 @@ from random import Random
 import pytest
 import sqlalchemy as sa
 
+from app.board import ranks as tending
 from app.domain.ids import DEFAULT_BOARD, BoardId, UserId
 from app.domain.periods import Period
 from db import boards, rank_blocks, ranks
@@ -150,6 +151,7 @@ class Play:
     def tend(self, conn: sa.Connection) -> None:
         board_id = self.random.choice(BOARDS)
         if self.random.random() < 0.1:
+            rank_blocks.lock(conn, board_id)
             rank_blocks.forget(conn, board_id, [1])
         rank_blocks.tend(conn, board_id, most=self.random.choice([3, 9, 100]), smallest=SMALL)
 
@@ -202,3 +204,92 @@ def test_places_are_exact_in_every_snapshot_beside_all_kinds_of_writers(laps: sa
     # Only who hides a user at the very moment of the first points on a board may have to begin again.
     assert done["deadlock"] * 50 <= done["hide"]
     assert min(compared[board_id] for board_id in BOARDS) > 100
+
+
+@pytest.fixture
+def counted(laps: sa.Engine) -> list[UserId]:
+    """Sixty players on both boards, whose blocks are small."""
+    players = [add_user(laps) for _ in range(60)]
+    values = {
+        "boards": list(BOARDS),
+        "users": players,
+        "scores": [1 + number // 2 for number in range(60)],
+        "moments": [BEGAN] * 60,
+    }
+    with laps.begin() as conn:
+        conn.execute(RAISE, values)
+        conn.execute(sa.text("UPDATE rank_counts SET untended = true"))
+    for board_id in BOARDS:
+        tend(laps, board_id)
+    return players
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE rank_counts SET counts[3] = counts[3] + 1, sums[1] = sums[1] + 1",
+        "UPDATE rank_counts SET sums[1] = sums[1] - 1",
+        "UPDATE rank_counts SET counts = counts || 0",
+        "UPDATE rank_bounds SET block = 5 - block WHERE block IN (2, 3)",
+        "DELETE FROM rank_bounds WHERE block = 1",
+        "DELETE FROM rank_bounds",
+        "DELETE FROM rank_counts",
+    ],
+)
+def test_damaged_blocks_are_found_and_mended(laps: sa.Engine, counted: list[UserId], damage: str) -> None:
+    random = Random(1)
+    with laps.begin() as conn:
+        assert conn.execute(sa.text("SELECT min(cardinality(counts)) FROM rank_counts")).scalar_one() > 8
+        conn.execute(sa.text(f"{damage} {'AND' if 'WHERE' in damage else 'WHERE'} board_id = 'all-time'"))
+    assert wrong(laps) == [SUM]
+    with laps.connect() as conn:
+        assert tending.wrong(conn, SUM) > 0
+        assert tending.wrong(conn, LAPS) == 0
+    assert tending.mend(laps, BOARDS) > 0
+    assert tending.mend(laps, BOARDS) == 0
+    with laps.connect() as conn:
+        for board_id in BOARDS:
+            compare(conn, board_id, counted, random)
+
+
+def test_standing_without_a_block_to_count_it_in_is_refused(laps: sa.Engine, counted: list[UserId]) -> None:
+    with laps.begin() as conn:
+        conn.execute(sa.text("DELETE FROM rank_bounds WHERE board_id = 'laps'"))
+    with pytest.raises(sa.exc.InternalError, match="no block in which to count it"), laps.begin() as conn:
+        conn.execute(sa.text("UPDATE standings SET score = score + 1"))
+    with laps.connect() as conn, pytest.raises(ranks.NotCounted):
+        ranks.page(conn, LAPS, BEFORE_ALL, limit=5)
+
+
+def test_truncated_standings_leave_nobody_counted(laps: sa.Engine, counted: list[UserId]) -> None:
+    with laps.begin() as conn:
+        conn.execute(sa.text("TRUNCATE standings"))
+    assert wrong(laps) == []
+    with laps.connect() as conn:
+        (found,) = ranks.of(conn, [(SUM, counted[:1])]).values()
+    assert (found.rank, found.of) == (None, 0)
+
+
+def test_blocks_that_are_left_nearly_empty_are_joined(laps: sa.Engine, counted: list[UserId]) -> None:
+    with laps.begin() as conn:
+        conn.execute(sa.text("DELETE FROM standings WHERE score > 2"))
+        conn.execute(sa.text("UPDATE rank_counts SET untended = true"))
+        conn.execute(
+            sa.text("""
+                UPDATE rank_counts SET counts = counts || array_fill(0, ARRAY[40]),
+                    sums = rank_sums(counts || array_fill(0, ARRAY[40]))
+                WHERE board_id = 'all-time'
+            """)
+        )
+        conn.execute(
+            sa.text("""
+                INSERT INTO rank_bounds
+                SELECT 'all-time', 1000 + n, now(), gen_random_uuid(), cardinality(counts) - 40 + n
+                FROM rank_counts, generate_series(1, 40) AS n WHERE board_id = 'all-time'
+            """)
+        )
+    tend(laps, SUM)
+    assert wrong(laps) == []
+    with laps.connect() as conn:
+        assert conn.execute(sa.text("SELECT cardinality(counts) FROM rank_counts")).scalars().all()[0] < 20
+        compare(conn, SUM, counted, Random(1))
