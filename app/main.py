@@ -34,6 +34,7 @@ from app.live.past import PastPeriods
 from app.live.push_latency import PushLatency
 from app.live.relay import SupervisedRedis
 from app.posts import run_posts
+from app.ranks import run_ranks, run_stretches
 from app.router import ROUTES
 from app.serving.draining import Draining
 from app.web import Web
@@ -122,6 +123,9 @@ def wire(
         starts=Batcher("starts", partial(on_loop, database, run_starts, scoring_rules), lanes=1),
         ends=Batcher("ends", partial(on_loop, database, run_ends, scoring_rules)),
         posts=Batcher("posts", partial(on_loop, database, run_posts, scoring_rules)),
+        ranks=Batcher("ranks", partial(on_loop, database, run_ranks), lanes=1),
+        # Few at once: each is a statement of its own.
+        stretches=Batcher("stretches", partial(on_loop, database, run_stretches), lanes=1, limit=20, depth=500),
         enqueuer=Enqueuer(settings.broker_url),
         boards=boards,
         past=PastPeriods(database, publisher.signer, threads),
@@ -141,7 +145,7 @@ def wire(
 async def close(web: Web) -> None:
     """Let go of a web process's resources."""
     for part in (
-        *(web.admission, web.starts, web.ends, web.posts, web.enqueuer),
+        *(web.admission, web.starts, web.ends, web.posts, web.ranks, web.stretches, web.enqueuer),
         *(web.identities, web.sessions, web.keys),
     ):
         part.close()

@@ -33,6 +33,7 @@ from app.live.own_scores import OwnScores
 from app.live.past import PastPeriods
 from app.live.push_latency import PushLatency
 from app.live.relay import SupervisedRedis
+from app.ranks import Asked, Places, Rows, Stretch
 from app.readiness import Checks
 from app.serving.draining import Draining
 from config.settings import Settings
@@ -62,6 +63,8 @@ class Web:
     starts: Batcher[Start, Action]
     ends: Batcher[End, Action]
     posts: Batcher[Post, Recorded]
+    ranks: Batcher[Asked, Places]
+    stretches: Batcher[Stretch, Rows]
     enqueuer: Enqueuer
     boards: LiveBoards
     past: PastPeriods

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from app.domain.errors import Unavailable
 from app.domain.ids import BoardId, UserId
+from db.freezes import FROZEN, NOT_FROZEN
 from db.order import KEY, LISTED, PLACE
 
 _KEY = KEY.format(it="standings")
@@ -31,7 +32,7 @@ class NotCounted(Unavailable):
 class Ranked:
     """A user beside a board: `score` is None for who has none there, `rank` for who isn't on it; `of` are on it.
 
-    While the board is being counted `of` is None.
+    While the board is being counted `of` is None. `frozen`: these numbers are not for the public.
     """
 
     user_id: UserId
@@ -40,6 +41,7 @@ class Ranked:
     score: int | None
     rank: int | None
     of: int | None
+    frozen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,12 @@ _RANKS = sa.text(f"""
     WITH asked AS (
         SELECT board_id, user_id FROM unnest(CAST(:boards AS text[]), CAST(:users AS uuid[])) AS it(board_id, user_id)
     ), sizes AS MATERIALIZED (
-        SELECT board_id, standings_listed(board_id) AS players FROM (SELECT DISTINCT board_id FROM asked) AS each
+        SELECT board_id, standings_listed(board_id) AS players,
+            EXISTS (SELECT 1 FROM boards WHERE boards.id = board_id AND {FROZEN.format(it="boards")}) AS frozen
+        FROM (SELECT DISTINCT board_id FROM asked) AS each
     )
     SELECT asked.board_id, users.id::text, users.username, users.display_name, mine.score, mine.rank,
-        CASE WHEN mine.placed AND mine.rank IS NULL THEN NULL ELSE sizes.players END
+        CASE WHEN mine.placed AND mine.rank IS NULL THEN NULL ELSE sizes.players END, sizes.frozen
     FROM asked JOIN sizes USING (board_id) JOIN users ON users.id = asked.user_id AND users.status <> 'erased'
     LEFT JOIN LATERAL (
         SELECT score, {_ON_BOARD} AS placed,
@@ -92,6 +96,15 @@ def of(conn: sa.Connection, asked: Iterable[tuple[BoardId, Sequence[UserId]]]) -
         found[BoardId(board_id), UserId(user_id)] = Ranked(UserId(user_id), *rest)
     return found
 
+
+OWN_PLACE = f"""
+    SELECT score, {_ON_BOARD} AND {NOT_FROZEN} AS placed,
+        CASE WHEN {_ON_BOARD} AND {NOT_FROZEN} THEN 1 + standings_ahead(board_id, {_KEY}) END AS rank
+    FROM standings
+    WHERE standings.board_id = :board AND standings.user_id = {{user}} OFFSET 0
+"""
+"""The SQL of a player's own score on a board and place there, NULL while it is frozen, once for each; `placed` without
+a rank: it is not known."""
 
 _PAGE = sa.text("""
     WITH beside AS MATERIALIZED (

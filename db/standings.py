@@ -13,9 +13,8 @@ from app.domain.periods import Period
 from app.domain.ranking import TOP, Standing
 from db import counted
 from db.driver import send_with_next
-from db.freezes import NOT_FROZEN
 from db.order import KEY, LISTED, PLACE
-from db.ranks import NotCounted
+from db.ranks import OWN_PLACE, NotCounted
 from db.shown import SHOWN
 
 _IS_BETTER = f"{PLACE.format(it='excluded')} < {PLACE.format(it='standing')}"
@@ -158,7 +157,7 @@ def top(conn: sa.Connection, board_id: BoardId, size: int = TOP) -> list[Standin
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A player's own numbers: all points, what of them stands on the board, and the place there, if any."""
+    """A player's own numbers: all points, what of them stands on the board, and the place there, if any is shown."""
 
     user_id: UserId
     total_score: int
@@ -166,18 +165,9 @@ class Own:
     rank: int | None
 
 
-_PLACED = f"({LISTED.format(it='standings')} AND {NOT_FROZEN})"
-
-# OFFSET: a place is counted once.
 _OWN = sa.text(f"""
     SELECT users.id::text, users.total_score, coalesce(mine.score, 0), mine.rank, mine.placed AND mine.rank IS NULL
-    FROM users LEFT JOIN LATERAL (
-        SELECT score, {_PLACED} AS placed,
-            CASE WHEN {_PLACED} THEN
-                1 + standings_ahead(board_id, {KEY.format(it="standings")})
-            END AS rank
-        FROM standings WHERE board_id = :board AND user_id = users.id OFFSET 0
-    ) AS mine ON true
+    FROM users LEFT JOIN LATERAL ({OWN_PLACE.format(user="users.id")}) AS mine ON true
     WHERE users.id = ANY(CAST(:users AS uuid[]))
 """)
 

@@ -8,9 +8,7 @@ import sqlalchemy as sa
 
 from app.domain.ids import BoardId, UserId
 from app.domain.users import Role
-from db.freezes import NOT_FROZEN
-from db.order import KEY, LISTED
-from db.ranks import NotCounted
+from db.ranks import OWN_PLACE, NotCounted
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,24 +229,16 @@ class Profile:
     rank: int | None
 
 
-_PLACED = f"({LISTED.format(it='standings')} AND {NOT_FROZEN})"
-
 _PROFILE = sa.text(f"""
     SELECT users.username, users.display_name, users.email, users.role, users.total_score, coalesce(mine.score, 0),
         mine.rank, mine.placed AND mine.rank IS NULL
-    FROM users LEFT JOIN LATERAL (
-        SELECT score, {_PLACED} AS placed,
-            CASE WHEN {_PLACED} THEN
-                1 + standings_ahead(board_id, {KEY.format(it="standings")})
-            END AS rank
-        FROM standings WHERE board_id = :board AND user_id = users.id OFFSET 0
-    ) AS mine ON true
+    FROM users LEFT JOIN LATERAL ({OWN_PLACE.format(user="users.id")}) AS mine ON true
     WHERE users.id = :id
 """)
 
 
 def profile(conn: sa.Connection, user_id: UserId, board_id: BoardId) -> Profile | None:
-    """Read a user with the place on a board; the rank is None for who isn't on it, and while the board is frozen.
+    """Read a user with the place on a board; the rank is None for who isn't on it, and while it is frozen.
 
     Raises:
         NotCounted: while the place is not known.

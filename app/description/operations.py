@@ -7,6 +7,7 @@ from app.description.freeze_operations import FREEZE_OPERATIONS
 from app.description.operation import Operation
 from app.description.operator_operations import OPERATOR_OPERATIONS
 from app.description.player_operations import PLAYER_OPERATIONS
+from app.description.rank_operations import RANK_OPERATIONS
 from app.routes import shapes
 
 PROMETHEUS = "text/plain; version=0.0.4"
@@ -14,6 +15,7 @@ PROMETHEUS = "text/plain; version=0.0.4"
 OPERATIONS: dict[tuple[str, str], Operation] = {
     **BOARD_OPERATIONS,
     **PLAYER_OPERATIONS,
+    **RANK_OPERATIONS,
     **OPERATOR_OPERATIONS,
     **FREEZE_OPERATIONS,
     ("/about", "GET"): Operation(

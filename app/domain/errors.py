@@ -170,6 +170,10 @@ class IdempotencyMismatch(ScoreboardError):
     status, code, title = 422, "idempotency-mismatch", "Idempotency key used for another request"
 
 
+class WrongCursor(ScoreboardError):
+    status, code, title = 422, "wrong-cursor", "No cursor of this list"
+
+
 class TooLarge(ScoreboardError):
     status, code, title = 413, "body-too-large", "Body too large"
 
