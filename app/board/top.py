@@ -1,6 +1,7 @@
 """Brings boards up to date, at the end of every transaction that changes standings, or what shows a user."""
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
@@ -13,6 +14,7 @@ from app.domain.ranking import Standing
 from db import boards, standings
 from db.boards import Change, Locked
 
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 AT_ONCE = 100
 """Boards that are locked, read and written by one statement each."""
 
@@ -92,7 +94,7 @@ def _refresh(
         changes = [
             change
             for board_id, board in locked.items()
-            if not board.frozen and (change := _change(conn, board_id, rows[board_id], board, touched is None))
+            if not board.frozen and (change := _change(conn, board_id, rows[board_id], board, touched))
         ]
         if changes:
             boards.write_with_next(conn, changes)
@@ -103,12 +105,21 @@ def _refresh(
     return versions
 
 
-def _change(conn: sa.Connection, board_id: BoardId, rule: BoardRule, board: Locked, whole: bool) -> Change | None:
+def _change(
+    conn: sa.Connection,
+    board_id: BoardId,
+    rule: BoardRule,
+    board: Locked,
+    touched: Collection[tuple[BoardId, UserId]] | None,
+) -> Change | None:
     """Return what is to be written of a board, None when its rows are right."""
     shown = sorted((user.row for user in board.present if user.row), key=lambda row: row.rank)
     top = None
-    if not whole:
+    if touched is not None:
         reached_at = {user.standing.user_id: user.standing.reached_at for user in board.present}
+        # When the touched had reached their scores is not known any more: the same value again is reached later, and
+        # one that is as good as one that was reversed, too.
+        reached_at |= {user_id: _EARLIEST for it, user_id in touched if it == board_id}
         before = [
             Standing(row.userId, row.username, row.score, reached_at[row.userId], lowest=rule.lowest) for row in shown
         ]
