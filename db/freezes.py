@@ -80,15 +80,6 @@ def find(conn: sa.Connection, board_ids: Sequence[BoardId], *, planned: bool = F
     return [State(*row) for row in conn.execute(_FIND_PLANNED if planned else _FIND, {"boards": list(board_ids)})]
 
 
-_CLOCK = sa.text("SELECT clock_timestamp()")
-
-
-def clock(conn: sa.Connection) -> datetime:
-    """Return PostgreSQL's time."""
-    now: datetime = conn.execute(_CLOCK).scalar_one()
-    return now
-
-
 _PLAN = sa.text("UPDATE boards SET frozen_from = :at WHERE id = :board")
 _BEGIN = sa.text("""
     UPDATE boards SET frozen_from = clock_timestamp(), says_frozen = true, version = version + 1,

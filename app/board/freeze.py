@@ -17,7 +17,7 @@ from app.domain.errors import Malformed, NotFound
 from app.domain.ids import BoardId
 from app.domain.periods import Period
 from app.domain.trail import EventKind
-from db import audit_events, boards, freezes, standings
+from db import audit_events, boards, clock, freezes, standings
 from db.freezes import State
 
 BY_PLAN = "the planned moment has come"
@@ -30,7 +30,7 @@ def period_id(conn: sa.Connection, rule: BoardRule, label: str | None) -> BoardI
     Raises:
         NotFound: when the board has no such period, or nothing has counted there.
     """
-    present = _present(rule, freezes.clock(conn))
+    present = periods.shown(rule, clock.now(conn))
     if label is None or label == present.label:
         boards.ensure(conn, [present])
         return present.id
@@ -42,8 +42,8 @@ def period_id(conn: sa.Connection, rule: BoardRule, label: str | None) -> BoardI
 
 def find(conn: sa.Connection, rules: BoardRules) -> list[State]:
     """Read the freezes of all boards' present periods, and of all others that are frozen, or will be."""
-    now = freezes.clock(conn)
-    return freezes.find(conn, [_present(rule, now).id for rule in rules.values()], planned=True)
+    now = clock.now(conn)
+    return freezes.find(conn, [periods.shown(rule, now).id for rule in rules.values()], planned=True)
 
 
 def freeze(
@@ -116,8 +116,8 @@ def keep(conn: sa.Connection, rules: BoardRules) -> list[BoardId]:
     Returns:
         Like begin_due.
     """
-    now = freezes.clock(conn)
-    present = [(rule, _present(rule, now)) for rule in rules.values()]
+    now = clock.now(conn)
+    present = [(rule, periods.shown(rule, now)) for rule in rules.values()]
     boards.ensure(conn, [period for _, period in present])
     freezes.follow_rules(conn, {period.id: _by_rule(rule, period) for rule, period in present})
     return begin_due(conn)
@@ -135,11 +135,6 @@ def _by_rule(rule: BoardRule, period: Period) -> datetime | None:
     """Return the moment at which a board's rule lets one of its periods freeze; None when it lies in another one."""
     at = rule.freeze_at
     return at if at is not None and (not rule.periodic or period.covers(at)) else None
-
-
-def _present(rule: BoardRule, now: datetime) -> Period:
-    """Return the period that is shown now; a season is shown before and after it as well."""
-    return periods.at(rule, now) or Period(rule.id, rule.id, None, rule.starts, rule.ends)
 
 
 def _end(conn: sa.Connection, rule: BoardRule, board_id: BoardId) -> None:

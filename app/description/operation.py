@@ -49,3 +49,10 @@ PAGE = {
     "limit": Query({"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "Items on a page."),
     "cursor": Query({"type": "string", "format": "uuid"}, "`nextCursor` of the page before."),
 }
+
+LIVE = {
+    "live": Query(
+        {"type": "boolean", "default": False},
+        "Of a frozen board what is so by now: for operators, and service keys with the scope `admin`.",
+    )
+}

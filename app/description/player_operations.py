@@ -1,6 +1,6 @@
 """What players and their programs may call."""
 
-from app.description.operation import PAGE, Operation, Query
+from app.description.operation import LIVE, PAGE, Operation, Query
 from app.domain.actions import STATUSES, Action
 from app.domain.ids import DEFAULT_BOARD
 from app.domain.messages import Row
@@ -24,10 +24,12 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
         query={
             "board": Query({"type": "string", "default": DEFAULT_BOARD}, "The board's id."),
             "period": Query({"type": "string"}, "A day, week or month of it; without, the present one."),
+            **LIVE,
         },
-        errors=(401, 404, 429, 503),
+        errors=(400, 401, 403, 404, 429, 503),
         about="The first places: ten, or as many as the board shows. `ETag` is `<epoch>-<version>`; `If-None-Match` "
-        "saves the body. `Last-Modified` is the time at which that version was committed.",
+        "saves the body. `Last-Modified` is the time at which that version was committed. While the board is frozen "
+        "`Board-Frozen` says since when, and `Board-Revealed` how many places are revealed, such as `3/10`.",
     ),
     ("/users/{user_id}/actions", "POST"): Operation(
         "startAction",

@@ -4,25 +4,36 @@ from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.board import visible
+from app.domain import messages
 from app.domain.messages import Update
 from app.domain.scoring import ActionType
 from app.domain.values import PointsByValue
 from app.http.answers import JSON
 from app.routes.readers import reader
 from app.routes.shapes import ActionTypes, TypeRule, ValueBounds
-from app.routes.which_board import which_board
-from app.web import web_of
+from app.routes.which_board import Which, which_board
+from app.web import Web, web_of
 
 
 async def top_scores(request: Request) -> Response:
     """GET /top-scores"""
-    web, _, _ = await reader(request)
-    rule, period = which_board(request, web.board_rules)
+    web, _, live = await reader(request)
+    rule, period = which = which_board(request, web.board_rules)
+    if live:
+        return await _live(web, which)
     board = web.boards[rule.id]
     update = await (board.now() if period is None or board.shows(period) else web.past.read(rule, period))
     if _matches(request.headers.getlist("if-none-match"), update.etag):
         return Response(status_code=304, headers=_headers(update))
     return answer(update)
+
+
+async def _live(web: Web, which: Which) -> Response:
+    """Return a board as the standings have it, for who may see through a freeze: no version that anybody was shown."""
+    rows, since = await web.transaction(lambda conn: visible.live(conn, which.rule, which.period(conn).id))
+    frozen = {"Board-Frozen": messages.rfc3339(since)} if since is not None else {}
+    return JSON(rows, headers={"Cache-Control": "no-store", **frozen})
 
 
 def answer(update: Update) -> Response:

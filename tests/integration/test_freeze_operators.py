@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import httpx2
 import pytest
 import sqlalchemy as sa
 
@@ -11,7 +12,7 @@ from db.transaction import in_transaction
 from tests.integration.test_manage_moderation import manage
 from tests.support.board import BOARDS
 from tests.support.people import Player, add_user
-from tests.support.service import Stores, problem
+from tests.support.service import Stores, eventually, problem
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -49,6 +50,32 @@ def test_board_is_frozen_revealed_and_thawed_over_http(operator: Player, stores:
     assert {(it["actor"], it["reason"], it["details"]["board"]) for it in events} == {
         (operator.user_id, "a contest", "all-time")
     }
+
+
+def test_operators_alone_see_through_a_freeze(operator: Player, alice: Player, stores: Stores) -> None:
+    shown, entered = add_user(stores.engine), add_user(stores.engine)
+    give(stores.engine, shown, 1000)
+
+    def first(player: Player, **query: str) -> tuple[str, httpx2.Headers]:
+        answer = player.http.get("/top-scores", params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()[0]["userId"], answer.headers
+
+    leader, headers = first(operator, live="true")
+    assert (leader, "board-frozen" in headers) == (shown, False)
+    frozen = operator.http.post(f"{PATH}/freeze", json=WHY).json()
+    give(stores.engine, entered, 2000)
+    leader, headers = first(operator, live="true")
+    since = datetime.fromisoformat(headers["board-frozen"])
+    assert leader == entered
+    assert abs(since - datetime.fromisoformat(frozen["frozenFrom"])) < timedelta(milliseconds=1)
+    assert ("etag" in headers, headers["cache-control"]) == (False, "no-store")
+    eventually(lambda: "board-frozen" in first(alice)[1], what="a board that says that it is frozen")
+    assert first(alice)[0] == first(alice, live="false")[0] == first(operator)[0] == shown
+    problem(alice.http.get("/top-scores", params={"live": "true"}), 403, "forbidden")
+    problem(httpx2.get(f"{alice.http.base_url}/top-scores", params={"live": "true"}), 401)
+    problem(httpx2.get(f"{alice.http.base_url}/top-scores", params={"live": "yes"}), 400)
+    operator.http.post(f"{PATH}/thaw", json=WHY)
 
 
 def test_what_cannot_be_is_refused_and_players_have_no_say(operator: Player, alice: Player, stores: Stores) -> None:
