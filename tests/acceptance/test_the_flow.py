@@ -34,7 +34,9 @@ def test_completed_action_reaches_every_socket_and_the_board(
         answer = alice.http.get(f"{process.url}/top-scores")
         assert answer.json() == after[0]["payload"]
         assert answer.headers["etag"] == f'"{after[0]["epoch"]}-{after[0]["version"]}"'
-    assert service.stores.rows("SELECT username, score FROM top_scores") == [(alice.username, 10)]
+    assert service.stores.rows("SELECT username, score FROM top_scores WHERE board_id = 'all-time'") == [
+        (alice.username, 10)
+    ]
     assert service.stores.redis.get("top_scores:10") is not None
 
 

@@ -14,7 +14,7 @@ from config import queues
 from db import persons
 from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.support.board import BOARDS, RULES, VETTING, completed
+from tests.support.board import ONE_BOARD, RULES, VETTING, completed
 from tests.support.clock import now
 from tests.support.people import Player, add_user
 from tests.support.service import Service, Stores, eventually
@@ -29,7 +29,7 @@ def engine(stores: Stores) -> sa.Engine:
 
 @pytest.fixture
 def desk(engine: sa.Engine, stores: Stores) -> Desk:
-    return Desk(engine, Publisher.on(stores.redis), BOARDS, RULES, VETTING, client_ip_days=30)
+    return Desk(engine, Publisher.on(stores.redis), ONE_BOARD, RULES, VETTING, client_ip_days=30)
 
 
 def aged(stores: Stores, user_id: UserId, *, start: str, end: str | None, number: int = 1) -> None:

@@ -20,7 +20,7 @@ from db import boards, freezes, standings, users
 from db.freezes import State
 from db.redis import Publisher
 from db.transaction import in_transaction
-from tests.support.board import BOARDS, VETTING, completed, top
+from tests.support.board import BOARDS, ONE_BOARD, VETTING, completed, top
 from tests.support.corrections import violations
 from tests.support.people import add_user
 from tests.support.service import Stores, eventually
@@ -189,7 +189,7 @@ def test_freeze_of_the_rules_is_taken_over_and_not_again_once_it_was_thawed(engi
 def test_freeze_of_the_rules_is_for_the_period_that_it_lies_in(engine: sa.Engine, stores: Stores) -> None:
     now: datetime = stores.value("SELECT clock_timestamp()")
     weekly = msgspec.structs.replace(RULE, id="weekly", window="weekly", freeze_at=now - timedelta(days=8))
-    rules = {**BOARDS, weekly.id: weekly}
+    rules = {**ONE_BOARD, weekly.id: weekly}
     assert keep(engine, rules) == []
     (this_week,) = keep(engine, {**rules, weekly.id: msgspec.structs.replace(weekly, freeze_at=now)})
     assert this_week.startswith("weekly:")
@@ -205,7 +205,7 @@ def test_freeze_of_the_rules_is_for_the_period_that_it_lies_in(engine: sa.Engine
     assert past is not None
     in_transaction(engine, lambda conn: boards.ensure(conn, [past]))
     assert of("2001-W02") == past.id
-    found = in_transaction(engine, lambda conn: freeze.find(conn, BOARDS))
+    found = in_transaction(engine, lambda conn: freeze.find(conn, rules))
     assert [(it.board_id, it.frozen) for it in found] == [(DEFAULT_BOARD, False), (this_week, True)]
 
 

@@ -19,7 +19,7 @@ from app.domain.ids import ActionId, UserId, new_id
 from db import actions as rows
 from db import standings
 from db.transaction import in_transaction
-from tests.support.board import BOARDS, VETTING, completed
+from tests.support.board import ONE_BOARD, VETTING, completed
 from tests.support.people import add_user, insert_user
 from tests.support.service import eventually
 
@@ -108,7 +108,7 @@ def test_raise_scores_writes_standings_by_user(engine: sa.Engine, pair: tuple[Us
     first, second = pair
     with engine.begin() as conn:
         now = conn.execute(sa.text("SELECT now()")).scalar_one()
-        earned = [it for user_id in (second, first) for it in counting.adjusted(BOARDS, user_id, 1, now)]
+        earned = [it for user_id in (second, first) for it in counting.adjusted(ONE_BOARD, user_id, 1, now)]
         standings.raise_scores_with_next(conn, earned)
     held = f"SELECT 1 FROM standings WHERE user_id = '{first}' FOR UPDATE"
 
@@ -123,9 +123,9 @@ def test_raise_scores_writes_standings_by_user(engine: sa.Engine, pair: tuple[Us
 def test_lock_of_standings_waits_for_a_rebuild_before_it_holds_a_row(engine: sa.Engine) -> None:
     alice = add_user(engine)
     ids = completed(engine, alice)
-    in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, ids, VETTING))
+    in_transaction(engine, lambda conn: settle.settle(conn, ONE_BOARD, ids, VETTING))
     held = "LOCK TABLE standings IN SHARE ROW EXCLUSIVE MODE"
-    with waiting(engine, held, lambda conn: standings.lock(conn, BOARDS, [alice])):
+    with waiting(engine, held, lambda conn: standings.lock(conn, ONE_BOARD, [alice])):
         assert free(engine, "standings", f"user_id = '{alice}'")
 
 
@@ -133,14 +133,14 @@ def test_lock_of_standings_waits_for_a_rebuild_before_it_holds_a_row(engine: sa.
 def test_correct_locks_the_user_before_the_action(engine: sa.Engine, change: Callable[..., object]) -> None:
     alice = add_user(engine)
     (action_id,) = completed(engine, alice)
-    in_transaction(engine, lambda conn: settle.set_aside(conn, BOARDS, action_id))
+    in_transaction(engine, lambda conn: settle.set_aside(conn, ONE_BOARD, action_id))
     held = f"SELECT 1 FROM users WHERE id = '{alice}' FOR UPDATE"
-    with waiting(engine, held, lambda conn: change(conn, BOARDS, action_id, actor="shell", reason="a test")):
+    with waiting(engine, held, lambda conn: change(conn, ONE_BOARD, action_id, actor="shell", reason="a test")):
         assert free(engine, "actions", f"id = '{action_id}'")
 
 
 def test_settle_locks_the_action_before_the_board(engine: sa.Engine) -> None:
     (action_id,) = completed(engine, add_user(engine))
     held = "SELECT 1 FROM boards FOR UPDATE"
-    with waiting(engine, held, lambda conn: settle.settle(conn, BOARDS, [action_id], VETTING)):
+    with waiting(engine, held, lambda conn: settle.settle(conn, ONE_BOARD, [action_id], VETTING)):
         assert not free(engine, "actions", f"id = '{action_id}'")

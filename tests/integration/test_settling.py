@@ -32,7 +32,7 @@ from db import boards, marks, outbox
 from db import engine as engines
 from db.redis import TO_RESTORE_KEY, WORKER_SEEN_KEY, Publisher
 from db.transaction import TimedOut, in_transaction
-from tests.support.board import ALL_TIME, BOARDS, RULES, VETTING, completed, first_ten, top
+from tests.support.board import ALL_TIME, ONE_BOARD, RULES, VETTING, completed, first_ten, top
 from tests.support.people import add_user
 from tests.support.service import Stores
 
@@ -59,7 +59,7 @@ def test_settled_action_stands_on_the_board(engine: sa.Engine, stores: Stores) -
     (action_id,) = completed(engine, alice)
     assert top(engine) == []
 
-    settled = in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, [action_id], VETTING))
+    settled = in_transaction(engine, lambda conn: settle.settle(conn, ONE_BOARD, [action_id], VETTING))
 
     assert settled == settle.Settled(cleared=1, held_by=())
     assert top(engine) == [(alice, 10)]
@@ -70,7 +70,7 @@ def test_settled_action_stands_on_the_board(engine: sa.Engine, stores: Stores) -
 def test_same_ids_again_change_nothing(engine: sa.Engine) -> None:
     ids = completed(engine, add_user(engine), add_user(engine))
     for _ in range(10):
-        in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, ids, VETTING))
+        in_transaction(engine, lambda conn: settle.settle(conn, ONE_BOARD, ids, VETTING))
     assert [score for _, score in top(engine)] == [10, 10]
     assert version(engine) == 1
 
@@ -79,8 +79,8 @@ def test_ties_go_to_who_was_first_whatever_the_order_of_settling(engine: sa.Engi
     first, second = add_user(engine), add_user(engine)
     early = completed(engine, first)
     late = completed(engine, second)
-    in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, late, VETTING))
-    in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, early, VETTING))
+    in_transaction(engine, lambda conn: settle.settle(conn, ONE_BOARD, late, VETTING))
+    in_transaction(engine, lambda conn: settle.settle(conn, ONE_BOARD, early, VETTING))
     assert [user_id for user_id, _ in top(engine)] == [first, second]
 
 
@@ -90,7 +90,7 @@ def test_settle_two_actions_of_a_user_stand_reached_at_the_later(engine: sa.Engi
     # In the other order than that of their ids, in which they are settled.
     for end in (last, first):
         in_transaction(engine, lambda conn, end=end: actions.end(conn, [end], RULES))  # type: ignore[misc]
-    in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, [first.action_id, last.action_id], VETTING))
+    in_transaction(engine, lambda conn: settle.settle(conn, ONE_BOARD, [first.action_id, last.action_id], VETTING))
     assert stores.value("SELECT reached_at = (SELECT max(end_at) FROM actions) FROM standings")
 
 
@@ -98,7 +98,7 @@ def test_settle_of_an_earlier_end_keeps_the_time_of_reaching(engine: sa.Engine, 
     alice = add_user(engine)
     early, late = completed(engine, alice), completed(engine, alice)
     for ids in (late, early):
-        in_transaction(engine, lambda conn, ids=ids: settle.settle(conn, BOARDS, ids, VETTING))  # type: ignore[misc]
+        in_transaction(engine, lambda conn, ids=ids: settle.settle(conn, ONE_BOARD, ids, VETTING))  # type: ignore[misc]
     assert stores.value("SELECT reached_at = (SELECT max(end_at) FROM actions) FROM standings")
 
 
@@ -107,7 +107,7 @@ def test_settle_an_action_that_was_not_completed_is_left_alone(engine: sa.Engine
     open_, gone = started(engine, alice, alice)
     in_transaction(engine, lambda conn: actions.end(conn, [replace(gone, status="cancelled")], RULES))
     ids = [open_.action_id, gone.action_id]
-    assert in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, ids, VETTING)) == settle.Settled()
+    assert in_transaction(engine, lambda conn: settle.settle(conn, ONE_BOARD, ids, VETTING)) == settle.Settled()
     assert stores.value("SELECT count(*) FROM actions WHERE settled_at IS NULL AND settlement IS NULL") == 2
 
 
@@ -116,7 +116,7 @@ def test_action_for_no_points_moves_nobody(engine: sa.Engine, stores: Stores) ->
     (action_id,) = completed(engine, alice)
     with engine.begin() as conn:
         conn.execute(sa.text("UPDATE actions SET score = 0"))
-    settled = in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, [action_id], VETTING))
+    settled = in_transaction(engine, lambda conn: settle.settle(conn, ONE_BOARD, [action_id], VETTING))
     assert settled == settle.Settled(cleared=1, held_by=())
     assert stores.value("SELECT count(*) FROM standings") == 0
 
@@ -129,7 +129,7 @@ def test_sweep_settles_what_no_message_reached(engine: sa.Engine, stores: Stores
             sa.text("UPDATE actions SET end_at = end_at - interval '3 s', start_at = start_at - interval '3 s'")
         )
 
-    sweep.run_duties(Desk(engine, publisher, BOARDS, RULES, VETTING))
+    sweep.run_duties(Desk(engine, publisher, ONE_BOARD, RULES, VETTING))
 
     assert top(engine) == [(alice, 10)]
     update = messages.read_update(stores.redis.get("top_scores:10") or b"")
@@ -148,7 +148,7 @@ def test_sweep_cancels_expired_actions(
         aged = "UPDATE actions SET start_at = start_at - interval '2 hours' WHERE id = ANY(CAST(:ids AS uuid[]))"
         conn.execute(sa.text(aged), {"ids": [starts[0].action_id, starts[2].action_id]})
 
-    sweep.run_duties(Desk(engine, publisher, BOARDS, RULES, VETTING))
+    sweep.run_duties(Desk(engine, publisher, ONE_BOARD, RULES, VETTING))
 
     statuses = dict(stores.rows("SELECT id::text, status FROM actions"))
     assert [statuses[start.action_id] for start in starts] == ["cancelled", "started", "started"]
@@ -212,7 +212,7 @@ def test_sweep_duty_that_fails_keeps_no_other_from_running(
         for name, duty in duties.items():
             monkeypatch.setitem(duties, name, watched(name, duty))
 
-    sweep.run_duties(Desk(engine, publisher, BOARDS, RULES, VETTING))
+    sweep.run_duties(Desk(engine, publisher, ONE_BOARD, RULES, VETTING))
 
     assert ran[:3] == DUTIES[:3]
     assert sorted(ran) == sorted([*DUTIES, *OTHERS])
@@ -241,7 +241,7 @@ def test_sweep_of_a_backlog_takes_most_of_its_interval(
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     for name in sweep._OTHER_DUTIES:
         monkeypatch.setitem(sweep._OTHER_DUTIES, name, partial(note, name))
-    sweep.run_duties(Desk(engine, publisher, BOARDS, RULES, VETTING))
+    sweep.run_duties(Desk(engine, publisher, ONE_BOARD, RULES, VETTING))
     assert 0.8 * queues.SWEEP_EVERY < clock[0] < queues.SWEEP_EVERY
     assert done == set(sweep._OTHER_DUTIES)
 
@@ -249,7 +249,7 @@ def test_sweep_of_a_backlog_takes_most_of_its_interval(
 def test_sweep_says_that_a_worker_lives_for_a_few_seconds_only(
     engine: sa.Engine, stores: Stores, publisher: Publisher
 ) -> None:
-    sweep.run_duties(Desk(engine, publisher, BOARDS, RULES, VETTING))
+    sweep.run_duties(Desk(engine, publisher, ONE_BOARD, RULES, VETTING))
     assert 0 < stores.redis.ttl(WORKER_SEEN_KEY) <= 15
 
 
@@ -274,9 +274,9 @@ def test_sweep_gives_attempts_back_if_the_database_was_at_fault(
         broken.setattr(overdue, "SLOW", 0.0)
         for _ in range(3):
             with contextlib.suppress(DatabaseUnavailable):
-                overdue._attempt(Desk(engine, publisher, BOARDS, RULES, VETTING), ids)
+                overdue._attempt(Desk(engine, publisher, ONE_BOARD, RULES, VETTING), ids)
             assert stores.rows("SELECT DISTINCT attempts FROM actions") == [(settle.MAX_ATTEMPTS - 1,)]
-    sweep.run_duties(Desk(engine, publisher, BOARDS, RULES, VETTING))
+    sweep.run_duties(Desk(engine, publisher, ONE_BOARD, RULES, VETTING))
     assert stores.rows("SELECT DISTINCT settlement FROM actions") == [("cleared",)]
 
 
@@ -296,10 +296,10 @@ def test_sweep_sets_nothing_aside_if_attempts_cannot_be_returned(
         broken.setattr(overdue, "SLOW", 0.0)
         broken.setattr(outbox, "restore_last_attempt", away)
         with pytest.raises(DatabaseUnavailable):
-            overdue._attempt(Desk(engine, publisher, BOARDS, RULES, VETTING), ids)
+            overdue._attempt(Desk(engine, publisher, ONE_BOARD, RULES, VETTING), ids)
     assert stores.rows("SELECT attempts FROM actions") == [(settle.MAX_ATTEMPTS,)]
     for _ in range(2):
-        sweep.run_duties(Desk(engine, publisher, BOARDS, RULES, VETTING))
+        sweep.run_duties(Desk(engine, publisher, ONE_BOARD, RULES, VETTING))
     assert stores.rows("SELECT settlement FROM actions") == [("cleared",)]
     assert not stores.redis.exists(TO_RESTORE_KEY)
 
@@ -314,7 +314,7 @@ def test_sweep_moves_the_mark_up_to_the_oldest_that_is_left(
     stores.execute("UPDATE actions SET start_at = start_at - interval '2 hours', end_at = end_at - interval '1 hour'")
     newest = stores.value("SELECT id FROM actions ORDER BY id DESC LIMIT 1")
     stores.execute("UPDATE actions SET end_at = end_at + interval '30 min' WHERE id = :id", id=newest)
-    desk = Desk(engine, publisher, BOARDS, RULES, VETTING)
+    desk = Desk(engine, publisher, ONE_BOARD, RULES, VETTING)
     mark = "SELECT at FROM marks WHERE name = 'outbox'"
     oldest = "SELECT min(end_at) FROM actions WHERE settled_at IS NULL"
     with monkeypatch.context() as slow:
@@ -343,7 +343,7 @@ def test_settle_publishes_though_suspending_takes_too_long(
     monkeypatch.setattr(worker, "suspend_of_these", slow)
     verdicts = {alice: fraud.CLEARED, bob: fraud.UNSETTLEABLE}
     monkeypatch.setattr(settle, "judge", lambda _, claimed, __: [(it, verdicts[it.user_id]) for it in claimed])
-    worker.settle_and_publish(Desk(engine, publisher, BOARDS, RULES, VETTING), completed(engine, alice, bob))
+    worker.settle_and_publish(Desk(engine, publisher, ONE_BOARD, RULES, VETTING), completed(engine, alice, bob))
     assert stores.rows("SELECT settlement FROM actions ORDER BY settlement") == [("cleared",), ("held",)]
     published = json.loads(stores.redis.get("top_scores:10") or "{}")
     assert [it["userId"] for it in published["payload"]] == [alice]
@@ -363,7 +363,7 @@ def test_action_never_settleable_is_set_aside_and_delays_nobody(
         conn.execute(sa.text(f"ALTER TABLE standings ADD CONSTRAINT poison CHECK (user_id <> '{bad}')"))
     try:
         for _ in range(6):
-            sweep.run_duties(Desk(engine, publisher, BOARDS, RULES, VETTING))
+            sweep.run_duties(Desk(engine, publisher, ONE_BOARD, RULES, VETTING))
     finally:
         with engine.begin() as conn:
             conn.execute(sa.text("ALTER TABLE standings DROP CONSTRAINT poison"))
@@ -376,7 +376,7 @@ def test_action_never_settleable_is_set_aside_and_delays_nobody(
 def test_held_action_shows_nowhere(engine: sa.Engine, stores: Stores) -> None:
     alice = add_user(engine)
     (action_id,) = completed(engine, alice)
-    settled = in_transaction(engine, lambda conn: settle.set_aside(conn, BOARDS, action_id))
+    settled = in_transaction(engine, lambda conn: settle.set_aside(conn, ONE_BOARD, action_id))
     assert settled.held == 1
     assert top(engine) == []
     assert stores.value("SELECT count(*) FROM standings") == 0
@@ -399,7 +399,7 @@ def test_settles_beside_falls_at_the_tenth_end_on_the_sql_ten(engine: sa.Engine,
             for done in (*settles, *falls):
                 done.result(30)
         # A claim that was skipped because another transaction held it is left to the sweep.
-        in_transaction(engine, lambda conn, ids=ids: settle.settle(conn, BOARDS, ids, VETTING))  # type: ignore[misc]
+        in_transaction(engine, lambda conn, ids=ids: settle.settle(conn, ONE_BOARD, ids, VETTING))  # type: ignore[misc]
         assert top(engine) == first_ten(engine)
     published = publish(engine, publisher, ALL_TIME)
     assert [(row["userId"], row["score"]) for row in _payload(published)] == top(engine)
@@ -410,7 +410,7 @@ def test_reader_of_the_ten_holds_off_writers_of_the_board(
 ) -> None:
     first, second = add_user(engine), add_user(engine)
     before = completed(engine, first)
-    in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, before, VETTING))
+    in_transaction(engine, lambda conn: settle.settle(conn, ONE_BOARD, before, VETTING))
     rise = completed(engine, second)
     reading, fallen = threading.Event(), threading.Event()
     lock_and_read = boards.lock_and_read
@@ -427,7 +427,7 @@ def test_reader_of_the_ten_holds_off_writers_of_the_board(
 
     monkeypatch.setattr(boards, "lock_and_read", read_and_dawdle)
     with ThreadPoolExecutor(2) as pool:
-        rising = pool.submit(in_transaction, engine, lambda conn: settle.settle(conn, BOARDS, rise, VETTING))
+        rising = pool.submit(in_transaction, engine, lambda conn: settle.settle(conn, ONE_BOARD, rise, VETTING))
         assert reading.wait(10)
         falling = pool.submit(_fall, engine, first, threading.Barrier(1))
         falling.add_done_callback(lambda _: fallen.set())
@@ -443,7 +443,7 @@ def _payload(update: messages.Update) -> list[dict[str, object]]:
 
 def _settle(engine: sa.Engine, ids: list[ActionId], start: threading.Barrier) -> None:
     start.wait(10)
-    in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, ids, VETTING))
+    in_transaction(engine, lambda conn: settle.settle(conn, ONE_BOARD, ids, VETTING))
 
 
 def _fall(engine: sa.Engine, user_id: UserId, start: threading.Barrier) -> None:
@@ -454,7 +454,7 @@ def _fall(engine: sa.Engine, user_id: UserId, start: threading.Barrier) -> None:
             sa.text("UPDATE standings SET score = greatest(0, score - 25), reached_at = now() WHERE user_id = :id"),
             {"id": user_id},
         )
-        refresh_whole(conn, BOARDS, [DEFAULT_BOARD])
+        refresh_whole(conn, ONE_BOARD, [DEFAULT_BOARD])
 
     start.wait(10)
     in_transaction(engine, fall)

@@ -20,7 +20,7 @@ from db import actions as rows
 from db import boards, fraud_facts, invariants, marks, moderation, outbox, persons, standings, users
 from db.find import find
 from db.transaction import in_transaction
-from tests.support.board import BOARDS, WHOLE
+from tests.support.board import ONE_BOARD, WHOLE
 from tests.support.service import Stores
 
 PLAYERS, EACH = 10_000, 3
@@ -116,7 +116,7 @@ def test_few_rows_are_read_for_an_action(engine: sa.Engine) -> None:
     count = {
         "start": read(engine, lambda conn: actions.start(conn, starts, max_open=1000)),
         "end": read(engine, lambda conn: done.extend(actions.end(conn, ends, RULES))),
-        "settle": read(engine, lambda conn: settle.settle(conn, BOARDS, [it.action_id for it in starts], VETTING)),
+        "settle": read(engine, lambda conn: settle.settle(conn, ONE_BOARD, [it.action_id for it in starts], VETTING)),
         "lag": read(engine, outbox.settle_lag),
         "list": read(engine, lambda conn: rows.of_user(conn, players[0], statuses=["started"], before=None, limit=20)),
         "expired": read(engine, lambda conn: rows.cancel_expired(conn, {"daily": 3600}, limit=500)),

@@ -18,7 +18,7 @@ from app.domain.ids import ActionId, UserId, new_id
 from db import fraud_facts, outbox
 from db.redis import Publisher
 from db.transaction import TimedOut, in_transaction
-from tests.support.board import ALL_TIME, BOARDS, RULES, top
+from tests.support.board import ALL_TIME, ONE_BOARD, RULES, top
 from tests.support.people import add_user
 from tests.support.service import Stores
 
@@ -51,7 +51,7 @@ def done(engine: sa.Engine, user_id: UserId, ago: float, *, score: int = 10, ip:
 
 def settled(engine: sa.Engine, ids: list[ActionId], rules: Vetting) -> list[str]:
     """Settle, and give each action's settlement."""
-    in_transaction(engine, lambda conn: settle.settle(conn, BOARDS, ids, rules))
+    in_transaction(engine, lambda conn: settle.settle(conn, ONE_BOARD, ids, rules))
     with engine.connect() as conn:
         rows = conn.execute(sa.text("SELECT id::text, settlement FROM actions"))
         found = {action_id: settlement for action_id, settlement in rows}
@@ -149,19 +149,19 @@ def test_held_actions_suspend_and_a_release_restarts_the_count(engine: sa.Engine
     rules = by({"velocity": {"completions_per_minute": 0}, **SUSPEND})
     first = done(engine, alice, 300)
     settled(engine, [first, done(engine, bob, 300)], rules)
-    assert vetting.suspend_whom_due(engine, BOARDS, rules) == []
-    in_transaction(engine, lambda conn: correct.release(conn, BOARDS, first, actor="shell", reason=None))
+    assert vetting.suspend_whom_due(engine, ONE_BOARD, rules) == []
+    in_transaction(engine, lambda conn: correct.release(conn, ONE_BOARD, first, actor="shell", reason=None))
     settled(engine, [done(engine, alice, 200)], rules)
-    assert vetting.suspend_whom_due(engine, BOARDS, rules) == []  # one of the two was released
+    assert vetting.suspend_whom_due(engine, ONE_BOARD, rules) == []  # one of the two was released
     settled(engine, [done(engine, alice, 100)], rules)
-    assert vetting.suspend_whom_due(engine, BOARDS, rules) == [alice]
-    assert vetting.suspend_whom_due(engine, BOARDS, rules) == []
+    assert vetting.suspend_whom_due(engine, ONE_BOARD, rules) == [alice]
+    assert vetting.suspend_whom_due(engine, ONE_BOARD, rules) == []
     assert top(engine) == []
     assert stores.rows("SELECT user_id::text, actor, reason FROM audit_events WHERE kind = 'suspended'") == [
         (alice, "system", "2 held actions in 24 hours.")
     ]
-    in_transaction(engine, lambda conn: correct.reinstate(conn, BOARDS, alice, actor="shell", reason=None))
-    assert vetting.suspend_whom_due(engine, BOARDS, rules) == []
+    in_transaction(engine, lambda conn: correct.reinstate(conn, ONE_BOARD, alice, actor="shell", reason=None))
+    assert vetting.suspend_whom_due(engine, ONE_BOARD, rules) == []
 
 
 def test_suspending_one_who_is_in_use_holds_up_no_other(
@@ -179,9 +179,9 @@ def test_suspending_one_who_is_in_use_holds_up_no_other(
 
     with monkeypatch.context() as busy:
         busy.setattr(correct, "suspend", held)
-        assert vetting.suspend_whom_due(engine, BOARDS, rules) == [bob]
+        assert vetting.suspend_whom_due(engine, ONE_BOARD, rules) == [bob]
     assert stores.rows("SELECT name FROM marks WHERE name = 'held'") == []  # alice is to be looked at again
-    assert vetting.suspend_whom_due(engine, BOARDS, rules) == [alice]
+    assert vetting.suspend_whom_due(engine, ONE_BOARD, rules) == [alice]
 
 
 def test_suspending_looks_at_a_long_day_of_held_actions_in_parts(
@@ -198,11 +198,11 @@ def test_suspending_looks_at_a_long_day_of_held_actions_in_parts(
             user=user_id,
         )
     monkeypatch.setattr(fraud_facts.due_for_suspension, "__kwdefaults__", {"limit": 2})
-    assert vetting.suspend_whom_due(engine, BOARDS, rules) == [players[0]]
+    assert vetting.suspend_whom_due(engine, ONE_BOARD, rules) == [players[0]]
     monkeypatch.setattr(vetting, "SUSPEND_FOR", -1.0)
-    assert vetting.suspend_whom_due(engine, BOARDS, rules) == []
+    assert vetting.suspend_whom_due(engine, ONE_BOARD, rules) == []
     monkeypatch.setattr(vetting, "SUSPEND_FOR", 0.5)
-    found = [user_id for _ in range(6) for user_id in vetting.suspend_whom_due(engine, BOARDS, rules)]
+    found = [user_id for _ in range(6) for user_id in vetting.suspend_whom_due(engine, ONE_BOARD, rules)]
     assert found == players[1:]
 
 
@@ -212,9 +212,9 @@ def test_suspending_counts_what_was_held_within_24_hours(engine: sa.Engine, stor
     settled(engine, [done(engine, alice, 300)], rules)
     stores.execute("UPDATE audit_events SET at = at - interval '25 hours'")
     settled(engine, [done(engine, alice, 200)], rules)
-    assert vetting.suspend_whom_due(engine, BOARDS, rules) == []
+    assert vetting.suspend_whom_due(engine, ONE_BOARD, rules) == []
     stores.execute("UPDATE audit_events SET at = at + interval '2 hours' WHERE at < now() - interval '24 hours'")
-    assert vetting.suspend_whom_due(engine, BOARDS, rules) == [alice]
+    assert vetting.suspend_whom_due(engine, ONE_BOARD, rules) == [alice]
 
 
 @pytest.mark.parametrize("died", [False, True], ids=["settling", "sweep, after the settling one died"])
@@ -223,7 +223,7 @@ def test_worker_suspends_whom_it_held_too_often(engine: sa.Engine, stores: Store
     settled(engine, [done(engine, alice, 300), done(engine, bob, 300)], by({}))
     assert top(engine) == [(alice, 10), (bob, 10)]
     rules = by({"velocity": {"completions_per_minute": 0}, **SUSPEND})
-    desk = Desk(engine, Publisher.on(stores.redis), BOARDS, RULES, rules)
+    desk = Desk(engine, Publisher.on(stores.redis), ONE_BOARD, RULES, rules)
     ids = [done(engine, alice, 200), done(engine, alice, 100)]
     if died:
         settled(engine, ids, rules)
@@ -240,7 +240,7 @@ def test_shared_address_never_suspends(engine: sa.Engine) -> None:
     players = [add_user(engine) for _ in range(3)]
     rules = by({**SHARED, **SUSPEND})
     settled(engine, [done(engine, players[i % 3], 30 - i) for i in range(20)], rules)
-    assert vetting.suspend_whom_due(engine, BOARDS, rules) == []
+    assert vetting.suspend_whom_due(engine, ONE_BOARD, rules) == []
 
 
 def test_vetting_without_rules_clears_everything(engine: sa.Engine) -> None:
@@ -255,7 +255,7 @@ def test_moments_of_a_reversal_are_those_of_the_actions(engine: sa.Engine, store
     alice = add_user(engine)
     ids = [done(engine, alice, ago) for ago in (50, 5)]
     settled(engine, ids, by({}))
-    in_transaction(engine, lambda conn: correct.reverse(conn, BOARDS, ids[1], actor="shell", reason="a test"))
+    in_transaction(engine, lambda conn: correct.reverse(conn, ONE_BOARD, ids[1], actor="shell", reason="a test"))
     reached: datetime = stores.value("SELECT reached_at FROM standings")
     assert reached == stores.value("SELECT end_at FROM actions WHERE id = :id", id=ids[0])
     assert stores.value("SELECT now()") - reached > timedelta(seconds=49)
@@ -273,5 +273,5 @@ def test_settle_suspends_whom_it_has_just_held(
         return {}, None
 
     monkeypatch.setattr(fraud_facts, "due_for_suspension", nobody)
-    worker.settle_and_publish(Desk(engine, Publisher.on(stores.redis), BOARDS, RULES, rules), ids)
+    worker.settle_and_publish(Desk(engine, Publisher.on(stores.redis), ONE_BOARD, RULES, rules), ids)
     assert stores.rows("SELECT id::text FROM users WHERE status = 'suspended'") == [(alice,)]

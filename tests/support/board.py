@@ -16,6 +16,9 @@ from db.transaction import in_transaction
 VETTING = Vetting(FraudRules(), default_award=10)
 BOARDS = board_rules.parse(rules.read(HERE / "boards.toml"))
 ALL_TIME = BOARDS[DEFAULT_BOARD]
+ONE_BOARD = {DEFAULT_BOARD: BOARDS[DEFAULT_BOARD]}
+"""The board of all times alone, for what is the same on every board."""
+
 WHOLE = Period(DEFAULT_BOARD, DEFAULT_BOARD, None, None, None)
 """The only period of the board of all times."""
 
