@@ -208,16 +208,10 @@ def _audit_in(conn: sa.Connection) -> list[audit.Check]:
     """Audit inside of a transaction that has begun, so that it sees what that has done."""
     return [
         audit.Check("total-scores", invariants.wrong_totals(conn)),
-<<<<<<< HEAD
-        audit._standings(conn, BOARDS),
-        audit._scored_once(conn, hours=audit.EVER),
-        audit._top_scores(conn, BOARDS),
-        audit._ranks(conn),
-=======
-        audit.Check("standings", invariants.wrong_standings(conn, ONE_BOARD[DEFAULT_BOARD])),
+        audit._standings(conn, ONE_BOARD),
         audit._scored_once(conn, hours=audit.EVER),
         audit._top_scores(conn, ONE_BOARD),
->>>>>>> a8b455d (config: Ship a board of today and one of this week)
+        audit._ranks(conn),
         audit._outbox(conn),
     ]
 
