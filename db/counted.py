@@ -20,7 +20,7 @@ class Record(NamedTuple):
 
 _ACTIONS = """
     SELECT user_id, {amount} AS score, end_at AS at FROM actions
-    WHERE settlement = 'cleared' AND {amount} IS NOT NULL {of_types} {of_users} {begun} {ended}
+    WHERE settlement = 'cleared' AND {amount} IS NOT NULL {of_types} {of_users} {begun} {ended} {settled}
 """
 _ADJUSTMENTS = """
     UNION ALL SELECT user_id, points, at FROM audit_events
@@ -66,6 +66,25 @@ def in_period(rule: BoardRule, period: Period, users: Sequence[UserId]) -> Recor
     return Record(_combined(rule, counted), values | own)
 
 
+def of_one(rule: BoardRule, period: Period, user: str, *, also: str = "", settled: str = "") -> Record:
+    """Return the SQL of everything of one user that counts in a period of a board: rows (user_id, score, at).
+
+    Args:
+        user: the id, as an expression of the statement around it.
+        also: a further condition, which names the moment by "{at}".
+        settled: one on actions alone.
+    """
+    sql, own = _amounts(
+        rule,
+        of_users=f"AND user_id = {user}",
+        begun="" if period.starts is None else "AND {at} >= :starts",
+        ended=("" if period.ends is None else "AND {at} < :ends ") + also,
+        settled=settled,
+    )
+    bounds = {"starts": period.starts, "ends": period.ends}
+    return Record(sql, own | {name: value for name, value in bounds.items() if value is not None})
+
+
 def in_all_periods(rule: BoardRule, users: Sequence[UserId] | None = None) -> Record:
     """Return the record of everybody, or of these users, in all periods of a board that have a row."""
     values: dict[str, Any] = {"board": rule.id}
@@ -86,7 +105,9 @@ def extent(rule: BoardRule) -> Record:
     return Record(f"SELECT min(at), max(at) FROM ({sql}) AS it", values)
 
 
-def _amounts(rule: BoardRule, *, of_users: str, begun: str = "", ended: str = "") -> tuple[str, dict[str, Any]]:
+def _amounts(
+    rule: BoardRule, *, of_users: str, begun: str = "", ended: str = "", settled: str = ""
+) -> tuple[str, dict[str, Any]]:
     """Return the SQL of everything that counts: (user_id, score, at), and the values that only it has."""
     values: dict[str, Any] = {}
     of_types = ""
@@ -100,6 +121,7 @@ def _amounts(rule: BoardRule, *, of_users: str, begun: str = "", ended: str = ""
         of_users=of_users,
         begun=begun.format(at="end_at"),
         ended=ended.format(at="end_at"),
+        settled=settled,
     )
     if rule.adjustable:
         sql += _ADJUSTMENTS.format(of_users=of_users, begun=begun.format(at="at"), ended=ended.format(at="at"))

@@ -1,7 +1,7 @@
 """What anybody may ask about boards."""
 
-from app.description.operation import Operation, Query
-from app.routes import board_shapes
+from app.description.operation import LIVE, Operation, Query
+from app.routes import board_shapes, history_shapes
 from app.routes.find import LONGEST, FoundPlayers
 
 LIMIT = Query({"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "Items on a page.")
@@ -45,5 +45,41 @@ BOARD_OPERATIONS: dict[tuple[str, str], Operation] = {
         errors=(400, 401, 404, 429, 503),
         about="At most 10, the best first, with their places on the whole board. While the board is frozen only those "
         "are found whose rows it shows.",
+    ),
+    ("/boards/{board}/history", "GET"): Operation(
+        "readHistory",
+        "Read players' scores over time",
+        "Board",
+        "anyone or a token",
+        {200: history_shapes.BoardHistory, 304: None},
+        query={
+            "users": Query(
+                {"type": "string"}, "Ids of at most 10 players, separated by commas; the first 10 without it."
+            ),
+            "from": Query({"type": "string", "format": "date-time"}, "The first moment; see below."),
+            "to": Query({"type": "string", "format": "date-time"}, "The last moment; now, or the period's end."),
+            "points": Query({"type": "integer", "minimum": 2, "maximum": 500, "default": 100}, "How many moments."),
+            "period": PERIOD,
+            **LIVE,
+        },
+        errors=(400, 401, 403, 404, 422, 429, 503),
+        about="`points` moments at equal distances, the same for all, each with the score as it counts now of what "
+        "ended by then. Without `from` it begins with the period, or a day before `to` where a board has no beginning.",
+    ),
+    ("/boards/{board}/feed", "GET"): Operation(
+        "readFeed",
+        "Read what was completed lately",
+        "Board",
+        "anyone or a token",
+        {200: history_shapes.Feed, 304: None},
+        query={
+            "limit": Query({"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Items on a page."),
+            "cursor": Query({"type": "string"}, "`nextCursor` of the page before."),
+            "period": PERIOD,
+            **LIVE,
+        },
+        errors=(400, 401, 403, 404, 429, 503),
+        about="What counts on the board now, by when it ended, newest first. A page may have fewer items than `limit`, "
+        "or none, while others follow: `nextCursor` tells.",
     ),
 }

@@ -24,12 +24,15 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
         query={
             "board": Query({"type": "string", "default": DEFAULT_BOARD}, "The board's id."),
             "period": Query({"type": "string"}, "A day, week or month of it; without, the present one."),
+            "asOf": Query({"type": "string", "format": "date-time"}, "The board as it stood at this moment."),
+            "corrected": Query({"type": "boolean", "default": False}, "With `asOf`: by what is known of it now."),
             **LIVE,
         },
-        errors=(400, 401, 403, 404, 429, 503),
-        about="The first places: ten, or as many as the board shows. `ETag` is `<epoch>-<version>`; `If-None-Match` "
-        "saves the body. `Last-Modified` is the time at which that version was committed. While the board is frozen "
-        "`Board-Frozen` says since when, and `Board-Revealed` how many places are revealed, such as `3/10`.",
+        errors=(400, 401, 403, 404, 409, 422, 429, 503),
+        about="The first places: ten, or as many as the board shows. `ETag` is `<epoch>-<version>`, but with `asOf`; "
+        "`If-None-Match` saves the body. `Last-Modified` is the time at which that version was committed. While the "
+        "board is frozen `Board-Frozen` says since when, and `Board-Revealed` how many places are revealed, such as "
+        "`3/10`.",
     ),
     ("/users/{user_id}/actions", "POST"): Operation(
         "startAction",

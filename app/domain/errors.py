@@ -174,6 +174,22 @@ class WrongCursor(ScoreboardError):
     status, code, title = 422, "wrong-cursor", "No cursor of this list"
 
 
+class WrongTime(ScoreboardError):
+    """A time in a query that is none, or that makes no sense there; the detail begins with the parameter's name."""
+
+    status, code, title = 422, "wrong-time", "Wrong time"
+
+
+class TooMuchToRead(ScoreboardError):
+    """What is asked for can't be told without reading more than one answer may cost."""
+
+    status, code, title = 422, "too-much-to-read", "Too much to read"
+
+
+class BoardFrozen(Conflict):
+    code, title = "board-frozen", "The board is frozen"
+
+
 class TooLarge(ScoreboardError):
     status, code, title = 413, "body-too-large", "Body too large"
 

@@ -6,16 +6,28 @@ from app.domain.errors import Malformed
 from app.domain.ids import ActionId, is_id
 
 
-def limit_of(request: Request, *, default: int, longest: int) -> int:
+def limit_of(request: Request, *, name: str = "limit", default: int, shortest: int = 1, longest: int) -> int:
     """Return how many items the page may have.
 
     Raises:
-        Malformed: when it is not a whole number from 1 to `longest`.
+        Malformed: when it is not a whole number from `shortest` to `longest`.
     """
-    text = request.query_params.get("limit", str(default))
-    if not (text.isascii() and text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= longest):
-        raise Malformed(f"limit: must be a whole number from 1 to {longest}.")
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdecimal() and len(text) <= 3 and shortest <= int(text) <= longest):
+        raise Malformed(f"{name}: must be a whole number from {shortest} to {longest}.")
     return int(text)
+
+
+def flag_of(request: Request, name: str) -> bool:
+    """Return whether a parameter of the query is true; without it it isn't.
+
+    Raises:
+        Malformed: when it is neither true nor false.
+    """
+    text = request.query_params.get(name, "false")
+    if text not in ("true", "false"):
+        raise Malformed(f"{name}: must be true or false.")
+    return text == "true"
 
 
 def number_cursor_of(request: Request) -> int | None:

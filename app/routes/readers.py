@@ -5,10 +5,11 @@ from typing import NamedTuple
 from starlette.requests import Request
 
 from app.access.keys import ServiceKey, is_key
-from app.domain.errors import Malformed, Unauthorized
+from app.domain.errors import Unauthorized
 from app.domain.ids import UserId
 from app.routes.guards import bearer, claims_of, key_of
 from app.routes.operators import operator
+from app.routes.paging import flag_of
 from app.web import Web, web_of
 
 
@@ -33,7 +34,7 @@ async def reader(request: Request) -> Reader:
         Malformed: when `live` is neither true nor false.
         Unauthorized, Unavailable, Forbidden, RateLimited: in this order.
     """
-    if _live(request):
+    if flag_of(request, "live"):
         web, who = await operator(request)
         return Reader(web, None if isinstance(who, ServiceKey) else who.sub, live=True)
     web, token = web_of(request), bearer(request)
@@ -48,10 +49,3 @@ async def reader(request: Request) -> Reader:
     await web.sessions.check_or_trust(claims)
     await web.admission.read(request.scope, claims)
     return Reader(web, claims.sub)
-
-
-def _live(request: Request) -> bool:
-    asked = request.query_params.get("live", "false")
-    if asked not in ("true", "false"):
-        raise Malformed("live: must be true or false.")
-    return asked == "true"

@@ -10,6 +10,8 @@ from app.domain.messages import Update
 from app.domain.scoring import ActionType
 from app.domain.values import PointsByValue
 from app.http.answers import JSON
+from app.routes import history
+from app.routes.etags import matches
 from app.routes.readers import reader
 from app.routes.shapes import ActionTypes, TypeRule, ValueBounds
 from app.routes.which_board import Which, which_board
@@ -18,13 +20,15 @@ from app.web import Web, web_of
 
 async def top_scores(request: Request) -> Response:
     """GET /top-scores"""
+    if not history.PAST.isdisjoint(request.query_params):
+        return await history.board_as_of(request)
     web, _, live = await reader(request)
     rule, period = which = which_board(request, web.board_rules)
     if live:
         return await _live(web, which)
     board = web.boards[rule.id]
     update = await (board.now() if period is None or board.shows(period) else web.past.read(rule, period))
-    if _matches(request.headers.getlist("if-none-match"), update.etag):
+    if matches(request.headers.getlist("if-none-match"), update.etag):
         return Response(status_code=304, headers=_headers(update))
     return answer(update)
 
@@ -72,8 +76,3 @@ def _type_rule(name: str, rule: ActionType) -> TypeRule:
         value=ValueBounds(rule.value.min, rule.value.max, rule.value.unit or UNSET) if rule.value else UNSET,
         trust_players=rule.trust_players if rule.value else UNSET,
     )
-
-
-def _matches(headers: list[str], etag: str) -> bool:
-    # Weak comparison, as RFC 9110 wants it for If-None-Match.
-    return any(part.strip().removeprefix("W/") in (etag, "*") for part in ",".join(headers).split(","))
