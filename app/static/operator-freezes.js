@@ -31,11 +31,11 @@ export function forgetFreezes() {
 /** @param {Freeze} board */
 function boardItem(board) {
   const name = board.period ? `${board.title}, ${board.period}` : board.title;
-  const doing = (verb, title, about) => act(verb, name, () => change(board, verb.split(" ")[0].toLowerCase(), title, about));
+  const doing = (verb, title, about) => act(verb, name, () => change(board, name, verb.split(" ")[0].toLowerCase(), title, about));
   if (!board.frozen) {
     const planned = board.frozenFrom !== null;
-    const acts = [doing("Freeze", `Freeze ${name} now?`, "frozen")];
-    if (planned) acts.push(doing("Thaw", `Call the freeze of ${name} off?`, "not frozen"));
+    const acts = [doing("Freeze", `Freeze ${name} now?`, "is frozen")];
+    if (planned) acts.push(doing("Thaw", `Call the freeze of ${name} off?`, "will not freeze"));
     return item(name, [planned ? `will be frozen from ${written(board.frozenFrom)}` : "is shown as it is"], acts);
   }
   const since = `frozen since ${written(board.frozenFrom)}`;
@@ -44,17 +44,17 @@ function boardItem(board) {
     name,
     [state],
     [
-      doing("Reveal next place", `Reveal the next place of ${name}?`, "revealed"),
-      doing("Thaw", `Show ${name} as it is?`, "thawed"),
+      doing("Reveal next place", `Reveal the next place of ${name}?`, "shows its next place"),
+      doing("Thaw", `Show ${name} as it is?`, "is shown as it is"),
     ],
   );
 }
 
-async function change({ board, period }, verb, title, about) {
+async function change({ board, period }, name, verb, title, about) {
   const answer = await ask(title, { needsReason: true });
   if (!answer) return;
   await call("POST", `/admin/boards/${encodeURIComponent(board)}/${verb}`, { body: { ...answer, ...(period && { period }) } });
-  say($("message"), `Done: ${board} is ${about}.`, "good");
+  say($("message"), `Done: ${name} ${about}.`, "good");
   await loadFreezes();
 }
 
