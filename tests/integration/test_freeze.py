@@ -1,6 +1,7 @@
 """Freezing, thawing and revealing a board, in the database: what is shown, and which versions tell of it."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,7 +24,7 @@ from db.transaction import in_transaction
 from tests.support.board import BOARDS, ONE_BOARD, VETTING, completed, top
 from tests.support.corrections import violations
 from tests.support.people import add_user
-from tests.support.service import Stores, eventually
+from tests.support.service import Stores
 
 OPERATOR = {"actor": "shell", "reason": "a test"}
 RULE = BOARDS[DEFAULT_BOARD]
@@ -132,7 +133,7 @@ def test_thaw_is_a_version_of_its_own_also_when_nobody_has_scored(engine: sa.Eng
 
 
 def test_planned_freeze_begins_by_the_clock_of_the_database(engine: sa.Engine, stores: Stores) -> None:
-    alice = add_user(engine)
+    alice, bob, carol = (add_user(engine) for _ in range(3))
     now: datetime = stores.value("SELECT clock_timestamp()")
     with pytest.raises(Malformed):
         frozen(engine, now - timedelta(seconds=1))
@@ -141,14 +142,17 @@ def test_planned_freeze_begins_by_the_clock_of_the_database(engine: sa.Engine, s
     planned = frozen(engine, now + timedelta(seconds=0.5))
     assert not planned.frozen
 
-    def gave_in_vain() -> bool:
-        before = top(engine)
-        give(engine, alice, 1)
-        return before == top(engine)
+    def gave_until_frozen(player: UserId) -> None:
+        while not state(engine).frozen:
+            settled(engine, player)
+            give(engine, player, 1)
 
-    eventually(gave_in_vain, what="a freeze that nobody has begun")
+    # Nobody begins it: those who settle at that moment find it under the lock.
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(gave_until_frozen, (alice, bob, carol)))
     rows, version = top(engine), state(engine).version
-    assert state(engine).frozen
+    give(engine, bob, 1000)
+    assert (top(engine), len(rows)) == (rows, 3)
     assert violations(engine) == {}
     assert keep(engine) == [DEFAULT_BOARD]
     assert keep(engine) == []
