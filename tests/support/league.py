@@ -1,6 +1,6 @@
 """A machine that changes boards at random, and after every step compares all that they answer with a plain sort.
 
-That is: standings, the rows that a board shows, ranks, pages, and what is around a user.
+That is: standings, the rows that a board shows, ranks, pages, what is around a user, and the past.
 """
 
 from collections import defaultdict
@@ -12,10 +12,11 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from app.board import audit, correct, erase, rebuild, rename, settle
+from app.board import audit, correct, courses, erase, past, rebuild, rename, settle
+from app.domain import periods
 from app.domain.board_rules import BoardRule
 from app.domain.ids import ActionId, BoardId, UserId
-from db import rank_blocks, ranks, standings
+from db import clock, rank_blocks, ranks, record, standings
 from db.transaction import in_transaction
 from tests.support import done, plain_boards
 from tests.support.board import VETTING
@@ -39,6 +40,7 @@ JOURNEY = [
 """When the machine's clock runs, and for how many hours at a time."""
 
 T = TypeVar("T")
+AGES_AGO, IN_AGES = datetime(2026, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
 
 
 class League:
@@ -190,6 +192,10 @@ class League:
             rows = {row: rule for row, rule in self._rows(conn) if row in expected or self.random.random() < 0.2}
             for row, rule in sorted(rows.items()):
                 self._compare(conn, row, rule, listed(rule, self.people, expected[row]), expected[row])
+            earlier = self.now - timedelta(minutes=self.random.choice([0, 15, 60, 1000]))
+            then = plain_boards.standings(self.people, cleared, until=earlier)
+            for row, rule in self.random.sample(sorted(rows.items()), min(3, len(rows))):
+                self._compare_past(conn, row, rule, earlier, then[row], expected[row])
 
     def _compare(
         self,
@@ -230,6 +236,34 @@ class League:
             around = [(it.user_id, it.score, it.rank) for it in ranks.around(conn, row, user_id, limit=limit)]
             first = max(0, min(rank - 1 - limit // 2, len(places) - limit))
             assert around == places[first : first + limit], row
+
+    def _compare_past(
+        self,
+        conn: sa.Connection,
+        row: BoardId,
+        rule: BoardRule,
+        earlier: datetime,
+        then: dict[UserId, Score],
+        now: dict[UserId, Score],
+    ) -> None:
+        """Compare what is told of the past of one row: the record's last version, a corrected board, and the lines."""
+        label = row.partition(":")[2]
+        period = periods.named(rule, label) if label else periods.only(rule)
+        assert period is not None
+        # Names are the present ones on both; a trigger writes the record.
+        query = sa.text("SELECT user_id::text, score, rank FROM top_scores WHERE board_id = :id ORDER BY rank")
+        shown = [tuple(it) for it in conn.execute(query, {"id": row})]
+        stood = record.stood(conn, row, clock.now(conn))
+        assert [(it.userId, it.score, it.rank) for it in stood.rows] == shown, row
+        corrected = past.board(conn, rule, period, earlier)
+        assert [(it.user_id, it.score) for it in corrected] == listed(rule, self.people, then)[: rule.top], row
+        # The last point of a line is the present score, and the one before it what had ended by then.
+        users = sorted(it.user_id for it in self.people if it.shown)
+        none = None if rule.of == "value" and rule.by != "sum" else 0
+        lines = courses.read(conn, rule, period, users, [AGES_AGO, earlier, IN_AGES], None)
+        assert {it.user_id: it.scores for it in lines} == {
+            it: [none, then.get(it, (none,))[0], now.get(it, (none,))[0]] for it in users
+        }, row
 
     def _rows(self, conn: sa.Connection) -> list[tuple[BoardId, BoardRule]]:
         return [(BoardId(row), RULES[board]) for row, board in conn.execute(sa.text("SELECT id, board FROM boards"))]

@@ -97,9 +97,16 @@ def label_of(rule: BoardRule, moment: datetime) -> str | None:
     return f"{rule.id}:{moment.astimezone(ZoneInfo(rule.zone)):{form}}"
 
 
-def standings(people: Iterable[Person], counted: Iterable[Done]) -> dict[str, dict[UserId, Score]]:
-    """Work out every standing, by its row of `boards` and its user, from the cleared actions and the adjustments."""
-    people, counted = list(people), list(counted)
+def standings(
+    people: Iterable[Person], counted: Iterable[Done], until: datetime | None = None
+) -> dict[str, dict[UserId, Score]]:
+    """Work out every standing, by its row of `boards` and its user, from the cleared actions and the adjustments.
+
+    Args:
+        until: what ended, or was adjusted, later is left out.
+    """
+    counted = [it for it in counted if until is None or it.end_at <= until]
+    adjusted = [(it.user_id, *each) for it in people for each in it.adjusted if until is None or each[1] <= until]
     amounts: dict[tuple[str, UserId], list[tuple[datetime, int]]] = defaultdict(list)
     for rule in RULES.values():
         for it in counted:
@@ -108,10 +115,9 @@ def standings(people: Iterable[Person], counted: Iterable[Done]) -> dict[str, di
             if (rule.types is None or it.type in rule.types) and amount is not None and row is not None:
                 amounts[row, it.user_id].append((it.end_at, amount))
         if rule.of == "points" and rule.by == "sum" and rule.types is None:
-            for person in people:
-                for points, at in person.adjusted:
-                    if row := label_of(rule, at):
-                        amounts[row, person.user_id].append((at, points))
+            for user_id, points, at in adjusted:
+                if row := label_of(rule, at):
+                    amounts[row, user_id].append((at, points))
     expected: dict[str, dict[UserId, Score]] = defaultdict(dict)
     for (row, user_id), each in amounts.items():
         rule = RULES[BoardId(row.partition(":")[0])]
