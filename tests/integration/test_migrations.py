@@ -17,7 +17,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from app.domain.ids import DEFAULT_BOARD
 from db import engine as engines
+from db import rank_blocks
 from db.migrate import MIGRATIONS, SchemaError, migrate
 from db.rank_tables import RANK_FUNCTIONS
 from db.record_tables import RECORD_VERSIONS
@@ -378,3 +380,42 @@ def test_migrate_allows_an_operators_own_indexes_and_columns(migrated: sa.Engine
         conn.exec_driver_sql("CREATE INDEX mine ON actions (score)")
         conn.exec_driver_sql("ALTER TABLE users ADD COLUMN team text")
     migrate(migrated, BOARDS)
+
+
+def test_migration_0014_counts_the_standings_that_are_there(empty: Make) -> None:
+    engine = empty()
+    with alembic(engine) as config:
+        command.upgrade(config, "0013")
+    with engine.begin() as conn:
+        conn.execute(sa.text("INSERT INTO boards (id, epoch) VALUES ('all-time', gen_random_uuid())"))
+        conn.execute(
+            sa.text("""
+                INSERT INTO users (id, username, username_key, status)
+                SELECT gen_random_uuid(), 'p' || n, 'p' || n, CASE mod(n, 10) WHEN 0 THEN 'suspended' ELSE 'active' END
+                FROM generate_series(1, 11000) AS n
+            """)
+        )
+        conn.execute(
+            sa.text("""
+                INSERT INTO standings (board_id, user_id, score, reached_at)
+                SELECT 'all-time', id, mod(row_number() OVER (), 50), now() FROM users
+            """)
+        )
+    migrate(engine, BOARDS)
+    with engine.begin() as conn:
+        assert not rank_blocks.broken(conn, DEFAULT_BOARD)
+        assert rank_blocks.wrong(conn, DEFAULT_BOARD) == []
+        assert rank_blocks.untended(conn) == []
+        counts = conn.execute(sa.text("SELECT counts FROM rank_counts WHERE board_id = 'all-time'")).scalar_one()
+        shown = "SELECT count(*) FROM standings JOIN users ON id = user_id WHERE status = 'active' AND score > 0"
+        assert sum(counts) == conn.execute(sa.text(shown)).scalar_one()
+        # In three steps.
+        assert 30 <= len(counts) <= 60
+        # What the release before writes, which knows nothing of it, is counted.
+        conn.execute(
+            sa.text("""
+                INSERT INTO standings (board_id, user_id, score, reached_at) SELECT 'all-time', user_id, 7, now()
+                FROM standings ON CONFLICT (board_id, user_id) DO UPDATE SET score = standings.score + excluded.score
+            """)
+        )
+        assert rank_blocks.wrong(conn, DEFAULT_BOARD) == []
