@@ -25,8 +25,8 @@ BOARD_OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: board_shapes.BoardPeriods},
         query={"limit": LIMIT, "cursor": Query({"type": "string"}, "`nextCursor` of the page before.")},
         errors=(400, 401, 404, 429, 503),
-        about="Newest first, the present one among them. Once it is `final`, an hour after its end, nothing but a "
-        "correction changes a period.",
+        about="Newest first, the present one among them. Once it is `final`, an hour after its end "
+        "if all is settled by then, nothing but a correction changes a period.",
     ),
     ("/boards/{board}/players", "GET"): Operation(
         "findPlayers",

@@ -35,9 +35,13 @@ class Period(NamedTuple):
         """Return whether `moment` lies in this period."""
         return (self.starts is None or self.starts <= moment) and (self.ends is None or moment < self.ends)
 
-    def final(self, moment: datetime) -> bool:
-        """Return whether nothing but a correction changes this period any more at `moment`."""
-        return self.ends is not None and self.ends + FINAL_AFTER <= moment
+    def final(self, settled: datetime) -> bool:
+        """Return whether nothing but a correction changes this period any more.
+
+        Args:
+            settled: the moment up to which all that was recorded is settled.
+        """
+        return self.ends is not None and self.ends + FINAL_AFTER <= settled
 
 
 def only(rule: BoardRule) -> Period:

@@ -1,6 +1,6 @@
 """The boards that there are, and their periods."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from app.routes.board_shapes import Board, BoardPeriod, BoardPeriods, Boards
 from app.routes.paging import limit_of
 from app.routes.readers import reader
 from app.routes.which_board import which_board
-from db import clock, freezes
+from db import clock, freezes, outbox
 from db import periods as stored
 
 T = TypeVar("T")
@@ -70,17 +70,19 @@ async def list_periods(request: Request) -> Response:
 
     def read(conn: sa.Connection) -> tuple[datetime, list[Period], str | None]:
         now = clock.now(conn)
-        return now, *stored.page(conn, rule, periods.at(rule, now), before=before, limit=limit)
+        # What is not settled yet was recorded since this moment, and ended an hour before it at most.
+        settled = now - timedelta(seconds=outbox.settle_lag(conn))
+        return settled, *stored.page(conn, rule, periods.at(rule, now), before=before, limit=limit)
 
-    now, page, following = await web.transaction(read)
-    return JSON(BoardPeriods([_period(it, now) for it in page], _or_unset(following)))
+    settled, page, following = await web.transaction(read)
+    return JSON(BoardPeriods([_period(it, settled) for it in page], _or_unset(following)))
 
 
-def _period(period: Period, now: datetime) -> BoardPeriod:
+def _period(period: Period, settled: datetime) -> BoardPeriod:
     assert period.label is not None
     assert period.starts is not None
     assert period.ends is not None
-    return BoardPeriod(period.label, period.starts, period.ends, period.final(now))
+    return BoardPeriod(period.label, period.starts, period.ends, period.final(settled))
 
 
 def _cursor_of(request: Request, rule: BoardRule) -> str | None:

@@ -10,9 +10,12 @@ import httpx2
 import pytest
 
 from app.domain.ids import new_id
+from tests.support import done
+from tests.support.done import Done
 from tests.support.people import Listener
 from tests.support.service import Process, Service, Stores, problem
 
+NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
 FILE = """
 [boards.all-time]
@@ -150,13 +153,23 @@ def add_period(stores: Stores, period_id: str, starts: datetime, ends: datetime)
     )
 
 
-def test_periods_end_and_become_final_an_hour_later(web: Process, stores: Stores) -> None:
+def test_periods_are_final_an_hour_after_their_end_once_all_is_settled(
+    web: Process, stores: Stores, dora: Listener
+) -> None:
     for ago, day in ((59, "2025-01-01"), (61, "2025-01-02")):
         stores.execute(
             "INSERT INTO boards (id, epoch, starts_at, ends_at) VALUES (:id, :epoch, '2025-01-01', "
             "clock_timestamp() - make_interval(mins => :ago))",
             **{"id": f"daily:{day}", "epoch": new_id(), "ago": ago},
         )
+    found = {it["period"]: it["final"] for it in get(web, "/boards/daily/periods")["items"]}
+    assert (found["2025-01-01"], found["2025-01-02"]) == (False, True)
+    # While no worker settles what was completed before, it may still be of the period.
+    (action_id,) = done.insert(stores.engine, Done(dora.user_id, NOON))
+    stores.execute("UPDATE actions SET recorded_at = now() - interval '2 minutes' WHERE id = :id", id=action_id)
+    found = {it["period"]: it["final"] for it in get(web, "/boards/daily/periods")["items"]}
+    assert (found["2025-01-01"], found["2025-01-02"]) == (False, False)
+    stores.execute("UPDATE actions SET settlement = 'held', settled_at = now() WHERE id = :id", id=action_id)
     found = {it["period"]: it["final"] for it in get(web, "/boards/daily/periods")["items"]}
     assert (found["2025-01-01"], found["2025-01-02"]) == (False, True)
 
