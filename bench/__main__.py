@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from bench import pushes
+from bench.boards import NAMES, boards
 from bench.curve import curve
 from bench.history import history as long_history
 from bench.population import check_history, empty, make_players
@@ -32,6 +33,8 @@ ACTIONS: Mapping[str, Callable[[Bench], list[Row]]] = {
 }
 """Rows on one running service with 10,000 players."""
 
+OTHERS = NAMES[1:]
+
 Alone = Callable[[sa.Engine, int, int], Row | list[Row]]
 
 ALONE: Mapping[str, Alone] = {
@@ -39,6 +42,8 @@ ALONE: Mapping[str, Alone] = {
     "push-default": lambda db, turns, seconds: pushes.latency(db, turns, seconds, 1, 20, None, interval=100),
     "push-1000": lambda db, turns, seconds: pushes.latency(db, turns, seconds, 1000, 10, (25, 60)),
     "deliveries": lambda db, turns, seconds: pushes.deliveries(db, turns, seconds, 2000, 0.7, 45),
+    "deliveries-3": lambda db, turns, seconds: pushes.deliveries(db, turns, seconds, 2000, None, 40, OTHERS),
+    "boards": boards,
     "settling": lambda db, turns, seconds: settling(db, turns, 1.3),
     "history": lambda db, turns, seconds: long_history(db, turns),
     "start": lambda db, turns, seconds: starting(turns, 6),

@@ -23,7 +23,10 @@ LOST = 0.5
 
 
 class CrowdPlan(msgspec.Struct, frozen=True):
-    """So many sockets of a caller for so long; `process` serves them, and with `bare` one of them is the publisher."""
+    """So many sockets of a caller for so long; `process` serves them, and with `bare` one of them is the publisher.
+
+    Each follows `boards` besides the one that it is opened for.
+    """
 
     port: int
     process: int
@@ -32,6 +35,7 @@ class CrowdPlan(msgspec.Struct, frozen=True):
     seconds: float
     redis_url: str
     bare: bool
+    boards: tuple[str, ...] = ()
 
 
 class Crowd(msgspec.Struct):
@@ -70,10 +74,10 @@ class _Frames:
 
 def run(plan: CrowdPlan) -> Crowd:
     """Send boards to all sockets, one after the other, and count what arrives."""
-    first = open_socket(plan.port, plan.caller.token)  # what is imported and made once is no socket's memory
+    first = _open(plan)  # what is imported and made once is no socket's memory
     time.sleep(0.5)
     before = resident(plan.process)
-    sockets = [first, *(open_socket(plan.port, plan.caller.token) for _ in range(plan.sockets))]
+    sockets = [first, *(_open(plan) for _ in range(plan.sockets))]
     publish = _by_saying(plan, first) if plan.bare else by_hand(plan.redis_url, plan.caller.user_id)
     frames, poll, by_fd = _Frames(), select.epoll(), {peer.fileno(): peer for peer in sockets}
     for fd, peer in by_fd.items():
@@ -99,11 +103,24 @@ def run(plan: CrowdPlan) -> Crowd:
     return Crowd(deliveries, seconds, (resident(plan.process) - before) / plan.sockets, cpu_seconds)
 
 
+def _open(plan: CrowdPlan) -> socket.socket:
+    peer = open_socket(plan.port, plan.caller.token)
+    if plan.boards:
+        peer.sendall(_masked(msgspec.json.encode({"subscribe": plan.boards})))
+    return peer
+
+
+def _masked(text: bytes) -> bytes:
+    """Return a client's frame, masked with zeros."""
+    size = bytes([128 + len(text)]) if len(text) < 126 else bytes([128 + 126]) + len(text).to_bytes(2)
+    return b"\x81" + size + b"\0\0\0\0" + text
+
+
 def _by_saying(plan: CrowdPlan, peer: socket.socket) -> Callable[[], object]:
-    """Send what is in Redis through the first socket, masked with zeros, as a client's frame must be."""
+    """Send what is in Redis through the first socket."""
     board = redis.Redis.from_url(plan.redis_url).get(top_scores_key("all-time"))
     assert isinstance(board, bytes)
-    frame = b"\x81" + bytes([128 + 126]) + len(board).to_bytes(2) + b"\0\0\0\0" + board
+    frame = _masked(board)
     return lambda: peer.send(frame)
 
 

@@ -5,6 +5,7 @@ import sys
 
 import sqlalchemy as sa
 
+from bench.boards import THREE, boards_file
 from bench.crowd import Crowd, CrowdPlan
 from bench.load import Caller, Plan, percentile
 from bench.population import empty, make_players, settled_within
@@ -46,15 +47,24 @@ def latency(
     return Row(name, p50, their_p50, musts, note)
 
 
-def deliveries(db: sa.Engine, turns: int, seconds: int, sockets: int, must: float, most_kilobytes: float) -> Row:
-    """Send boards to many sockets, each as soon as all of them have the one before."""
-    say(f"deliveries to {sockets:,} sockets")
+def deliveries(
+    db: sa.Engine,
+    turns: int,
+    seconds: int,
+    sockets: int,
+    must: float | None,
+    most_kilobytes: float,
+    boards: tuple[str, ...] = (),
+) -> Row:
+    """Send boards to many sockets, each as soon as all of them have the one before; they follow `boards` besides."""
+    which = f"{_sockets(sockets)} that follow {1 + len(boards)} boards" if boards else _sockets(sockets)
+    say(f"deliveries to {which}")
     url = settings.load_or_exit().redis_url
     callers = _players(db, 12)
     bare = free_port()
     ours: list[Crowd] = []
     theirs: list[Crowd] = []
-    with stack(PUSH_INTERVAL_MS="0") as quiet:
+    with boards_file(THREE) as path, stack(PUSH_INTERVAL_MS="0", BOARDS_FILE=path) as quiet:
         load(Plan("pairs", quiet.port, 2, 1.0, callers))
         settled_within(db)
         quiet.start("bare", f"{sys.executable} -m bench.bare_sockets {bare}")
@@ -62,16 +72,20 @@ def deliveries(db: sa.Engine, turns: int, seconds: int, sockets: int, must: floa
         for _ in range(turns):
             for port, name, found in ((bare, "bare", theirs), (quiet.port, "web", ours)):
                 pid = quiet.processes[name].pid
-                found.append(crowd(CrowdPlan(port, pid, callers[0], sockets, seconds, url, bare=name == "bare")))
+                bare_loop = name == "bare"
+                plan = CrowdPlan(port, pid, callers[0], sockets, seconds, url, bare_loop, () if bare_loop else boards)
+                found.append(crowd(plan))
             say(f"    {ours[-1].per_second:,.0f} of {theirs[-1].per_second:,.0f}, {ours[-1].memory / 1024:.1f} KB")
     mine = statistics.median(it.per_second for it in ours)
     reference = statistics.median(it.per_second for it in theirs)
     # Later turns find memory that the one before has left: the first tells what a socket takes.
     kilobytes, their_kilobytes = ours[0].memory / 1024, theirs[0].memory / 1024
-    musts = (at_least(must, mine, reference), under(most_kilobytes, kilobytes, "KB", "memory"))
+    musts = [under(most_kilobytes, kilobytes, "KB", "memory")]
+    if must is not None:
+        musts.insert(0, at_least(must, mine, reference))
     shares = [it.cpu_seconds / it.seconds / CORES for it in (*ours, *theirs)]
     note = f"{number(kilobytes)} KB of memory a socket, bare {number(their_kilobytes)}; {share_of_cpu(shares)}"
-    return Row(f"deliveries/s, {_sockets(sockets)}", mine, reference, musts, note)
+    return Row(f"deliveries/s, {which}", mine, reference, tuple(musts), note)
 
 
 def _players(db: sa.Engine, players: int) -> list[Caller]:
