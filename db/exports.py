@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.domain.ids import BoardId
+from db.order import KEY
 from db.shown import SHOWN
 
 AT_ONCE = 2000
@@ -27,11 +28,11 @@ EXPORTS = {
     STANDINGS: Export(
         ("rank", "userId", "username", "score", "reachedAt", "displayName"),
         f"""
-            SELECT row_number() OVER (ORDER BY score DESC, reached_at, user_id),
+            SELECT row_number() OVER (ORDER BY {KEY.format(it="standings")}),
                 user_id::text, username, score, reached_at, display_name
             FROM standings JOIN users ON users.id = user_id
-            WHERE board_id = :board AND score > 0 AND {SHOWN}
-            ORDER BY score DESC, reached_at, user_id
+            WHERE board_id = :board AND (score > 0 OR valued) AND {SHOWN}
+            ORDER BY {KEY.format(it="standings")}
         """,
     ),
     ACTIONS: Export(

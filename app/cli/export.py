@@ -16,11 +16,12 @@ import click
 import msgspec
 import sqlalchemy as sa
 
-from app.cli.database import database
-from app.domain.ids import DEFAULT_BOARD
+from app.cli.database import board_rules, database
+from app.domain import periods
+from app.domain.ids import DEFAULT_BOARD, BoardId
 from config.settings import Settings
-from db import exports
-from db.transaction import is_away
+from db import clock, exports
+from db.transaction import in_statement, is_away
 
 SHOW_EVERY = 10_000
 
@@ -37,10 +38,23 @@ Write = Callable[[tuple[Any, ...]], object]
 @click.option("--csv", "as_csv", is_flag=True, help="Comma separated values, safe to open in a spreadsheet.")
 @click.option("--bom", is_flag=True, help="With --csv: a byte order mark, so that Excel shows names right.")
 @click.option("--jsonl", "as_jsonl", is_flag=True, help="One JSON object a line (the default).")
+@click.option("--board", help="With standings: another board than all-time.")
+@click.option("--period", help="With --board: which of its days, weeks or months; the present one without.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of standard output.")
 @click.pass_obj
-def export(config: Settings, what: str, as_csv: bool, bom: bool, as_jsonl: bool, output: Path | None) -> None:
+def export(
+    config: Settings,
+    what: str,
+    as_csv: bool,
+    bom: bool,
+    as_jsonl: bool,
+    board: str | None,
+    period: str | None,
+    output: Path | None,
+) -> None:
     """Write WHAT there is at this moment: the standings (all who are on the board), every action, or every user."""
+    if what != exports.STANDINGS and (board or period):
+        raise click.UsageError("--board and --period go with standings.")
     if as_csv and as_jsonl:
         raise click.UsageError("--csv or --jsonl, not both.")
     if bom and not as_csv:
@@ -49,7 +63,8 @@ def export(config: Settings, what: str, as_csv: bool, bom: bool, as_jsonl: bool,
         with database(config) as made, _opened(output) as file:
             columns = exports.EXPORTS[what].columns
             write: Write = _csv(file, columns, bom=bom) if as_csv else _json_lines(file, columns)
-            written = _write(write, exports.rows(made, what, DEFAULT_BOARD), what)
+            row = _board_row(config, made, board or DEFAULT_BOARD, period)
+            written = _write(write, exports.rows(made, what, row), what)
     except BrokenPipeError:
         # The reader has closed the pipe. Nothing may be written to it any more, not even at the end of the process.
         with contextlib.suppress(OSError, ValueError):
@@ -62,6 +77,19 @@ def export(config: Settings, what: str, as_csv: bool, bom: bool, as_jsonl: bool,
             raise
         raise click.ClickException("The database can't be reached, or was lost; the export is not complete.") from None
     click.echo(f"{written} {what}", err=True)
+
+
+def _board_row(config: Settings, made: sa.Engine, board: str, label: str | None) -> BoardId:
+    """Return the id of the row of a board's period: the present one by PostgreSQL's clock, unless it is named."""
+    rule = board_rules(config).get(BoardId(board))
+    if rule is None:
+        raise click.UsageError(f"There is no board {board!r} in {config.boards_file.name}.")
+    if label is None:
+        return periods.shown(rule, in_statement(made, clock.now)).id
+    period = periods.named(rule, label)
+    if period is None:
+        raise click.UsageError(f"{board} has no period {label!r}.")
+    return period.id
 
 
 def _write(write: Write, rows: Iterable[tuple[Any, ...]], what: str) -> int:

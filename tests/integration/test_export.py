@@ -8,14 +8,17 @@ import re
 import stat
 import subprocess
 import sys
+import tomllib
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from app.board import correct, settle
-from app.domain.ids import DEFAULT_BOARD, UserId
+from app.board import correct, settle, top
+from app.domain import board_rules, counting, periods
+from app.domain.ids import DEFAULT_BOARD, BoardId, UserId
 from db import exports
 from db.transaction import in_transaction
 from tests.support.board import BOARDS, VETTING, completed
@@ -50,6 +53,42 @@ def test_csv_begins_with_a_byte_order_mark_where_that_is_wanted(engine: sa.Engin
     refused = export(stores, "--jsonl", "--bom")
     assert (refused.returncode, "--bom goes with --csv" in refused.stderr) == (2, True)
     assert "Excel" in export(stores, "--help").stdout
+
+
+def test_export_of_another_board_and_of_its_periods(engine: sa.Engine, stores: Stores, tmp_path: Path) -> None:
+    """In the board's own order, and of a period that is over."""
+    path = tmp_path / "boards.toml"
+    path.write_text(
+        '[boards.all-time]\n[boards.weekly]\nwindow = "weekly"\n'
+        '[boards.laps]\nof = "value"\nby = "best"\norder = "lowest"\n'
+    )
+    rules = board_rules.parse(tomllib.loads(path.read_text()))
+    ada, bea = add_user(engine, "ada"), add_user(engine, "bea")
+    now: datetime = stores.value("SELECT clock_timestamp()")
+    before = periods.at(rules[BoardId("weekly")], now - timedelta(days=7))
+    assert before is not None
+    done = [
+        counting.Completion(user_id, "default", points, value, moment)
+        for user_id, points, value, moment in (
+            (ada, 10, 0, now),
+            (bea, 10, 70, now),
+            (bea, 5, -1, now),
+            (ada, 1, 5, now - timedelta(days=7)),
+        )
+    ]
+    in_transaction(engine, lambda conn: top.add(conn, rules, counting.earned(rules, done)))
+
+    def written(*arguments: str) -> list[tuple[int, str, int]]:
+        found = export(stores, "--board", *arguments, BOARDS_FILE=str(path))
+        assert found.returncode == 0, found.stderr
+        return [(it["rank"], it["username"], it["score"]) for it in lines(found.stdout)]
+
+    assert [(rank, score) for rank, _, score in written("weekly")] == [(1, 15), (2, 10)]
+    assert [(rank, score) for rank, _, score in written("laps")] == [(1, -1), (2, 0)]
+    assert [(rank, score) for rank, _, score in written("weekly", "--period", str(before.label))] == [(1, 1)]
+    for wrong in (("--board", "none"), ("--board", "weekly", "--period", "x"), ("actions", "--board", "weekly")):
+        refused = export(stores, *wrong, BOARDS_FILE=str(path))
+        assert (refused.returncode, refused.stdout) == (2, ""), refused.stderr
 
 
 def test_export_of_standings_has_everybody_not_only_the_ten(engine: sa.Engine, stores: Stores) -> None:
