@@ -39,6 +39,11 @@ def top_scores_key(board_id: str) -> str:
     return "top_scores:10" if board_id == DEFAULT_BOARD else f"top_scores:10:{board_id}"
 
 
+def top_scores_channel(board_id: str) -> str:
+    """Return the channel that a board's newest message is published on; the name is part of the contract."""
+    return TOP_SCORES_CHANNEL if board_id == DEFAULT_BOARD else f"{TOP_SCORES_CHANNEL}:{board_id}"
+
+
 def token_bucket_key(policy: str, owner: str) -> str:
     """Return the key of the token bucket that mosts `owner` under a policy."""
     return f"scoreboard:tokens:{policy}:{owner}"
@@ -80,11 +85,11 @@ def _repeat(retries: int) -> tuple[Any, int, Any]:
     return ExponentialWithJitterBackoff(base=0.01, cap=0.1), retries, (redis.exceptions.ConnectionError,)
 
 
-# KEYS: the boards' keys. ARGV: the channel, and of each board: message, epoch, version, and what the key must hold to
-# be overwritten by force ("" for: only when it holds nothing newer).
+# KEYS: the boards' keys. ARGV: of each board channel, message, epoch, version, and what the key must hold to be
+# overwritten by force ("" for: only when it holds nothing newer).
 # Returns for each 1 when the message was taken, else 0; and what the key holds, unless that is the message.
 _PUBLISH = """
-local function publish(key, message, epoch, version, instead_of)
+local function publish(key, channel, message, epoch, version, instead_of)
     local held = redis.pcall('GET', key)
     if type(held) == 'table' then held = false end  -- no string: SET replaces it
     if held == message then return {0} end
@@ -96,12 +101,12 @@ local function publish(key, message, epoch, version, instead_of)
         end
     end
     redis.call('SET', key, message)
-    redis.call('PUBLISH', ARGV[1], message)
+    redis.call('PUBLISH', channel, message)
     return {1}
 end
 local outcomes = {}
 for i, key in ipairs(KEYS) do
-    outcomes[i] = publish(key, ARGV[4 * i - 2], ARGV[4 * i - 1], ARGV[4 * i], ARGV[4 * i + 1])
+    outcomes[i] = publish(key, unpack(ARGV, 5 * i - 4, 5 * i))
 end
 return outcomes
 """
@@ -116,7 +121,7 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Puts boards' messages into their keys and onto the channel, those that are newer than what is there."""
+    """Puts boards' messages into their keys and onto their channels, those that are newer than what is there."""
 
     client: Redis
     script: Any
@@ -135,8 +140,7 @@ class Publisher:
         Raises:
             redis.RedisError: when Redis is away.
         """
-        about = [(it.text, *it.stamp, instead_of) for it in updates]
-        found = self.script(
-            keys=[top_scores_key(it.board) for it in updates], args=[TOP_SCORES_CHANNEL, *chain.from_iterable(about)]
-        )
+        about = [(top_scores_channel(it.board), it.text, *it.stamp, instead_of) for it in updates]
+        keys = [top_scores_key(it.board) for it in updates]
+        found = self.script(keys=keys, args=list(chain.from_iterable(about)))
         return [Outcome(bool(taken), instead[0] if instead else None) for taken, *instead in found]

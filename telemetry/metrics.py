@@ -35,7 +35,8 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 action_created = Counter("action_created", "Actions that were started.")
 action_completed = Counter("action_completed", "Actions that were completed.")
 score_updated = Counter("score_updated", "Completed actions whose points reached the standings.")
-top10_changed = Counter("top10_changed", "Boards that were put into Redis, whatever had changed them.")
+top10_changed = Counter("top10_changed", "Versions of the board all-time that were put into Redis, whatever it was.")
+boards_changed = Counter("boards_changed", "The same of the other boards.", ["board"])
 clock_offset = Gauge(
     "clock_offset_seconds",
     "How far this host's clock is off PostgreSQL's, at least.",

@@ -17,7 +17,7 @@ from app.board import freeze
 from app.domain import messages, periods
 from app.domain.board_rules import BoardRule, BoardRules
 from app.domain.errors import DatabaseUnavailable
-from app.domain.ids import BoardId, id_after
+from app.domain.ids import DEFAULT_BOARD, BoardId, id_after
 from app.domain.messages import Update
 from app.domain.periods import Period
 from app.domain.signing import UNSIGNED, Key, Signer
@@ -156,7 +156,10 @@ def _push(publisher: Publisher, updates: Sequence[Update], *, instead_of: bytes 
     outcomes = publisher.publish(updates, instead_of=instead_of)
     for update, outcome in zip(updates, outcomes, strict=True):
         if outcome.taken:
-            metrics.top10_changed.inc()
+            if update.board == DEFAULT_BOARD:
+                metrics.top10_changed.inc()
+            else:
+                metrics.boards_changed.labels(update.board).inc()
             logs.event(log, logs.TOP10_CHANGED, board=update.board, epoch=update.stamp[0], version=update.stamp[1])
     return [it.instead for it in outcomes]
 

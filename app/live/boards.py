@@ -22,7 +22,7 @@ from app.domain.signing import Signer
 from app.live.board import LiveBoard
 from app.live.relay import RESYNC, SupervisedRedis
 from db import feature_flags
-from db.redis import TOP_SCORES_CHANNEL, Publisher, top_scores_key
+from db.redis import TOP_SCORES_CHANNEL, Publisher, top_scores_channel, top_scores_key
 from db.transaction import in_statement
 
 log = logging.getLogger("scoreboard.live")
@@ -155,12 +155,17 @@ class LiveBoards(dict[BoardId, LiveBoard]):
     async def _follow(self) -> None:
         while True:
             try:
-                async with self._relayed, self._relayed.subscribe(TOP_SCORES_CHANNEL) as subscriber:
-                    while True:
-                        await self._hear((await subscriber.get()).message)
+                async with self._relayed, asyncio.TaskGroup() as channels:
+                    for board_id in self:
+                        channels.create_task(self._listen(top_scores_channel(board_id)), name="live-channel")
             except Exception:
                 log.exception("the relay's listener died, it is started again")
             await asyncio.sleep(1)
+
+    async def _listen(self, channel: str) -> None:
+        async with self._relayed.subscribe(channel) as subscriber:
+            while True:
+                await self._hear((await subscriber.get()).message)
 
     async def _hear(self, text: str) -> None:
         if text == RESYNC:

@@ -78,8 +78,11 @@ class SupervisedRedis(BroadcastBackend):
         while True:
             try:
                 async with self._redis.pubsub() as pubsub:
-                    await pubsub.subscribe(RELAY_CHANNEL, *self._channels)
+                    asked = set(self._channels)
+                    await pubsub.subscribe(RELAY_CHANNEL, *asked)
                     self._pubsub, self._heard, wait = pubsub, time.monotonic(), 0.1
+                    if late := self._channels - asked:
+                        await pubsub.subscribe(*late)
                     await self._listen(pubsub)
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("the relay lost Redis (%s), next try in %.1f s", error or type(error).__name__, wait)

@@ -11,7 +11,7 @@ import pytest
 
 from app.domain.ids import DEFAULT_BOARD, BoardId
 from app.live.board import LiveBoard
-from db.redis import TOP_SCORES_CHANNEL, top_scores_key
+from db.redis import TOP_SCORES_CHANNEL, top_scores_channel, top_scores_key
 from tests.support.live import in_process
 from tests.support.people import PASSWORD, Player
 from tests.support.service import Process, Service, Stores, eventually
@@ -71,12 +71,16 @@ def both_show(stores: Stores, player: Player, points: int | None) -> None:
 def test_second_board_counts_and_is_published_under_its_own_id(web: Process, stores: Stores, alice: Player) -> None:
     channel = stores.redis.pubsub()  # type: ignore[no-untyped-call]
     with channel, listening(web, alice.token) as socket:
-        channel.subscribe(TOP_SCORES_CHANNEL)
+        channel.subscribe(TOP_SCORES_CHANNEL, top_scores_channel(WEEKLY))
         before = message(socket)
         alice.score(2)
         both_show(stores, alice, 20)
         published = list(iter(partial(channel.get_message, timeout=0.5), None))
         heard = [json.loads(it["data"]) for it in published if it["type"] == "message"]
+        by_channel = {
+            (it["channel"].decode(), json.loads(it["data"])["board"]) for it in published if it["type"] == "message"
+        }
+        assert by_channel == {("top_scores_updates", DEFAULT_BOARD), (f"top_scores_updates:{WEEKLY}", WEEKLY)}
         assert {it["board"] for it in heard} == {DEFAULT_BOARD, WEEKLY}
         newest = [it for it in heard if it["board"] == DEFAULT_BOARD][-1]
         received = [before]
