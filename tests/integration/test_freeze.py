@@ -22,7 +22,7 @@ from db.freezes import State
 from db.redis import Publisher
 from db.transaction import in_transaction
 from tests.support.board import BOARDS, ONE_BOARD, VETTING, completed, top
-from tests.support.corrections import violations
+from tests.support.corrections import rebuilding, violations
 from tests.support.people import add_user
 from tests.support.service import Stores
 
@@ -91,6 +91,7 @@ def test_frozen_board_keeps_its_rows_while_standings_go_on(engine: sa.Engine, st
     (action_id,) = settled(engine, bob)
     in_transaction(engine, lambda conn: correct.reverse(conn, BOARDS, action_id, **OPERATOR))
     settled(engine, bob)
+    assert in_transaction(engine, rebuilding) == ([], {})
     assert ranked(engine) == [(1, alice, 30), (2, bob, 20)]
     assert top(engine) == [(alice, 30), (bob, 20)]
     assert state(engine).version == before + 1, "a version that counts on would tell that others score"
