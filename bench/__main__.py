@@ -15,6 +15,7 @@ from bench.boards import NAMES, boards
 from bench.curve import curve
 from bench.history import history as long_history
 from bench.population import check_history, empty, make_players
+from bench.ranks import ranks_of_a_million
 from bench.reference import Reference
 from bench.report import PERFORMANCE, RESULTS, insert, table
 from bench.reports import reports
@@ -45,6 +46,7 @@ ALONE: Mapping[str, Alone] = {
     "deliveries-3": lambda db, turns, seconds: pushes.deliveries(db, turns, seconds, 2000, None, 40, OTHERS),
     "boards": boards,
     "settling": lambda db, turns, seconds: settling(db, turns, 1.3),
+    "ranks": ranks_of_a_million,
     "history": lambda db, turns, seconds: long_history(db, turns),
     "start": lambda db, turns, seconds: starting(turns, 6),
     "clone": lambda db, turns, seconds: from_clone(18),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from app.access.tokens import Tokens
+from app.board import ranks
 from app.domain.ids import ActionId, UserId, new_id
 from bench.load import Caller, Result
 from bench.stack import SECRET_KEY
@@ -74,6 +75,9 @@ def add_standings(db: sa.Engine, players: int) -> None:
         )
     with db.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(sa.text("VACUUM ANALYZE"))
+    while not ranks.tend(db):
+        pass
+    with db.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(sa.text("CHECKPOINT"))
 
 

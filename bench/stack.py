@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from bench.crowd import Crowd, CrowdPlan
 from bench.load import Plan, Result
+from bench.paced import Paced, PacedPlan
 from bench.push import Pushed, PushPlan
 from config import settings
 from db import engine
@@ -187,7 +188,12 @@ def crowd(plan: CrowdPlan) -> Crowd:
     return msgspec.json.decode(_apart("bench.crowd", plan, plan.seconds), type=Crowd)
 
 
-def _apart(module: str, plan: Plan | PushPlan | CrowdPlan, seconds: float) -> bytes:
+def paced(plan: PacedPlan) -> Paced:
+    """Run a plan of requests at a rate in a process of its own."""
+    return msgspec.json.decode(_apart("bench.paced", plan, plan.seconds), type=Paced)
+
+
+def _apart(module: str, plan: Plan | PushPlan | CrowdPlan | PacedPlan, seconds: float) -> bytes:
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         file.write(msgspec.json.encode(plan))
         file.flush()
