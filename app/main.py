@@ -139,6 +139,7 @@ def wire(
         draining=Draining(),
         readiness=SingleFlight(),
         lag=SingleFlight(),
+        board_states=SingleFlight(),
     )
 
 

@@ -14,6 +14,7 @@ from app.access.keys import Keys
 from app.access.revocation import Sessions
 from app.access.tokens import Tokens
 from app.board.publish import publish_all
+from app.board.states import BoardStates
 from app.concurrency.batching import Batcher
 from app.concurrency.reads import Reads
 from app.concurrency.single_flight import SingleFlight
@@ -78,6 +79,7 @@ class Web:
     draining: Draining
     readiness: SingleFlight[Checks]
     lag: SingleFlight[float | None]
+    board_states: SingleFlight[BoardStates]
 
     @property
     def board(self) -> LiveBoard:

@@ -8,8 +8,9 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.board.states import board_states
 from app.domain import periods
-from app.domain.board_rules import BoardRule, BoardRules
+from app.domain.board_rules import BoardRule
 from app.domain.errors import Malformed
 from app.domain.freezes import Freeze
 from app.domain.periods import Period
@@ -18,7 +19,7 @@ from app.routes.board_shapes import Board, BoardPeriod, BoardPeriods, Boards
 from app.routes.paging import limit_of
 from app.routes.readers import reader
 from app.routes.which_board import which_board
-from db import clock, freezes, outbox
+from db import clock, outbox
 from db import periods as stored
 
 T = TypeVar("T")
@@ -27,14 +28,9 @@ T = TypeVar("T")
 async def list_boards(request: Request) -> Response:
     """GET /boards"""
     web, *_ = await reader(request)
-    return JSON(Boards(await web.transaction(lambda conn: _boards(conn, web.board_rules))))
-
-
-def _boards(conn: sa.Connection, rules: BoardRules) -> list[Board]:
-    now = clock.now(conn)
-    present = [(rule, periods.at(rule, now)) for rule in rules.values()]
-    frozen = freezes.of(conn, [period.id if period else rule.id for rule, period in present])
-    return [_board(rule, period, frozen.get(period.id if period else rule.id)) for rule, period in present]
+    # Everybody asks at the same moment, such as that at which a contest begins: they share one answer.
+    states = await web.board_states.run(lambda: web.transaction(lambda conn: board_states(conn, web.board_rules)))
+    return JSON(Boards([_board(it.rule, it.period, it.freeze) for it in states]))
 
 
 def _board(rule: BoardRule, period: Period | None, freeze: Freeze | None) -> Board:
