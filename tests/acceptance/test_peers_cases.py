@@ -22,9 +22,12 @@ from tests.support.keys import add_key, with_key
 from tests.support.people import Player, add_user
 from tests.support.service import Process, Service, Stores, eventually
 
-TYPES = ("middle", "tied", "paged", "lap", "hidden", "shared", "reset", "rebuilt", "fresh")
+TYPES = ("big", "middle", "tied", "paged", "lap", "hidden", "shared", "reset", "rebuilt", "fresh")
 BOARDS = """
 [boards.all-time]
+[boards.big]
+types = ["big"]
+of = "value"
 [boards.lap-sum]
 types = ["lap"]
 of = "value"
@@ -56,7 +59,7 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 def files(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Files:
     """A board for each type of action, and those of laps; and what players report, unvetted."""
     folder = tmp_path_factory.mktemp("rules")
-    simple = "".join(f'[boards.{it}]\ntypes = ["{it}"]\n' for it in TYPES if it not in ("lap", "reset"))
+    simple = "".join(f'[boards.{it}]\ntypes = ["{it}"]\n' for it in TYPES if it not in ("big", "lap", "reset"))
     types = "".join(f"[types.{it}]\npoints = 10\n" for it in ("default", *TYPES))
     written = {"BOARDS_FILE": BOARDS + simple, "SCORING_FILE": types, "FRAUD_FILE": ""}
     for name, text in written.items():
@@ -163,6 +166,21 @@ def test_page_past_the_end_is_empty(web: Process, stores: Stores, files: Files) 
 
 def name_of(stores: Stores, user_id: str) -> str:
     return str(stores.value("SELECT username FROM users WHERE id = :id", id=user_id))
+
+
+def test_scores_beyond_32_bits_are_exact_up_to_53(web: Process, stores: Stores, files: Files) -> None:
+    users = [add_user(stores.engine) for _ in range(4)]
+    values = [2**53 - 1, 2**53 - 2, 2**31, -(2**53 - 1)]
+    settled(stores, files, *(Done(it, NOON, "big", 0, value) for it, value in zip(users, values, strict=True)))
+    expected = [(it, value, rank) for rank, (it, value) in enumerate(zip(users, values, strict=True), start=1)]
+    answer = httpx2.get(f"{web.url}/boards/big/standings")
+    assert '"score":9007199254740991,' in answer.text
+    assert places(answer.json()["items"]) == expected
+    assert get(web, f"/boards/big/ranks/{users[1]}")["score"] == 9_007_199_254_740_990
+    assert eventually(lambda: places(get(web, "/top-scores?board=big")) == expected, what="the first ten")
+    # Sums of such values are exact, too; tests/integration/test_exact_scores.py has what they can't hold.
+    settled(stores, files, Done(users[3], NOON, "big", 0, -1 + 2**53), Done(users[2], NOON, "big", 0, 1))
+    assert [score for _, score, _ in places(get(web, "/boards/big/standings")["items"])] == [*values[:2], 2**31 + 1, 0]
 
 
 def test_best_sum_latest_and_lowest_of_the_same_laps(web: Process, stores: Stores, files: Files) -> None:
