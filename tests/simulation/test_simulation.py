@@ -176,6 +176,12 @@ def test_cheats_are_held_and_honest_players_hardly_notice(stores: Stores) -> Non
     assert stores.value("SELECT count(*) FROM actions WHERE settlement = 'pending'") == 0
     checks = in_transaction(stores.engine, lambda conn: audit.audit(conn, BOARDS))
     assert [check for check in checks if check.violations] == []
+    # Nobody played on two days, so that every board has the same players with the same points, in one period each.
+    sums = stores.rows(
+        "SELECT board, count(*), sum(score) FROM standings JOIN boards ON boards.id = board_id GROUP BY board"
+    )
+    assert {board for board, _, _ in sums} == BOARDS.keys()
+    assert len({(players, points) for _, players, points in sums}) == 1, sums
 
     page = PAGE.read_text()
     head, _, rest = page.partition(BEGIN)
