@@ -1,9 +1,9 @@
 /** Tells a screen reader of the leader and of oneself: the newest state alone, no more often than one can listen to. */
 
-import { ownEntry } from "./board.js";
+import { look, ownEntry } from "./board.js";
 import { $ } from "./elements.js";
 import { nameOf } from "./names.js";
-import { grouped } from "./numbers.js";
+import { spoken } from "./values.js";
 
 /** @typedef {import("./scoreboard.js").Entry} Entry */
 
@@ -19,7 +19,7 @@ export function announce(payload, before) {
   const leader = payload[0];
   if (own && own.rank !== ownEntry(before)?.rank) announcement = `You are now on rank ${own.rank}.`;
   else if (leader && leader.userId !== before[0]?.userId) {
-    announcement = `${nameOf(leader)} leads with ${grouped(leader.score)} points.`;
+    announcement = `${nameOf(leader)} leads with ${spoken(leader.score, look().rule.unit)}.`;
   } else return;
   clearTimeout(timer);
   timer = setTimeout(() => {

@@ -7,13 +7,15 @@ import { written } from "./values.js";
 /**
  * @typedef {import("./scoreboard.js").Entry} Entry
  * @typedef {{unit?: string, order?: "highest" | "lowest"}} Rule what of a board's rules decides how its values look
- * @typedef {{rule: Rule, best: number, ownId?: string}} Look `best`: the value on the first place
+ * @typedef {{ownId?: string, soughtId?: string}} Who whose rows are told apart
+ * @typedef {Who & {rule: Rule, best: number}} Look `best`: the value on the first place
  */
 
 /** Writes an entry into a row. @param {HTMLTableRowElement} row @param {Look} look */
-export function fillRow(row, { userId, username, displayName, score, rank }, { rule, best, ownId }) {
+export function fillRow(row, { userId, username, displayName, score, rank }, { rule, best, ownId, soughtId }) {
   const own = userId === ownId;
   row.classList.toggle("own", own);
+  row.classList.toggle("sought", userId === soughtId);
   part(row, "you").hidden = !own;
   part(row, "rank").dataset.rank = rank ?? "";
   part(row, "rank").firstElementChild.textContent = rank ?? "–";

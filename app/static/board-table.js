@@ -15,9 +15,9 @@ const DRAW_MS = 700; // longer than rows glide
 /**
  * Makes a table show boards.
  * @param {HTMLTableElement} table its first body gets the rows
- * @param {() => string | undefined} ownId the user whose row is told apart
+ * @param {() => import("./board-row.js").Who} who
  */
-export function boardTable(table, ownId) {
+export function boardTable(table, who) {
   const body = table.tBodies[0];
   /** @type {Map<string, HTMLTableRowElement>} */
   const rows = new Map();
@@ -39,20 +39,27 @@ export function boardTable(table, ownId) {
   /** Makes way for another board, whose rows have nothing to do with these. @param {Rule} next */
   function clear(next) {
     clearTimeout(timer);
-    body.replaceChildren();
-    rows.clear();
-    [drawn, newest, rule] = [null, [], next];
+    forgetRows();
+    [newest, rule] = [[], next];
   }
 
   /** Draws at once what is known, after another rule or another own row. @param {Rule} [next] */
   function redraw(next = rule) {
-    rule = next;
+    const there = drawn !== null;
     clearTimeout(timer);
-    if (drawn) draw();
+    if (next.unit !== rule.unit) forgetRows(); // a number that stays the same is not written again
+    rule = next;
+    if (there) draw();
+  }
+
+  function forgetRows() {
+    body.replaceChildren();
+    rows.clear();
+    drawn = null;
   }
 
   /** How a row of this board looks, also one that stands elsewhere. @returns {import("./board-row.js").Look} */
-  const look = () => ({ rule, best: newest[0]?.score ?? 0, ownId: ownId() });
+  const look = () => ({ rule, best: newest[0]?.score ?? 0, ...who() });
 
   function draw() {
     const before = drawn && new Map(drawn.map((entry) => [entry.userId, entry]));

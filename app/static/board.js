@@ -2,19 +2,40 @@
 
 import { isNewer } from "./scoreboard.js";
 import { boardTable } from "./board-table.js";
+import { chosen } from "./chosen.js";
 import { $ } from "./elements.js";
 import { session } from "./session.js";
 
 /** @typedef {import("./scoreboard.js").Entry} Entry */
-/** @typedef {{epoch: string, version: number, payload: Entry[], timestamp: string}} Board */
+/** @typedef {{epoch: string, version: number, payload: Entry[], timestamp: string, period?: string,
+ *   frozen?: boolean, frozenSince?: string, revealed?: number, places?: number}} Board `frozen`: what comes later isn't shown
+ */
 
-const table = boardTable($("rows").closest("table"), () => session?.userId);
+const ON_WALL = 20; // places that a wall shows at most
+
+const table = boardTable($("rows").closest("table"), () => ({ ownId: session?.userId }));
 
 /** @type {Board | null} */
 export let shown = null;
 
 /** Draws it again, after a sign-in or sign-out. */
 export const redraw = () => table.redraw();
+
+/**
+ * Makes way for another board.
+ * @param {import("./board-row.js").Rule} rule
+ */
+export function clearBoard(rule) {
+  shown = null;
+  table.clear(rule);
+  $("updated").textContent = "–";
+  $("updated").removeAttribute("datetime");
+  $("empty").hidden = false;
+  showAbsence("Loading the board…");
+}
+
+/** Has it look as its rule says. @param {import("./board-row.js").Rule} rule */
+export const setRule = (rule) => table.redraw(rule);
 
 /** How its rows look, also one that stands elsewhere. */
 export const look = () => table.look();
@@ -30,9 +51,10 @@ export const ownEntry = (payload = shown?.payload) => payload?.find((entry) => e
 export function show(board) {
   if (board.version >= 0 && !isNewer(shown, board)) return false;
   shown = board;
-  $("empty").textContent = "Nobody has scored yet. Be the first!";
+  $("empty").textContent = chosen.period ? "Nobody was on it." : "Nobody has scored yet. Be the first!";
   $("empty").hidden = board.payload.length > 0;
   showTime(new Date(board.timestamp));
+  $("rows").closest(".board").style.setProperty("--rows", String(Math.min(ON_WALL, Math.max(10, board.payload.length))));
   table.show(board.payload);
   return true;
 }

@@ -3,11 +3,13 @@
 import { loadAbout } from "./about.js";
 import { offer, showPanel, signIn, switchForm } from "./account.js";
 import { announce } from "./announcer.js";
+import { forgetAround, loadAroundSoon, watchAround } from "./around.js";
 import { redraw, show, shown } from "./board.js";
 import { fillDisplayName } from "./display-name.js";
 import { $ } from "./elements.js";
+import { forgetFound, watchFind } from "./find.js";
 import { forgetHistory, loadHistory, loadOlder } from "./history.js";
-import { goLive, isLive, leaveLive, onBoard, onOwn, poll } from "./live.js";
+import { follow, followAnother, goLive, isLive, leaveLive, onBoard, onOwn, poll } from "./live.js";
 import { attend, say } from "./messages.js";
 import { forgetForms } from "./own-account.js";
 import { cancel, complete, resume, showAction, start } from "./play.js";
@@ -15,6 +17,7 @@ import { forgetProfile, loadProfile, loadProfileSoon, onProfile, showProfile, ta
 import { watchLinks } from "./reset.js";
 import { onEnd, renewIfDue, restore, session, signOut, signOutEverywhere } from "./session.js";
 import { comeBack, offerSignIns } from "./sign-ins.js";
+import { lookAgain, noteChange, watchBoards } from "./switcher.js";
 import { loadTypes } from "./types.js";
 import { toggleWall, watchWall } from "./wall.js";
 
@@ -22,8 +25,17 @@ function takeBoard(board) {
   const before = shown;
   if (!show(board)) return;
   if (before) announce(board.payload, before.payload);
+  noteChange(board);
   showProfile();
-  if (session && !isLive) loadProfileSoon();
+  if (session && !isLive()) loadProfileSoon();
+  loadAroundSoon();
+}
+
+function lookAtAnother() {
+  followAnother();
+  loadProfile();
+  forgetAround();
+  forgetFound();
 }
 
 function enter() {
@@ -48,6 +60,7 @@ function leave(message) {
   fillDisplayName();
   forgetForms();
   redraw();
+  forgetAround();
   say($("guest-message"), message);
   poll();
 }
@@ -87,19 +100,25 @@ $("wall").addEventListener("click", toggleWall);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   renewIfDue();
+  lookAgain();
   poll();
   loadProfile();
+  loadAroundSoon();
 });
 addEventListener("online", poll);
 
 onProfile(() => {
   loadHistory();
   fillDisplayName();
+  loadAroundSoon();
 });
 onBoard(takeBoard);
 onOwn(takeOwn);
 onEnd(leave);
 watchWall();
+watchAround();
+watchFind();
+watchBoards(lookAtAnother, follow);
 restore();
 if (session) enter();
 else {

@@ -1,12 +1,15 @@
-/** The own player: rank, points on the board, total; and the own row below the ten. */
+/** The own player: all points, and rank and points on the board that is looked at; and the own row below its rows. */
 
 import { call } from "./api.js";
 import { fillRow } from "./board-row.js";
 import { look, ownEntry } from "./board.js";
+import { pathOf } from "./board-paths.js";
+import { ALL_TIME, chosen } from "./chosen.js";
 import { $, copyOf } from "./elements.js";
 import { nameOf } from "./names.js";
 import { clearCount, countTo } from "./numbers.js";
 import { rename, session } from "./session.js";
+import { written } from "./values.js";
 
 const EVERY_MS = 1_500;
 const SOON_MS = 200;
@@ -16,6 +19,7 @@ export let profile = null;
 let loaded = () => {};
 let timer;
 let askedAt = -EVERY_MS;
+let shownUnit;
 let told = 0; // how often the socket has told the own numbers
 
 /** Sets what to do after the server was asked. */
@@ -33,13 +37,23 @@ export async function loadProfile() {
   if (!session || document.hidden) return;
   askedAt = performance.now();
   const { userId } = session;
-  const before = told;
+  const [before, asked] = [told, chosen];
   // The board stands by itself: when this fails, the next change asks again.
-  const { data } = await call("GET", `/users/${userId}`).catch(() => ({ data: null }));
-  if (!data || session?.userId !== userId) return;
-  const { username, displayName } = data;
-  takeProfile(told === before ? data : { ...profile, username, displayName }); // what the socket told may be newer
+  const [account, there] = await Promise.all([ask(`/users/${userId}`), rankThere(userId)]);
+  if (!account || session?.userId !== userId || asked !== chosen) return;
+  const { username, displayName } = account;
+  const newest = told === before ? { ...account, ...there } : profile; // what the socket told may be newer
+  takeProfile({ ...newest, username, displayName });
 }
+
+/** The own place on another board than the account tells of. */
+async function rankThere(userId) {
+  if (chosen.board === ALL_TIME) return null;
+  const { score, rank = null } = (await ask(pathOf(`ranks/${userId}`))) ?? {};
+  return { score: score ?? undefined, rank };
+}
+
+const ask = async (path) => (await call("GET", path).catch(() => ({ data: null }))).data;
 
 /** Takes the account as the server has just told it. */
 export function takeProfile(data) {
@@ -50,12 +64,21 @@ export function takeProfile(data) {
 }
 
 /** Takes the own numbers that the socket told. */
-export function takeOwn({ totalScore, score, rank }) {
+export function takeOwn({ board, totalScore, score, rank }) {
+  if (board !== chosen.board || chosen.period) return;
   told += 1;
   const scored = totalScore !== profile?.totalScore || score !== profile?.score;
   profile = { ...profile, totalScore, score, rank };
   showProfile();
   if (scored) loaded();
+}
+
+/** Forgets the place on the board that was looked at until now. */
+export function forgetPlace() {
+  told += 1; // an answer about that board is too late
+  if (profile) profile = { ...profile, score: undefined, rank: undefined };
+  clearCount($("own-score"));
+  showProfile();
 }
 
 export function forgetProfile() {
@@ -70,9 +93,13 @@ export function showProfile() {
   $("player-name").textContent = session ? nameOf({ ...session, ...profile }) : "";
   $("player-name").title = session?.username ?? "";
   $("own-rank").textContent = rank ?? "–";
-  for (const [id, value] of [["own-score", score], ["own-total", totalScore]]) {
+  const { unit } = look().rule;
+  if (unit !== shownUnit) clearCount($("own-score")); // a number that stays the same is not written again
+  shownUnit = unit;
+  const none = Boolean(unit && !score && !rank); // a socket tells 0 then; nobody was that fast
+  for (const [id, value, write] of [["own-score", none ? undefined : score, (it) => written(it, unit)], ["own-total", totalScore]]) {
     if (value === undefined) clearCount($(id));
-    else countTo($(id), value);
+    else countTo($(id), value, write);
   }
   showPinned();
 }
@@ -80,7 +107,7 @@ export function showProfile() {
 /** Keeps the own row in sight below the ten. */
 function showPinned() {
   const pinned = $("pinned");
-  pinned.hidden = !session || Boolean(ownEntry()) || !profile?.score;
+  pinned.hidden = !session || Boolean(ownEntry()) || !(profile?.score || profile?.rank);
   pinned.closest(".board").classList.toggle("pinned", !pinned.hidden); // its rows make room
   if (pinned.hidden) return pinned.replaceChildren();
   if (!pinned.firstElementChild) pinned.append(copyOf("row"));

@@ -16,4 +16,4 @@ export function written(value, unit) {
 }
 
 /** Writes a value to be read aloud within a sentence. */
-export const spoken = (value, unit) => (unit ? written(value, unit) : `${grouped(value)} points`);
+export const spoken = (value, unit) => (unit && unit !== "points" ? written(value, unit) : `${grouped(value)} points`);

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from app.board import top
-from app.board.publish import publish
+from app.board.publish import publish, publish_all
 from app.domain import counting
+from app.domain.board_rules import BoardRules
 from app.domain.counting import Completion
 from app.domain.ids import UserId
 from db.redis import Publisher
@@ -22,6 +23,25 @@ def stand(stores: Stores, points: dict[str, int]) -> None:
         earned = [Completion(_user(conn, name, more), "default", more, None, now) for name, more in points.items()]
         top.add(conn, BOARDS, counting.earned(BOARDS, earned))
     publish(stores.engine, Publisher.on(stores.redis), ALL_TIME)
+
+
+def stand_on(
+    stores: Stores, rules: BoardRules, gains: dict[str, tuple[int, int | None]], moment: datetime | None = None
+) -> None:
+    """Add what players earned, points and perhaps a value, to all boards that it counts on, and publish them.
+
+    Args:
+        gains: by name; who isn't there is made.
+        moment: when it was earned; None: now.
+    """
+    at = moment or datetime.now(UTC)
+    with stores.engine.begin() as conn:
+        done = [
+            Completion(_user(conn, name, points), "default", points, value, at)
+            for name, (points, value) in gains.items()
+        ]
+        top.add(conn, rules, counting.earned(rules, done))
+    publish_all(stores.engine, Publisher.on(stores.redis), rules)
 
 
 def _user(conn: sa.Connection, name: str, more: int) -> UserId:

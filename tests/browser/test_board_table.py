@@ -14,7 +14,7 @@ TABLE = """async () => {
     const table = document.createElement("table");
     table.append(document.createElement("tbody"));
     document.body.append(table);
-    const board = boardTable(table, () => "2");
+    const board = boardTable(table, () => ({ ownId: "2" }));
     const rows = () => [...table.tBodies[0].rows].map((row) => ({
       name: row.querySelector(".name").textContent,
       score: row.querySelector(".score").textContent,

@@ -76,7 +76,7 @@ def test_ten_and_the_own_row_are_seen_at_once(
     page = windows.open(web.url, viewport={"width": width, "height": height})
     sign_in(page, clara.username)
     expect(page.locator("#pinned tr")).to_contain_text(clara.username)
-    page.wait_for_function("() => document.documentElement.scrollHeight <= innerHeight")
+    page.wait_for_function("() => document.querySelector('.board').getBoundingClientRect().bottom <= innerHeight")
 
 
 def test_own_row_on_a_phone_stays_below_the_ranks_being_read(

@@ -59,6 +59,7 @@ def test_player_is_found_by_the_beginning_of_either_name(web: Process, engine: s
 def test_at_most_ten_are_found(web: Process, engine: sa.Engine) -> None:
     for number in range(12):
         _stand(engine, f"many{number:02}", 100 + number)
+        _stand(engine, f"many-hidden{number:02}", 1_000, hidden=True)  # who takes nobody's place among them
     assert _found(web, "many") == [(f"many{11 - at:02}", 111 - at, at + 1) for at in range(10)]
 
 

@@ -30,6 +30,17 @@ def test_html_names_the_entry_alone(page: str) -> None:
     assert named == [f"static/{ENTRIES[page]}"]
 
 
+def test_page_asks_for_all_its_modules_at_once() -> None:
+    """Else a browser would find them one level of imports after the other, each a round trip later."""
+    needed: set[str] = set()
+    found = {ENTRIES["index.html"]}
+    while found:
+        needed |= found
+        found = set().union(*(imports(STATIC / module) for module in found)) - needed
+    preloaded = re.findall(r'<link rel="modulepreload" href="static/(.+?)">', (STATIC / "index.html").read_text())
+    assert preloaded == sorted(needed - {ENTRIES["index.html"]})
+
+
 @pytest.mark.parametrize("file", sorted(path.name for path in STATIC.iterdir() if path.suffix != ".ts"))
 def test_no_file_names_an_address_from_the_root_of_the_host(file: str) -> None:
     """The service may stand below a path: addresses are relative, or made by `address` or `call` of api.js."""

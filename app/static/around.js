@@ -1,0 +1,73 @@
+/** The neighbours of a player on the board: one's own, or those of whoever was looked for. */
+
+import { call } from "./api.js";
+import { look } from "./board.js";
+import { pathOf } from "./board-paths.js";
+import { boardTable } from "./board-table.js";
+import { chosen } from "./chosen.js";
+import { $ } from "./elements.js";
+import { nameOf } from "./names.js";
+import { profile } from "./profile.js";
+import { session } from "./session.js";
+
+const SHOWN = 5;
+const EVERY_MS = 10_000;
+
+/** @typedef {import("./scoreboard.js").Entry} Entry */
+
+/** @type {Entry | null} who was looked for */
+let sought = null;
+let askedAt = -EVERY_MS;
+let asked = 0; // an answer that is overtaken is left
+let timer;
+const table = boardTable($("around-rows").closest("table"), () => ({ ownId: session?.userId, soughtId: sought?.userId }));
+
+const centreId = () => sought?.userId ?? (profile?.rank ? session?.userId : undefined);
+
+/** Shows the neighbours of another player; null: of oneself again. @param {Entry | null} player */
+export function seek(player) {
+  sought = player;
+  forgetAround();
+  if (player) $("around-title").focus();
+}
+
+/** Begins anew: for somebody else, or on another board. */
+export function forgetAround() {
+  asked += 1;
+  askedAt = -EVERY_MS;
+  table.clear(look().rule);
+  loadAround();
+}
+
+/** Asks again for neighbours that may have moved, but not all the time. */
+export function loadAroundSoon() {
+  clearTimeout(timer);
+  timer = setTimeout(loadAround, Math.max(0, askedAt + EVERY_MS - performance.now()));
+}
+
+async function loadAround() {
+  clearTimeout(timer);
+  if (document.hidden) return;
+  const [centre, mine, board] = [centreId(), ++asked, chosen];
+  if (!centre) return write([]);
+  askedAt = performance.now();
+  const path = pathOf(`around/${centre}`, { limit: SHOWN });
+  const { data } = await call("GET", path).catch(({ status }) => ({ data: status === 404 ? { items: [] } : null }));
+  if (data && mine === asked && board === chosen) write(data.items);
+}
+
+/** @param {Entry[]} items */
+function write(items) {
+  $("around").hidden = items.length === 0;
+  $("around-title").textContent = sought ? `Around ${nameOf(sought)}` : "Around you";
+  $("around-close").hidden = !sought;
+  table.redraw(look().rule);
+  table.show(items);
+}
+
+export function watchAround() {
+  $("around-close").addEventListener("click", () => {
+    seek(null);
+    $("find").name.focus();
+  });
+}
