@@ -16,7 +16,7 @@ let announcedAt = -EVERY_MS;
 /** @param {Entry[]} payload @param {Entry[]} before */
 export function announce(payload, before) {
   const own = ownEntry(payload);
-  const leader = payload[0];
+  const leader = payload[0]?.rank === 1 ? payload[0] : undefined; // the first is revealed last
   if (own && own.rank !== ownEntry(before)?.rank) announcement = `You are now on rank ${own.rank}.`;
   else if (leader && leader.userId !== before[0]?.userId) {
     announcement = `${nameOf(leader)} leads with ${spoken(leader.score, look().rule.unit)}.`;

@@ -6,7 +6,7 @@ import { copyOf } from "./elements.js";
 import { written } from "./values.js";
 
 /**
- * @typedef {import("./scoreboard.js").Entry} Entry
+ * @typedef {import("./sealed.js").Row} Entry
  * @typedef {import("./board-row.js").Rule} Rule
  */
 
@@ -59,7 +59,7 @@ export function boardTable(table, who) {
   }
 
   /** How a row of this board looks, also one that stands elsewhere. @returns {import("./board-row.js").Look} */
-  const look = () => ({ rule, best: newest[0]?.score ?? 0, ...who() });
+  const look = () => ({ rule, best: newest.find(({ sealed }) => !sealed)?.score ?? 0, ...who() });
 
   function draw() {
     const before = drawn && new Map(drawn.map((entry) => [entry.userId, entry]));

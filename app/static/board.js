@@ -4,6 +4,7 @@ import { isNewer } from "./scoreboard.js";
 import { boardTable } from "./board-table.js";
 import { chosen } from "./chosen.js";
 import { $ } from "./elements.js";
+import { withSealed } from "./sealed.js";
 import { session } from "./session.js";
 
 /** @typedef {import("./scoreboard.js").Entry} Entry */
@@ -51,11 +52,12 @@ export const ownEntry = (payload = shown?.payload) => payload?.find((entry) => e
 export function show(board) {
   if (board.version >= 0 && !isNewer(shown, board)) return false;
   shown = board;
-  $("empty").textContent = chosen.period ? "Nobody was on it." : "Nobody has scored yet. Be the first!";
+  $("empty").textContent = chosen.period || board.frozen ? "Nobody was on it." : "Nobody has scored yet. Be the first!";
   $("empty").hidden = board.payload.length > 0;
   showTime(new Date(board.timestamp));
-  $("rows").closest(".board").style.setProperty("--rows", String(Math.min(ON_WALL, Math.max(10, board.payload.length))));
-  table.show(board.payload);
+  const rows = withSealed(board);
+  $("rows").closest(".board").style.setProperty("--rows", String(Math.min(ON_WALL, Math.max(10, rows.length))));
+  table.show(rows);
   return true;
 }
 

@@ -1,5 +1,6 @@
-"""A board is frozen, revealed and thawed on the operator's page, and other windows show what the public may see."""
+"""A board is frozen, revealed and thawed on the operator's page, and a wall shows what the public may see."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,8 @@ from tests.browser.test_operator import answer
 from tests.browser.windows import Windows, expect_score, row, sign_in
 from tests.support.people import Player, unique
 from tests.support.service import Process
+
+WALL = {"width": 1920, "height": 1080}
 
 
 @pytest.fixture
@@ -30,18 +33,29 @@ def test_board_is_frozen_revealed_and_thawed(
     windows: Windows, web: Process, desk: Page, score: Callable[[dict[str, int]], None]
 ) -> None:
     ada, bea, cleo = (unique(name) for name in ("ada", "bea", "cleo"))
-    board = windows.open(web.url)
+    wall = windows.open(f"{web.url}/?wall", older=True, viewport=WALL)
+    rows, sealed = wall.locator("#rows tr"), wall.locator("#rows tr.sealed")
     score({ada: 3_000_000, bea: 2_000_000})
-    expect_score(board, bea, 2_000_000)
+    expect_score(wall, bea, 2_000_000)
     decide(desk, "Freeze")
     item = desk.locator("#freezes li", has_text="All time")
     expect(item).to_contain_text("frozen since")
+    expect(wall.locator("#frozen")).to_have_text(
+        re.compile(r"Frozen since \d\d:\d\d: what comes later isn't shown yet")
+    )
     score({bea: 5_000_000, cleo: 4_000_000})
     decide(desk, "Reveal next place")
     expect(item).to_contain_text("1 of 3 places are revealed")
-    expect_score(board, ada, 3_000_000)
-    expect(row(board, bea)).to_have_count(0)
+    expect(wall.locator("#frozen")).to_have_text("1 of 3 places revealed")
+    expect(sealed).to_have_count(2)
+    expect(sealed.last).to_have_class(re.compile("next"))
+    expect(rows.last).to_contain_text(ada)
+    decide(desk, "Reveal next place")
+    expect(sealed).to_have_count(1)
+    expect(row(wall, cleo)).to_be_visible()
+    expect(row(wall, bea)).to_have_count(0)
     decide(desk, "Thaw")
     expect(item).to_contain_text("is shown as it is")
-    expect_score(board, bea, 7_000_000)
-    expect_score(board, cleo, 4_000_000)
+    expect_score(wall, bea, 7_000_000)
+    expect(sealed).to_have_count(0)
+    expect(wall.locator("#frozen")).to_be_hidden()
