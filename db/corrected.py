@@ -51,7 +51,7 @@ _SUM = """
 _KEPT = """
     SELECT it.score, it.reached_at, 0 AS read WHERE it.reached_at <= :at
     UNION ALL (
-        SELECT score, at, count(*) OVER () FROM (SELECT score, at FROM ({until}) AS earlier {first}) AS earlier
+        SELECT score, at, count(*) OVER () FROM (SELECT score, at FROM ({until}) AS earlier LIMIT :most + 1) AS earlier
         ORDER BY {order} LIMIT 1
     )
 """
@@ -92,14 +92,47 @@ def candidates(
 def _past(rule: BoardRule, period: Period) -> tuple[str, dict[str, Any]]:
     if rule.by == "sum":
         since = counted.of_one(rule, period, "it.user_id", also="AND {at} > :at")
-        until = counted.of_one(rule, period, "it.user_id", also="AND {at} <= :at")
+        until = counted.of_one(rule, period, "it.user_id", also="AND {at} <= :at", newest=True)
         return _SUM.format(since=since.sql, until=until.sql), since.values
-    until = counted.of_one(rule, period, "it.user_id", also="AND {at} <= :at AND it.reached_at > :at")
+    latest = rule.by == "latest"
+    until = counted.of_one(rule, period, "it.user_id", also="AND {at} <= :at AND it.reached_at > :at", newest=latest)
     better = f"score {'ASC' if rule.lowest else 'DESC'}"
-    if rule.by == "best":
-        return _KEPT.format(until=until.sql, first="LIMIT :most + 1", order=f"{better}, at"), until.values
-    order = f"at DESC, {better}"
-    return _KEPT.format(until=until.sql, first=f"ORDER BY {order} LIMIT 1", order=order), until.values
+    order = f"at DESC, {better}" if latest else f"{better}, at"
+    return _KEPT.format(until=until.sql, order=order), until.values
+
+
+# The first of all those who had something by then. What is read is counted before.
+_WHOLE = """
+    SELECT it.user_id::text, users.username, it.score, it.reached_at, true, users.display_name,
+        CAST(:lowest AS boolean), CAST(:valued AS boolean)
+    FROM ({record}) AS it JOIN users ON users.id = it.user_id AND {shown}
+    WHERE it.score > 0 OR :valued
+    ORDER BY CASE WHEN :lowest THEN it.score ELSE -it.score END, it.reached_at, it.user_id LIMIT :limit
+"""
+_COUNT = """
+    SELECT (SELECT count(*) FROM (
+            SELECT 1 FROM actions WHERE settlement = 'cleared' AND end_at <= :at {begun} ORDER BY end_at LIMIT :most + 1
+        ) AS counted) + (SELECT count(*) FROM (
+            SELECT 1 FROM audit_events WHERE kind = 'adjusted' LIMIT :most + 1
+        ) AS adjusted)
+"""
+
+
+def whole(
+    conn: sa.Connection, rule: BoardRule, period: Period, moment: datetime, *, limit: int, most: int
+) -> list[Standing] | None:
+    """Return the first places of a period at a moment, from everything that ended by then; None if that is too much.
+
+    Args:
+        most: the most actions of everybody together, whatever they are.
+    """
+    begun = "" if period.starts is None else "AND end_at >= :starts"
+    record = counted.until(rule, period, ":at")
+    values = record.values | {"at": moment, "most": most, "lowest": rule.lowest, "valued": rule.valued, "limit": limit}
+    if conn.execute(sa.text(_COUNT.format(begun=begun)), values).scalar_one() > most:
+        return None
+    query = sa.text(_WHOLE.format(record=record.sql, shown=SHOWN))
+    return [Standing(*row) for row in conn.execute(query, values)]
 
 
 def _candidate(

@@ -66,13 +66,16 @@ def in_period(rule: BoardRule, period: Period, users: Sequence[UserId]) -> Recor
     return Record(_combined(rule, counted), values | own)
 
 
-def of_one(rule: BoardRule, period: Period, user: str, *, also: str = "", settled: str = "") -> Record:
+def of_one(
+    rule: BoardRule, period: Period, user: str, *, also: str = "", settled: str = "", newest: bool = False
+) -> Record:
     """Return the SQL of everything of one user that counts in a period of a board: rows (user_id, score, at).
 
     Args:
         user: the id, as an expression of the statement around it.
         also: a further condition, which names the moment by "{at}".
         settled: one on actions alone.
+        newest: only the newest action, and the newest adjustment, of several at once the better: a look at the index.
     """
     sql, own = _amounts(
         rule,
@@ -81,8 +84,27 @@ def of_one(rule: BoardRule, period: Period, user: str, *, also: str = "", settle
         ended=("" if period.ends is None else "AND {at} < :ends ") + also,
         settled=settled,
     )
+    if newest:
+        order = f"ORDER BY 3 DESC, 2 {'ASC' if rule.lowest else 'DESC'} LIMIT 1"
+        sql = " UNION ALL ".join(f"({part} {order})" for part in sql.split("UNION ALL"))
+    return Record(sql, own | _bounds(period))
+
+
+def until(rule: BoardRule, period: Period, moment: str) -> Record:
+    """Return the record of everybody in a period, of what ended by a moment, an expression; it reads all of that."""
+    sql, own = _amounts(
+        rule,
+        of_users="",
+        begun="" if period.starts is None else "AND {at} >= :starts",
+        ended=("" if period.ends is None else "AND {at} < :ends ") + f"AND {{at}} <= {moment}",
+    )
+    combined = _combined(rule, f"SELECT CAST(:id AS text) AS board_id, user_id, score, at FROM ({sql}) AS it")
+    return Record(combined, own | _bounds(period) | {"id": period.id})
+
+
+def _bounds(period: Period) -> dict[str, Any]:
     bounds = {"starts": period.starts, "ends": period.ends}
-    return Record(sql, own | {name: value for name, value in bounds.items() if value is not None})
+    return {name: value for name, value in bounds.items() if value is not None}
 
 
 def in_all_periods(rule: BoardRule, users: Sequence[UserId] | None = None) -> Record:

@@ -33,7 +33,7 @@ class Course:
 # Each user's own actions alone, by their index. The number of an action's step is how many moments lie before its end.
 _COURSES = """
     WITH mine AS MATERIALIZED (
-        SELECT asked.place, users.id, users.username, users.display_name, standings.score
+        SELECT asked.place, users.id, users.username, users.display_name, standings.score, standings.reached_at
         FROM unnest(CAST(:users AS uuid[])) WITH ORDINALITY AS asked(id, place)
         JOIN users ON users.id = asked.id AND {shown}
         LEFT JOIN standings ON standings.board_id = :board AND standings.user_id = users.id
@@ -50,6 +50,9 @@ _LATEST_BEFORE = """
     UNION ALL (SELECT 0, score, 1 FROM ({counted}) AS earlier ORDER BY at DESC, {better} LIMIT 1)
 """
 
+# A score that was reached before the first moment is the best all the time.
+_BEST_BEFORE = "UNION ALL SELECT 0, mine.score, 0 WHERE mine.reached_at <= :first"
+
 
 def read(
     conn: sa.Connection,
@@ -64,8 +67,8 @@ def read(
     """Read the courses of users' scores on a board; users who aren't shown are left out.
 
     Of a sum what came after the first moment is read, all of it: the rest of the present score was there before. Of a
-    best score everything is read up to the last moment; of the latest what came from the first moment to the last, and
-    the one before.
+    best score that has been reached since, everything up to the last moment; of the latest what came from the first
+    moment to the last, and the one before.
 
     Args:
         settled_by: what was settled later is left out.
@@ -86,6 +89,8 @@ def read(
         also, combined = "AND {at} > :first", "CAST(sum(it.score) AS bigint)"
     elif rule.by == "best":
         also, combined = "AND {at} <= :last", f"{'min' if rule.lowest else 'max'}(it.score)"
+        if settled_by is None:
+            also, before = f"{also} AND mine.reached_at > :first", _BEST_BEFORE
     else:
         also, combined = (
             "AND {at} > :first AND {at} <= :last",

@@ -161,7 +161,7 @@ def test_corrected_board_is_that_of_a_replay(engine: sa.Engine, rebuilt: Replay,
 
 
 def test_corrected_board_looks_no_further_than_it_must(
-    engine: sa.Engine, rebuilt: Replay, monkeypatch: pytest.MonkeyPatch
+    engine: sa.Engine, rebuilt: Replay, users: list[UserId], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Period(BoardId("all-time"), BoardId("all-time"), None, None, None)
     late = MORNING + timedelta(hours=48)
@@ -177,14 +177,27 @@ def test_corrected_board_looks_no_further_than_it_must(
     monkeypatch.setattr(past, "FIRST_LOOK", 5)
     assert len(in_transaction(engine, lambda conn: past.board(conn, RULES[BoardId("all-time")], whole, late))) == 3
     assert looked == [6]  # twice as many as the board shows, of eleven
-    # A board on which everybody may have stood first is read whole, or not at all.
-    monkeypatch.setattr(past, "CANDIDATES", 8)
+    # Where too many might have stood higher, or everybody, all that had ended by then is read, if it isn't too much.
+    expected = in_transaction(engine, lambda conn: past.board(conn, RULES[BoardId("all-time")], whole, late))
+    monkeypatch.setattr(past, "CANDIDATES", 1)
+    assert in_transaction(engine, lambda conn: past.board(conn, RULES[BoardId("all-time")], whole, late)) == expected
     last = RULES[BoardId("last")]
-    with pytest.raises(TooMuchToRead, match="asOf: more than 8 players"):
-        in_transaction(engine, lambda conn: past.board(conn, last, all_periods(last)[0], late))
-    monkeypatch.setattr(past, "ACTIONS", 3)
-    with pytest.raises(TooMuchToRead, match="asOf: a player has more than 3 actions"):
-        in_transaction(engine, lambda conn: past.board(conn, RULES[BoardId("all-time")], whole, MORNING))
+    count = len(rebuilt.done)
+    monkeypatch.setattr(past, "ACTIONS", count + 3)  # and three adjustments
+    assert in_transaction(engine, lambda conn: past.board(conn, last, all_periods(last)[0], late))
+    monkeypatch.setattr(past, "ACTIONS", count + 2)
+    monkeypatch.setattr(past, "CANDIDATES", 50)
+    found = in_transaction(engine, lambda conn: past.board(conn, last, all_periods(last)[0], late))
+    assert [it.user_id for it in found] == [
+        it.user_id
+        for it in ranking.top(
+            filter(None, (rebuilt.standing(last, all_periods(last)[0], late, user) for user in users))
+        )
+    ]
+    monkeypatch.setattr(past, "CANDIDATES", 1)
+    for rule in (last, RULES[BoardId("all-time")]):
+        with pytest.raises(TooMuchToRead, match="asOf: "):
+            in_transaction(engine, lambda conn, r=rule: past.board(conn, r, all_periods(r)[0], late))  # type: ignore[misc]
 
 
 def test_courses_are_those_of_a_replay(engine: sa.Engine, rebuilt: Replay, users: list[UserId]) -> None:
