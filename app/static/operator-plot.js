@@ -3,6 +3,7 @@
 import { parse } from "./api.js";
 import { $ } from "./elements.js";
 import { grouped } from "./numbers.js";
+import { shape } from "./svg.js";
 
 const SPAN_MS = 300_000;
 const GAP_MS = 30_000; // nobody looked for so long: no line over what wasn't seen
@@ -46,11 +47,4 @@ function line(className, now, share) {
     return `${joined ? "L" : "M"}${(WIDTH * (1 - (now - sample.at) / SPAN_MS)).toFixed(1)} ${height(share(sample))}`;
   });
   return shape("path", { class: className, d: steps.join("") });
-}
-
-/** @param {string} name @param {Record<string, string | number>} attributes */
-function shape(name, attributes) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
-  return made;
 }

@@ -9,6 +9,7 @@ import { fillDisplayName } from "./display-name.js";
 import { $ } from "./elements.js";
 import { forgetFound, watchFind } from "./find.js";
 import { forgetHistory, loadHistory, loadOlder } from "./history.js";
+import { forgetLines, loadLines, watchLines } from "./lines.js";
 import { follow, followAnother, goLive, isLive, leaveLive, onBoard, onOwn, poll } from "./live.js";
 import { attend, say } from "./messages.js";
 import { forgetForms } from "./own-account.js";
@@ -36,6 +37,7 @@ function lookAtAnother() {
   loadProfile();
   forgetAround();
   forgetFound();
+  forgetLines();
 }
 
 function enter() {
@@ -104,6 +106,7 @@ document.addEventListener("visibilitychange", () => {
   poll();
   loadProfile();
   loadAroundSoon();
+  loadLines();
 });
 addEventListener("online", poll);
 
@@ -118,6 +121,7 @@ onEnd(leave);
 watchWall();
 watchAround();
 watchFind();
+watchLines();
 watchBoards(lookAtAnother, follow);
 restore();
 if (session) enter();

@@ -181,6 +181,20 @@ def test_own_neighbours_and_whoever_is_looked_for(windows: Windows, web: Process
     low.close()
 
 
+def test_lines_over_time_are_drawn_once_they_are_opened(windows: Windows, web: Process, clara: Player) -> None:
+    page = windows.open(f"{web.url}/?board=weekly&period={LABEL}", color_scheme="dark")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    expect_score(page, "walker14", 240)
+    assert not [url for url in asked if "/history" in url]
+    page.get_by_text("Over time").click()
+    expect(page.locator("#lines-plot path")).to_have_count(10)
+    expect(page.locator("#lines-names li").first).to_have_text(re.compile(r"walker14\s*240"))
+    assert findings(page) == []
+    tab(page, "All time").click()
+    expect(page.locator("#lines-names li", has_text="walker11")).to_contain_text("315")
+
+
 def test_time_that_is_left_is_counted_down_and_then_the_boards_are_asked_for(windows: Windows, web: Process) -> None:
     page = windows.open(f"{web.url}/?board=weekly")
     expect(page.locator("#ends")).to_have_text(re.compile(r"^Ends in \d"))
@@ -201,7 +215,7 @@ def test_wall_shows_the_board_of_its_address(windows: Windows, web: Process) -> 
     page = windows.open(f"{web.url}/?wall&board=laps", viewport={"width": 1920, "height": 1080}, color_scheme="dark")
     expect(page.locator("#rows tr")).to_have_count(10)
     expect(page.get_by_role("heading", name="Fastest laps")).to_be_visible()
-    for hidden in ("#boards", "#places"):
+    for hidden in ("#boards", "#lines", "#places"):
         expect(page.locator(hidden)).to_be_hidden()
     page.wait_for_function("() => document.documentElement.scrollHeight <= innerHeight")
 
