@@ -68,9 +68,13 @@ def read_all(engine: sa.Engine, rules: BoardRules, signer: Signer = UNSIGNED) ->
     """
     moment = datetime.now(UTC)
     for _ in range(ATTEMPTS):
-        asked = [periods.shown(rule, moment).id for rule in rules.values()]
+        guessed = [periods.shown(rule, moment) for rule in rules.values()]
+        asked = [it.id for it in guessed]
         moment, found = in_statement(engine, lambda conn, ids=asked: published.read(conn, ids))  # type: ignore[misc]
-        present = [periods.shown(rule, moment) for rule in rules.values()]
+        present = [
+            it if it.covers(moment) else periods.shown(rule, moment)
+            for rule, it in zip(rules.values(), guessed, strict=True)
+        ]
         missing = [it for it in present if it.id not in found]
         due = [it for it in found.values() if it.freezes_at and it.freezes_at <= moment]
         if due:

@@ -5,19 +5,21 @@ import contextlib
 import logging
 import math
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import redis
 import sqlalchemy as sa
 from broadcaster import Broadcast
 
-from app.board.publish import publish_all
+from app.board.publish import Present, publish_all
 from app.concurrency.single_flight import SingleFlight
 from app.concurrency.threads import Threads
 from app.domain import messages, periods
 from app.domain.board_rules import BoardRules
 from app.domain.errors import ScoreboardError
 from app.domain.ids import BoardId
+from app.domain.messages import Update
 from app.domain.signing import Signer
 from app.live.board import LiveBoard
 from app.live.relay import RESYNC, SupervisedRedis
@@ -125,9 +127,8 @@ class LiveBoards(dict[BoardId, LiveBoard]):
         """
         seen = {board_id: board.update for board_id, board in self.items()}
         asked = time.monotonic()
-        found = await self._threads.run(publish_all, self._engine, self._publisher, self.rules, seen=seen)
-        flags = await self._threads.run(in_statement, self._engine, feature_flags.read)
-        self.broadcast({flag.name: flag.enabled for flag in flags}[feature_flags.BROADCAST])
+        found, broadcasting = await self._threads.run(_ask, self._engine, self._publisher, self.rules, seen)
+        self.broadcast(broadcasting)
         self._checked = time.monotonic()
         for board_id, present in found.items():
             self[board_id].found(present, seen=seen[board_id], asked=asked)
@@ -176,3 +177,12 @@ class LiveBoards(dict[BoardId, LiveBoard]):
         elif time.monotonic() - self._complained > COMPLAIN_EVERY:
             self._complained = time.monotonic()
             log.warning("messages on %s are not ours: another service on this Redis server?", TOP_SCORES_CHANNEL)
+
+
+def _ask(
+    engine: sa.Engine, publisher: Publisher, rules: BoardRules, seen: Mapping[BoardId, Update | None]
+) -> tuple[dict[BoardId, Present], bool]:
+    """Publish the boards; return them as PostgreSQL has them, and whether they are pushed to sockets."""
+    found = publish_all(engine, publisher, rules, seen=seen)
+    flags = in_statement(engine, feature_flags.read)
+    return found, {flag.name: flag.enabled for flag in flags}[feature_flags.BROADCAST]

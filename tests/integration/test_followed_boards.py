@@ -1,7 +1,7 @@
 """Several boards live: one socket follows many, and all of them are published together."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from websockets.sync.client import ClientConnection
 
+from app.board import publish
 from app.board.publish import publish_all, read
 from app.domain import periods
 from app.domain.ids import DEFAULT_BOARD
@@ -129,6 +130,23 @@ def test_three_boards_are_read_in_one_statement_and_published_in_one_call(
         patch.setattr(type(stores.redis), "execute_command", sent)
         publish_all(stores.engine, publisher, THREE)
     assert [it.split()[0] for it in calls] == ["SELECT", "EVALSHA"]
+
+
+def test_present_period_is_that_of_postgresqls_clock(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where this host's clock is a month off."""
+    here = datetime.now(UTC)
+
+    class Off(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return here + timedelta(days=31)
+
+    read(stores.engine, RULES[WEEKLY])
+    monkeypatch.setattr(publish, "datetime", Off)
+    rows = stores.value("SELECT count(*) FROM boards")
+    found = publish.read(stores.engine, RULES[WEEKLY])
+    assert found.period == periods.shown(RULES[WEEKLY], stores.value("SELECT clock_timestamp()")).label
+    assert stores.value("SELECT count(*) FROM boards") == rows, "no period begins before its time"
 
 
 def test_period_of_a_restored_backup_begins_a_greater_epoch(stores: Stores, dora: Listener) -> None:
