@@ -19,7 +19,7 @@ from app.actions import run_ends, run_starts
 from app.board.publish import signer_of
 from app.concurrency.batching import Batcher
 from app.concurrency.reads import Reads
-from app.concurrency.single_flight import SingleFlight
+from app.concurrency.single_flight import SingleFlight, SingleFlights
 from app.concurrency.threads import Threads
 from app.domain import board_rules, issuers, names, scoring
 from app.domain.board_rules import BoardRules
@@ -140,6 +140,7 @@ def wire(
         readiness=SingleFlight(),
         lag=SingleFlight(),
         board_states=SingleFlight(),
+        past_reads=SingleFlights(),
     )
 
 

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from starlette.requests import HTTPConnection
@@ -17,7 +17,7 @@ from app.board.publish import publish_all
 from app.board.states import BoardStates
 from app.concurrency.batching import Batcher
 from app.concurrency.reads import Reads
-from app.concurrency.single_flight import SingleFlight
+from app.concurrency.single_flight import SingleFlight, SingleFlights
 from app.concurrency.threads import Threads
 from app.domain.actions import Action, End, Start
 from app.domain.board_rules import BoardRules
@@ -80,6 +80,7 @@ class Web:
     readiness: SingleFlight[Checks]
     lag: SingleFlight[float | None]
     board_states: SingleFlight[BoardStates]
+    past_reads: SingleFlights[Any]
 
     @property
     def board(self) -> LiveBoard:

@@ -28,3 +28,22 @@ class SingleFlight(Generic[T]):
             self._flight = asyncio.create_task(fly())
         assert self._flight is not None
         return await asyncio.shield(self._flight)
+
+
+class SingleFlights(Generic[T]):
+    """Single flights by key: only callers with the same key share a call."""
+
+    def __init__(self) -> None:
+        self._flights: dict[str, asyncio.Task[T]] = {}
+
+    async def run(self, key: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of the call that is running under this key, or of a new one."""
+        flight = self._flights.get(key)
+        if flight is None:
+
+            async def fly() -> T:
+                return await call()
+
+            flight = self._flights[key] = asyncio.create_task(fly())
+            flight.add_done_callback(lambda _: self._flights.pop(key))
+        return await asyncio.shield(flight)

@@ -1,7 +1,7 @@
 """What was: boards as they stood, scores over time, and what was completed lately."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TypeVar
@@ -59,7 +59,7 @@ async def board_as_of(request: Request) -> Response:
         raise WrongTime("asOf: is needed with corrected.")
     which = which_board(request, who.web.board_rules)
     if corrected:
-        rows = await _in_turn(who, lambda conn: _corrected(conn, which, moment, who))
+        rows = await _shared(request, who, lambda: _in_turn(who, lambda conn: _corrected(conn, which, moment, who)))
         return json_or_304(request, rows)
     stood = await who.web.transaction(lambda conn: _stood(conn, which, moment))
     since = {"Last-Modified": format_datetime(stood.since.astimezone(UTC), usegmt=True)} if stood.since else {}
@@ -113,7 +113,7 @@ async def show_history(request: Request) -> Response:
             frozen=True if freeze else UNSET,
         )
 
-    return json_or_304(request, await _in_turn(who, read))
+    return json_or_304(request, await _shared(request, who, lambda: _in_turn(who, read)))
 
 
 def _first_users(conn: sa.Connection, period: Period, freeze: Frozen | None) -> list[UserId]:
@@ -167,7 +167,7 @@ async def show_feed(request: Request) -> Response:
             frozen=True if freeze else UNSET,
         )
 
-    return json_or_304(request, await who.web.transaction(read))
+    return json_or_304(request, await _shared(request, who, lambda: who.web.transaction(read)))
 
 
 def _item(it: feed.Counted) -> FeedItem:
@@ -200,3 +200,9 @@ def _place_of(request: Request) -> Place | None:
 async def _in_turn(who: Reader, read: Callable[[sa.Connection], T]) -> T:
     """Run a read that may be long: one of each player's at a time, and one of all who have no token."""
     return await who.web.reads.run(who.user_id or ANYBODY, in_transaction, who.web.engine, read)
+
+
+async def _shared(request: Request, who: Reader, call: Callable[[], Awaitable[T]]) -> T:
+    """Let all who ask the same at the same moment, such as the pages of a crowd, share one read."""
+    shared: T = await who.web.past_reads.run(f"{request.url.path}?{request.url.query}&{who.live}", call)
+    return shared

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.concurrency.single_flight import SingleFlight
+from app.concurrency.single_flight import SingleFlight, SingleFlights
 from tests.support.loop import play, turns
 
 
@@ -62,5 +62,35 @@ def test_single_flight_error_is_everybodys_but_not_the_next_ones() -> None:
             with pytest.raises(ValueError, match="crashed"):
                 await it
         assert await flight.run(land) == "landed"
+
+    play(scenario)
+
+
+def test_single_flights_share_a_call_of_the_same_key_alone() -> None:
+    async def scenario() -> None:
+        flights: SingleFlights[str] = SingleFlights()
+        calls: list[str] = []
+        gate = asyncio.Event()
+
+        def asking(key: str) -> asyncio.Task[str]:
+            async def call() -> str:
+                calls.append(key)
+                await gate.wait()
+                if key == "broken":
+                    raise LookupError(key)
+                return key
+
+            return asyncio.create_task(flights.run(key, call))
+
+        leaves, *stay = [asking(key) for key in ("a", "a", "b", "broken")]
+        await turns()
+        leaves.cancel()
+        gate.set()
+        assert await asyncio.gather(*stay, return_exceptions=True) == ["a", "b", stay[-1].exception()]
+        assert calls == ["a", "b", "broken"]
+        assert await asking("a") == "a", "the next one begins anew"
+        assert calls == ["a", "b", "broken", "a"]
+        await turns()
+        assert not flights._flights
 
     play(scenario)
