@@ -5,7 +5,6 @@ from typing import Any, Literal
 import msgspec
 
 from app.domain.actions import ModeratedAction
-from app.domain.ids import BoardId
 from app.domain.moments import Moment
 from app.domain.service_keys import KeyScope
 from app.domain.trail import EventKind
@@ -212,8 +211,7 @@ class AuditReport(msgspec.Struct, rename="camel"):
 class Stats(msgspec.Struct, rename="camel"):
     """Counters; the lag in seconds; the queue's length is null while it can't be asked.
 
-    Completions are those of the last 60 s. `boardVersions` are those of the boards' present periods, as this process
-    shows them, and `boardVersion` is that of all-time in the database.
+    Completions are those of the last 60 s. `boardVersion` is that of all-time.
     """
 
     users: int
@@ -224,6 +222,5 @@ class Stats(msgspec.Struct, rename="camel"):
     completions_per_minute: int
     settle_lag_seconds: float
     board_version: int
-    board_versions: dict[BoardId, int]
     queue_length: int | None
     connections: int

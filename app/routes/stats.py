@@ -56,7 +56,6 @@ async def show_stats(request: Request) -> Response:
             completions_per_minute=counters.completions,
             settle_lag_seconds=round(counters.settle_lag, 3),
             board_version=counters.version,
-            board_versions={it.board_id: it.update.stamp[1] for it in web.boards.values() if it.update},
             queue_length=queued,
             connections=web.connections.count,
         )
