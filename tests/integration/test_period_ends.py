@@ -19,7 +19,7 @@ from app.domain.periods import Period
 from app.live import boards as live_boards
 from app.live import own_scores, past, pusher
 from db import feature_flags
-from db.redis import top_scores_key
+from db.redis import Publisher, connect, top_scores_key
 from db.transaction import in_transaction
 from tests.support.clock import now
 from tests.support.live import InProcess, in_process
@@ -161,12 +161,13 @@ def test_period_that_ends_while_postgresql_is_away_is_no_answer_any_more(
         assert httpx2.get(f"{url}?board=daily").json() == it["payload"]
 
 
-def test_broadcast_that_is_off_at_the_end_of_a_period_brings_the_next_one_when_it_is_on(
+def test_period_that_ends_without_redis_and_broadcast_is_followed_by_the_next(
     stores: Stores, server: InProcess, dora: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     midnight = Midnight(stores, monkeypatch, within=1.0)
     url = f"http://127.0.0.1:{server.port}/top-scores?board=daily"
     server.call(server.web.boards.check())
+    nowhere = connect("redis://127.0.0.1:1/0", timeout=0.2)
 
     def flag(enabled: bool) -> None:
         name = feature_flags.BROADCAST
@@ -177,6 +178,7 @@ def test_broadcast_that_is_off_at_the_end_of_a_period_brings_the_next_one_when_i
         old = message(websocket)["period"]
         before = httpx2.get(url).headers["etag"]
         flag(False)
+        monkeypatch.setattr(server.web.boards, "_publisher", Publisher.on(nowhere))
         try:
             midnight.come()
             assert httpx2.get(url).headers["etag"] != before, "GET is right at once"
@@ -187,3 +189,4 @@ def test_broadcast_that_is_off_at_the_end_of_a_period_brings_the_next_one_when_i
         while (it := message(websocket))["type"] == "heartbeat":
             pass
         assert it["period"] != old
+    nowhere.close()
