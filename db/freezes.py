@@ -151,16 +151,6 @@ def begin_due(conn: sa.Connection) -> list[tuple[BoardId, datetime]]:
     return [(BoardId(board_id), since) for board_id, since in conn.execute(_BEGIN_DUE)]
 
 
-_ANY_DUE = sa.text("""
-    SELECT EXISTS (SELECT 1 FROM boards WHERE NOT says_frozen AND frozen_from <= clock_timestamp())
-""")
-
-
-def any_due(conn: sa.Connection) -> bool:
-    """Return whether there is a board whose moment has come, and whose version doesn't say so yet."""
-    return bool(conn.execute(_ANY_DUE).scalar_one())
-
-
 _ROWS = sa.text(f"""
     SELECT top.user_id::text, top.rank, top.score, top.username, top.display_name,
         {SHOWN}, coalesce(users.username, ''), users.display_name

@@ -1,7 +1,7 @@
 """Freezes: from a moment on the public sees a board as it was then, until it is thawed or revealed place by place.
 
 Lock order: boards. PostgreSQL's clock decides, under the lock on the board's row, so that a settling which has not
-reached it yet changes nothing that is shown. Source: contract, section 8, "Freezes".
+reached it yet changes nothing that is shown. Source: contract, section 4, "Freezes".
 """
 
 from datetime import datetime
