@@ -167,6 +167,14 @@ BEGIN
     PERFORM FROM boards JOIN standings ON standings.board_id = boards.id AND standings.user_id = NEW.id
     ORDER BY boards.id COLLATE "C" FOR UPDATE OF standings;
     PERFORM FROM boards ORDER BY id COLLATE "C" FOR NO KEY UPDATE;
+    -- A row that came meanwhile may be held by somebody who waits for the boards: give way and begin again, or each
+    -- would wait for the other.
+    BEGIN
+        PERFORM FROM boards JOIN standings ON standings.board_id = boards.id AND standings.user_id = NEW.id
+        FOR UPDATE OF standings NOWAIT;
+    EXCEPTION WHEN lock_not_available THEN
+        RAISE EXCEPTION 'points of this user are being settled' USING ERRCODE = 'serialization_failure';
+    END;
     UPDATE standings SET hidden = hides FROM boards
     WHERE standings.board_id = boards.id AND standings.user_id = NEW.id AND standings.hidden <> hides;
     RETURN NULL;
