@@ -141,16 +141,21 @@ def used_up(server: embedded.Postgres) -> Iterator[None]:
         "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name NOT IN ('greedy')"
     )
 
-    def all_taken() -> bool:
+    def ended() -> int:
         with taken[0].cursor() as cursor:
             cursor.execute(f"SELECT count(pg_terminate_backend(pid)) FROM ({others}) AS other")
-            left = cursor.fetchone()
+            [count] = cursor.fetchone() or [0]
+            return int(count)
+
+    def all_taken() -> bool:
+        none_before = ended() == 0
         while len(taken) < ROOM:
             try:
                 taken.append(psycopg2.connect(server.url, application_name="greedy"))
             except psycopg2.OperationalError:
                 break
-        return bool(left == (0,))
+        # One that came in between holds its connection; of one that was ending before, the place is free again.
+        return none_before and ended() == 0
 
     try:
         eventually(all_taken, what="every connection")
@@ -271,9 +276,15 @@ def test_completion_that_loses_a_deadlock_is_done_all_the_same(
     alice, *others = regulars
     history: list[Operation] = []
     load = Load([web.url], others)
+
+    def deadlocks() -> int:
+        return web.output().count("begun again: deadlock detected")
+
     with Audience(alice, [web]) as audience:
         with load:
-            for _ in range(5):
+            met = timed_out = 0
+            while met < 5 and timed_out < 20:
+                before = deadlocks()
                 action_id = alice.started()
                 client = threading.Thread(target=lambda it=action_id: history.append(complete_for(alice, it)))
                 with service.stores.engine.begin() as conn:
@@ -285,11 +296,16 @@ def test_completion_that_loses_a_deadlock_is_done_all_the_same(
                     conn.execute(sa.text("SELECT 1 FROM users WHERE id = :id FOR UPDATE"), {"id": alice.user_id})
                 client.join(10)
                 assert history[-1].action_id == action_id
-        assert {it.status for it in history} == {200}
-        assert web.output().count("begun again: deadlock detected") >= 5
-        assert load.statuses().keys() == {200}
+                if deadlocks() > before:
+                    met += 1
+                    assert history[-1].status == 200
+                else:  # the machine was so slow that the wait for the lock was over before anybody saw a deadlock
+                    timed_out += 1
+                    history[-1] = complete(alice.http, alice.user_id, action_id, repeated=True)
+        assert met == 5
+        assert load.statuses().keys() <= ({200, 503} if timed_out else {200})
         everybody_was_told_in_time(load)
-        aftermath.holds([*load.history, *history], audience)
+        aftermath.holds([*repeated(load), *history], audience)
 
 
 def complete_for(player: Player, action_id: str) -> Operation:
