@@ -42,6 +42,7 @@ RULES = board_rules.parse(
         types = ["lap"]
         of = "value"
         by = "latest"
+        top = 2
         [boards.least]
         order = "lowest"
         [boards.distance]
@@ -107,8 +108,13 @@ def replay(engine: sa.Engine, users: list[UserId]) -> Replay:
         in_transaction(engine, lambda conn, it=action_id: correct.reverse(conn, RULES, it, **OPERATOR))  # type: ignore[misc]
         del done[action_id]
     adjusted = []
-    for user_id, points in ((users[0], 35), (users[1], -40), (users[2], -15)):
-        at = random.choice(moments)
+    points_of = {user: sum(it.points for it in done.values() if it.user_id == user) for user in users}
+    leader = max(users[3:], key=lambda user: points_of[user])
+    for user_id, points, at in (
+        (users[0], 35, random.choice(moments)),
+        (users[1], -40, random.choice(moments)),
+        (leader, -points_of[leader], moments[-1]),
+    ):
         in_transaction(engine, lambda conn, u=user_id, p=points: correct.adjust(conn, RULES, u, p, **OPERATOR))  # type: ignore[misc]
         adjusted.append((user_id, points, at))
     # An adjustment counts when it is made, which for this test has to lie in the past.
@@ -187,13 +193,12 @@ def test_corrected_board_looks_no_further_than_it_must(
     assert in_transaction(engine, lambda conn: past.board(conn, last, all_periods(last)[0], late))
     monkeypatch.setattr(past, "ACTIONS", count + 2)
     monkeypatch.setattr(past, "CANDIDATES", 50)
-    found = in_transaction(engine, lambda conn: past.board(conn, last, all_periods(last)[0], late))
-    assert [it.user_id for it in found] == [
-        it.user_id
-        for it in ranking.top(
-            filter(None, (rebuilt.standing(last, all_periods(last)[0], late, user) for user in users))
-        )
-    ]
+    monkeypatch.setattr(past, "ACTIONS", 5)  # so that it can't be the other way
+    for hours in (5, 10, 15, 20, 25, 30):
+        then = MORNING + timedelta(hours=hours)
+        found = in_transaction(engine, lambda conn, at=then: past.board(conn, last, all_periods(last)[0], at))  # type: ignore[misc]
+        standings = [rebuilt.standing(last, all_periods(last)[0], then, user) for user in users]
+        assert [it.user_id for it in found] == [it.user_id for it in ranking.top(filter(None, standings), last.top)]
     monkeypatch.setattr(past, "CANDIDATES", 1)
     for rule in (last, RULES[BoardId("all-time")]):
         with pytest.raises(TooMuchToRead, match="asOf: "):
