@@ -12,12 +12,15 @@ import { session } from "./session.js";
 
 const SHOWN = 5;
 const EVERY_MS = 10_000;
+const MOVED_MS = 2_000; // when the own place is known to be another one
 
 /** @typedef {import("./scoreboard.js").Entry} Entry */
 
 /** @type {Entry | null} who was looked for */
 let sought = null;
 let askedAt = -EVERY_MS;
+/** @type {number | null} */
+let shownRank = null; // one's own, among the neighbours
 let asked = 0; // an answer that is overtaken is left
 let timer;
 const table = boardTable($("around-rows").closest("table"), () => ({ ownId: session?.userId, soughtId: sought?.userId }));
@@ -42,7 +45,8 @@ export function forgetAround() {
 /** Asks again for neighbours that may have moved, but not all the time. */
 export function loadAroundSoon() {
   clearTimeout(timer);
-  timer = setTimeout(loadAround, Math.max(0, askedAt + EVERY_MS - performance.now()));
+  const every = !sought && (profile?.rank ?? null) !== shownRank ? MOVED_MS : EVERY_MS;
+  timer = setTimeout(loadAround, Math.max(0, askedAt + every - performance.now()));
 }
 
 async function loadAround() {
@@ -58,6 +62,7 @@ async function loadAround() {
 
 /** @param {Entry[]} items */
 function write(items) {
+  shownRank = items.find(({ userId }) => userId === session?.userId)?.rank ?? null;
   $("around").hidden = items.length === 0;
   $("around-title").textContent = sought ? `Around ${nameOf(sought)}` : "Around you";
   $("around-close").hidden = !sought;

@@ -116,7 +116,10 @@ onProfile(() => {
   loadAroundSoon();
 });
 onBoard(takeBoard);
-onOwn(takeOwn);
+onOwn((own) => {
+  takeOwn(own);
+  loadAroundSoon();
+});
 onEnd(leave);
 watchWall();
 watchAround();

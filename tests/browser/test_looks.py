@@ -50,6 +50,7 @@ def test_board_as_the_readme_shows_it(windows: Windows, web: Process, clara: Pla
     expect(page.locator("#rows tr")).to_have_count(10)
     page.clock.fast_forward(5_000)
     expect(page.locator("#own-total")).to_have_text("15,450")
+    expect(page.locator("#around .own .rank")).to_have_text("4")  # the neighbours are those of the new place
     _expect_no_sideways_scroll(page)
     if os.environ.get("UPDATE_SCREENSHOTS"):
         page.screenshot(path=ROOT / "docs" / "board.png")
