@@ -114,20 +114,20 @@ def test_sum_of_values_beyond_53_bits_is_held_and_holds_nothing_up(
     walk = partial(Done, end_at=NOON, type="walk", points=1)
     first = done.insert(engine, walk(alice, value=sign * LARGEST), walk(bob, value=sign * 2**40))
     settle(first)
-    batch = done.insert(engine, walk(alice, value=sign), walk(bob, value=sign * 2**40))
+    batch = done.insert(engine, walk(bob, value=sign * 2**40), walk(alice, value=sign))
     settle(batch)
     batch += done.insert(engine, walk(alice, value=-sign))
     settle(batch)
-    assert settlements(engine, [*first, *batch]) == ["cleared", "cleared", "held", "cleared", "cleared"]
+    assert settlements(engine, [*first, *batch]) == ["cleared", "cleared", "cleared", "held", "cleared"]
     assert steps(engine) == {alice: sign * (LARGEST - 1), bob: sign * 2**41}
     held = "SELECT action_id::text, details->>'rule' FROM audit_events WHERE kind = 'held'"
-    assert stores.rows(held) == [(batch[0], "out_of_range")]
+    assert stores.rows(held) == [(batch[1], "out_of_range")]
     assert stores.rows("SELECT DISTINCT status FROM users") == [("active",)]
 
     def correct_(change: object, action_id: ActionId) -> None:
         in_transaction(engine, lambda conn: change(conn, rules, action_id, **OPERATOR))  # type: ignore[operator]
 
-    correct_(correct.release, batch[0])
+    correct_(correct.release, batch[1])
     assert steps(engine)[alice] == sign * LARGEST
     # Without what had brought it back into the range it would leave it.
     with pytest.raises(ScoreOutOfRange):

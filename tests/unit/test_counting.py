@@ -83,6 +83,13 @@ def test_earned_says_how_it_is_combined_and_its_period() -> None:
     assert found.period == ("b:2026-11-30", "b", "2026-11-30", MIDNIGHT, MIDNIGHT + timedelta(days=1))
 
 
+def test_earned_at_the_very_end_of_a_period_is_of_the_next_one() -> None:
+    assert gains(boards(day={"window": "daily"}), lap(-1, 10), lap(0, 20)) == [
+        ("day:2026-11-29", ALICE, 10, -1),
+        ("day:2026-11-30", ALICE, 20, 0),
+    ]
+
+
 def test_earned_outside_of_a_season_or_of_another_type_is_nothing() -> None:
     season: dict[str, Any] = {"window": "season", "starts": MIDNIGHT, "ends": MIDNIGHT + timedelta(seconds=2)}
     rules = boards(season=season, walks={"types": frozenset({"walk"})})
