@@ -30,9 +30,6 @@ from db.transaction import in_transaction
 
 T = TypeVar("T")
 
-PAST = frozenset(["asOf", "corrected"])
-"""Parameters of GET /top-scores that ask for the past."""
-
 AHEAD = timedelta(seconds=5)
 """How far the clock of whoever asks for the present may be ahead of PostgreSQL's."""
 
@@ -48,6 +45,11 @@ ANYBODY = UserId("anybody")
 _CURSOR = re.compile(r"([0-9]{1,17})-([0-9a-f-]{36})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SMALLEST = timedelta(microseconds=1)
+
+
+def asks_for_past(request: Request) -> bool:
+    """Whether a request for a board asks for its past; `corrected=false` alone says nothing."""
+    return "asOf" in request.query_params or request.query_params.get("corrected", "false") != "false"
 
 
 async def board_as_of(request: Request) -> Response:

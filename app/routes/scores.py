@@ -20,7 +20,7 @@ from app.web import Web, web_of
 
 async def top_scores(request: Request) -> Response:
     """GET /top-scores"""
-    if not history.PAST.isdisjoint(request.query_params):
+    if history.asks_for_past(request):
         return await history.board_as_of(request)
     web, _, live = await reader(request)
     rule, period = which = which_board(request, web.board_rules)

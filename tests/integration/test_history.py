@@ -80,6 +80,8 @@ def test_board_as_of_a_moment_and_what_is_known_of_it_now(
     both = moment(stores)
     row_of_alice = {"userId": alice.user_id, "username": alice.username, "score": 10, "rank": 1}
     row_of_bob = {"userId": bob.user_id, "username": bob.username, "score": 20, "rank": 1}
+    plain = alice.http.get("/top-scores", params={"corrected": "false"})  # as a client sends that has defaults
+    assert plain.json() == alice.http.get("/top-scores").json()
     for board in ("all-time", "weekly"):
         assert as_of(alice, before, board=board) == []
         assert as_of(alice, first, board=board) == [row_of_alice]
