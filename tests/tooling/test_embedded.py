@@ -32,7 +32,7 @@ def write(store: Store) -> None:
     if isinstance(store, Redis):
         with redis.Redis.from_url(store.url) as client:
             client.set("key", "value")
-            client.execute_command("WAITAOF", 1, 0, 5000)
+            wait_for(lambda: not client.info("persistence")["aof_buffer_length"])
         return
     connection = psycopg2.connect(store.url)
     connection.cursor().execute("create table kept as select 'value' as value")
