@@ -259,7 +259,9 @@ def finish_with_next(conn: sa.Connection, finishes: Sequence[Finish], now: datet
     send_with_next(conn, _FINISH, values)
 
 
-_SET_SETTLEMENT = sa.text("UPDATE actions SET settlement = :settlement WHERE id = :id")
+_SET_SETTLEMENT = sa.text("""
+    UPDATE actions SET settlement = :settlement, settled_at = clock_timestamp() WHERE id = :id
+""")
 
 
 def set_settlement(conn: sa.Connection, action_id: ActionId, settlement: str) -> None:

@@ -278,10 +278,12 @@ def test_feed_is_what_counts_newest_first_whatever_the_pages(
 def test_feed_ends_with_what_was_settled_by_a_moment(engine: sa.Engine, users: list[UserId]) -> None:
     rule = RULES[BoardId("all-time")]
     whole = Period(rule.id, rule.id, None, None, None)
-    (before,) = settled(engine, RULES, Done(users[0], MORNING))
+    before, held = settled(engine, RULES, Done(users[0], MORNING), Done(users[0], MORNING))
+    in_transaction(engine, lambda conn: correct.reverse(conn, RULES, held, **OPERATOR))
     with engine.connect() as conn:
         moment = conn.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
     settled(engine, RULES, Done(users[0], MORNING - timedelta(hours=1)))
+    in_transaction(engine, lambda conn: correct.release(conn, RULES, held, **OPERATOR))
     page, after = in_transaction(
         engine, lambda conn: feed.read(conn, rule, whole, before=None, until=moment, limit=10, look_at=10)
     )
