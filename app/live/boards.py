@@ -137,16 +137,17 @@ class LiveBoards(dict[BoardId, LiveBoard]):
         """Check the boards every few seconds, when one is in doubt, and when a period ends or one freezes, for ever."""
         while True:
             self._in_doubt.clear()
+            began = time.monotonic()
             try:
                 await self.check()
             except ScoreboardError as error:
                 log.debug("the boards can't be checked: %s", error)
             except Exception:
                 log.exception("checking the boards failed")
-            now = time.monotonic()
-            # Not those whose moment has passed: while PostgreSQL is away nothing follows them.
-            moments = [moment for it in self.values() for moment in (it.ends, it.freezes) if moment > now]
-            next_end = min(moments, default=math.inf) - now
+            # Not those whose moment had passed before: while PostgreSQL is away nothing follows them. One that passed
+            # during the check had not come yet by PostgreSQL's clock: it is asked again at once.
+            moments = [moment for it in self.values() for moment in (it.ends, it.freezes) if moment > began]
+            next_end = max(0.0, min(moments, default=math.inf) - time.monotonic())
             await asyncio.sleep(min(CHECK_AGAIN, next_end))
             if next_end > CHECK_AGAIN:
                 with contextlib.suppress(TimeoutError):
