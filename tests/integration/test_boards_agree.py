@@ -16,7 +16,7 @@ from tests.support.people import add_user
 
 
 def test_boards_agree_with_a_plain_sort_after_every_step(engine: sa.Engine) -> None:
-    League(engine, seed=1).run(steps=40)
+    League(engine, seed=1).run(steps=20)
 
 
 def test_same_value_once_more_comes_behind_those_who_had_it_before(engine: sa.Engine) -> None:
