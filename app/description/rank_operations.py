@@ -63,6 +63,6 @@ RANK_OPERATIONS: dict[tuple[str, str], Operation] = {
         },
         errors=(*_ERRORS, 422),
         about="Nobody is listed twice or left out because others have moved meanwhile. A page has the ranks of the "
-        "moment at which it was read. A cursor that is none of this board is a 422 `wrong-cursor`.",
+        "moment at which it was read. A cursor of another board or period is a 422 `wrong-cursor`.",
     ),
 }

@@ -83,7 +83,7 @@ class LiveBoards(dict[BoardId, LiveBoard]):
         return self._relay.connected or time.monotonic() - self._checked < 2 * CHECK_EVERY
 
     def doubt(self) -> None:
-        """Have PostgreSQL asked soon."""
+        """Ask PostgreSQL soon."""
         self._in_doubt.set()
 
     async def look(self) -> None:

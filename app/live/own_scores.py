@@ -60,7 +60,7 @@ class OwnScores:
         return listener
 
     def forget(self, board: LiveBoard, user_id: UserId, listener: Listener) -> None:
-        """Tell a listener no more."""
+        """Take a listener off the list."""
         players = self._listeners[board]
         players[user_id].discard(listener)
         if not players[user_id]:

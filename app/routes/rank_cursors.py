@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from starlette.requests import Request
 
-from app.domain.errors import WrongCursor
+from app.domain.errors import Malformed, WrongCursor
 from app.domain.ids import BoardId, UserId, is_id
 from app.routes.which_board import Which
 from db.ranks import Key
@@ -42,7 +42,8 @@ def cursor_of(request: Request, which: Which) -> Cursor | None:
     """Return the end of the page before, None for the first page.
 
     Raises:
-        WrongCursor: when it is not a `nextCursor` of this board, or of another of its periods than is asked for.
+        Malformed: when it is no `nextCursor`.
+        WrongCursor: when it is one of another board, or of another period than is asked for.
     """
     text = request.query_params.get("cursor")
     if text is None:
@@ -50,7 +51,7 @@ def cursor_of(request: Request, which: Which) -> Cursor | None:
     try:
         cursor = _read(text)
     except (ValueError, OverflowError, binascii.Error):
-        raise WrongCursor("cursor: must be the nextCursor of a page.") from None
+        raise Malformed("cursor: must be the nextCursor of a page.") from None
     board = cursor.period_id.partition(":")[0]
     if board != which.rule.id or (which.named is not None and which.named.id != cursor.period_id):
         raise WrongCursor("cursor: is one of another board or period.")
