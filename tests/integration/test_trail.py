@@ -87,7 +87,7 @@ def test_no_more_events_are_read_than_a_page_has(engine: sa.Engine, query: dict[
                 )
                 INSERT INTO audit_events (kind, user_id, actor)
                 SELECT CASE WHEN n < 10 THEN 'adjusted' ELSE 'held' END, id, 'system'
-                FROM people, generate_series(1, 400) AS n
+                FROM people, generate_series(1, 400) AS n ORDER BY n
             """)
         )
         user_id = conn.execute(sa.text("SELECT id::text FROM users LIMIT 1")).scalar_one()
@@ -97,10 +97,8 @@ def test_no_more_events_are_read_than_a_page_has(engine: sa.Engine, query: dict[
     with engine.connect() as conn:
         conn.execute(sa.text("SET LOCAL enable_seqscan = off"))
         rows = trail.page(conn, user_id=user, kind=kind, before=None, limit=5)
-        plan = conn.execute(
-            sa.text(f"EXPLAIN (ANALYZE, FORMAT JSON) {trail._PAGE.text}"),
-            {"user": user, "kind": kind, "before": None, "limit": 5},
-        ).scalar_one()
+        statement, values = trail.page_query(user, kind, None, 5)
+        plan = conn.execute(sa.text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.text}"), values).scalar_one()
     assert len(rows) == 5
     assert _rows_read(plan[0]["Plan"]) <= 50
 
