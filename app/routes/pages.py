@@ -1,5 +1,6 @@
 """The pages, their files, and the client to copy."""
 
+import hashlib
 import re
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from app.http.answers import page_policy
+from app.http.languages import VARY, language_of
+from app.routes.etags import matches
+from app.routes.page_words import in_language
 from app.web import web_of
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -31,21 +35,31 @@ files = _Files(directory=STATIC)
 
 
 def html(request: Request, name: str) -> Response:
-    """Return a page, which names its files and other pages by relative addresses.
+    """Return a page in the reader's language.
 
-    Below ROOT_PATH they are completed: a proxy may serve the page at `/board`, where they would miss that part.
+    A page names its files and other pages by relative addresses. Below ROOT_PATH they are completed: a proxy may serve
+    the page at `/board`, where they would miss that part.
     """
     web = web_of(request)
-    headers = {"Content-Security-Policy": page_policy(web.identities.page_origins), **_ASK_EACH_TIME}
-    root_path = web.settings.root_path
-    if not root_path:
-        return FileResponse(STATIC / name, headers=headers)
-    return Response(_below(root_path, name), media_type="text/html", headers=headers)
+    body, etag = _written(name, language_of(request), web.settings.root_path)
+    headers = {
+        "Content-Security-Policy": page_policy(web.identities.page_origins),
+        "ETag": etag,
+        "Vary": VARY,
+        **_ASK_EACH_TIME,
+    }
+    if matches(request.headers.getlist("if-none-match"), etag):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="text/html", headers=headers)
 
 
 @cache
-def _below(root_path: str, name: str) -> str:
-    return _RELATIVE.sub(rf'\1="{root_path}/\2"', (STATIC / name).read_text())
+def _written(name: str, language: str, root_path: str) -> tuple[bytes, str]:
+    text = in_language((STATIC / name).read_text(), name, language)
+    if root_path:
+        text = _RELATIVE.sub(rf'\1="{root_path}/\2"', text)
+    body = text.encode()
+    return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
 async def page(request: Request) -> Response:

@@ -6,6 +6,7 @@ import { chosen } from "./chosen.js";
 import { $ } from "./elements.js";
 import { withSealed } from "./sealed.js";
 import { session } from "./session.js";
+import { t } from "./words.js";
 
 /** @typedef {import("./scoreboard.js").Entry} Entry */
 /** @typedef {{epoch: string, version: number, payload: Entry[], timestamp: string, period?: string,
@@ -52,7 +53,7 @@ export const ownEntry = (payload = shown?.payload) => payload?.find((entry) => e
 export function show(board) {
   if (board.version >= 0 && !isNewer(shown, board)) return false;
   shown = board;
-  $("empty").textContent = chosen.period || board.frozen ? "Nobody was on it." : "Nobody has scored yet. Be the first!";
+  $("empty").textContent = chosen.period || board.frozen ? "Nobody was on it." : t("board.nobody-yet");
   $("empty").hidden = board.payload.length > 0;
   showTime(new Date(board.timestamp));
   const rows = withSealed(board);

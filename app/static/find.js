@@ -7,6 +7,7 @@ import { pathOf } from "./board-paths.js";
 import { $, copyOf } from "./elements.js";
 import { namesOf } from "./names.js";
 import { written } from "./values.js";
+import { t } from "./words.js";
 
 const PAUSE_MS = 300; // between two letters of one who goes on typing
 
@@ -30,8 +31,8 @@ async function find() {
   const { data, error } = await call("GET", pathOf("players", { name })).catch((problem) => ({ error: problem }));
   if (mine !== asked) return;
   if (!data) return show(error.message, []);
-  const many = data.items.length === 1 ? "One player" : `${data.items.length} players`;
-  show(data.items.length ? `${many}:` : "Nobody on this board is called so.", data.items);
+  const count = data.items.length;
+  show(count ? t("board.players-found", { count }) : "Nobody on this board is called so.", data.items);
 }
 
 /** @param {string} text @param {Entry[]} players */

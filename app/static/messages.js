@@ -2,6 +2,7 @@
 
 import { CallError, pause } from "./api.js";
 import { clock, grouped } from "./numbers.js";
+import { t } from "./words.js";
 
 export const SUSPENDED_TEXT = "This account is suspended. An operator can say why, and lift it.";
 const DEFAULT_WAIT = 5; // seconds
@@ -33,7 +34,7 @@ export async function attend(button, box, work) {
 function explain({ status, code, problem, message }) {
   const { detail, action: recorded } = problem;
   if (status === 0) return message;
-  if (code === "wrong-credentials") return "Wrong username or password.";
+  if (code === "wrong-credentials") return t("account.wrong-credentials");
   if (code === "fraud-rule") return `Not counted: that was against the rules. ${detail ?? ""}`;
   if (code.includes("suspend")) return SUSPENDED_TEXT;
   if (code === "action-expired") return "It was open for too long and has been cancelled. No points this time.";

@@ -1,12 +1,12 @@
 /** Numbers and durations as people read them. */
 
 import { calm } from "./elements.js";
+import { number } from "./words.js";
 
 const COUNT_MS = 700;
-const written = new Intl.NumberFormat("en");
 
-/** Writes 12345 as 12,345. */
-export const grouped = (value) => written.format(value);
+/** Writes 12345 as 12,345, or as the reader's language has it. */
+export const grouped = number;
 
 /** Writes seconds roughly: "45 s", "10 min", "3 h". */
 export function span(seconds) {
