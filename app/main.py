@@ -12,6 +12,7 @@ from app import clock
 from app.access.admission import Admission
 from app.access.identities import Identities
 from app.access.keys import Keys
+from app.access.networks import TrustedNetworks
 from app.access.revocation import Sessions
 from app.access.token_bucket import TokenBucketRateLimiter
 from app.access.tokens import Tokens
@@ -66,6 +67,7 @@ def create_app(settings: Settings) -> ASGIApp:
             asyncio.create_task(web.own_scores.run()),
             asyncio.create_task(web.sessions.poll_for_ever(web.connections.users)),
             asyncio.create_task(web.keys.poll_for_ever()),
+            asyncio.create_task(web.networks.poll_for_ever()),
             asyncio.create_task(web.identities.run()),
             asyncio.create_task(clock.watch_for_ever(web.engine, web.upkeep)),
         ]
@@ -104,6 +106,7 @@ def wire(
     boards = LiveBoards(known_boards, database, publisher, relay, upkeep)
     connections = Connections(settings)
     sessions = Sessions(database, upkeep, connections.user_changed)
+    admission = Admission(settings, Batcher("limits", TokenBucketRateLimiter(cache_on_loop).hit_many, lanes=1))
     return Web(
         settings=settings,
         rules=scoring_rules,
@@ -119,7 +122,8 @@ def wire(
             known_issuers, database, threads, sessions, blocked_names, production=settings.production
         ),
         keys=Keys(database, upkeep, connections.keys_ended),
-        admission=Admission(settings, Batcher("limits", TokenBucketRateLimiter(cache_on_loop).hit_many, lanes=1)),
+        networks=TrustedNetworks(database, upkeep, admission.trust),
+        admission=admission,
         starts=Batcher("starts", partial(on_loop, database, run_starts, scoring_rules), lanes=1),
         ends=Batcher("ends", partial(on_loop, database, run_ends, scoring_rules)),
         posts=Batcher("posts", partial(on_loop, database, run_posts, scoring_rules)),

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from app.access.admission import Admission
 from app.access.identities import Identities
 from app.access.keys import Keys
+from app.access.networks import TrustedNetworks
 from app.access.revocation import Sessions
 from app.access.tokens import Tokens
 from app.board.publish import publish_all
@@ -60,6 +61,7 @@ class Web:
     sessions: Sessions
     identities: Identities
     keys: Keys
+    networks: TrustedNetworks
     admission: Admission
     starts: Batcher[Start, Action]
     ends: Batcher[End, Action]
@@ -109,6 +111,11 @@ class Web:
         """Look a user up again whose tokens a committed change may have ended, and close the sockets that end by it."""
         with contextlib.suppress(ScoreboardError):  # it is done; the next poll finds it as well
             await self.sessions.refresh([user_id])
+
+    async def networks_changed(self) -> None:
+        """Trust in this process what a committed change says, without waiting for the next poll."""
+        with contextlib.suppress(ScoreboardError):  # it is done; the next poll finds it as well
+            await self.networks.refresh()
 
     async def publish_boards(self) -> None:
         """Publish the boards that a committed change may have touched."""

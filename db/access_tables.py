@@ -1,7 +1,7 @@
 """The tables of how people and servers get in, and of those who are being forgotten; `db.tables` has the others."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, CIDR
 
 from db.metadata import ID, MOMENT, NOW, metadata
 
@@ -82,3 +82,16 @@ identities = sa.Table(
 )
 sa.Index("identities_user_id_idx", identities.c.user_id)
 sa.Index("identities_erased_at_idx", identities.c.erased_at, postgresql_where=sa.text("erased_at IS NOT NULL"))
+
+# Networks without limits by address, besides those of the settings.
+trusted_networks = sa.Table(
+    "trusted_networks",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("cidr", CIDR, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("expires_at", MOMENT),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", MOMENT, nullable=False, server_default=NOW),
+)
+sa.Index("trusted_networks_cidr_idx", trusted_networks.c.cidr, unique=True)

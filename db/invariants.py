@@ -90,7 +90,8 @@ _WRONG_SETTLEMENTS = sa.text("""
         ORDER BY action_id, id DESC
     ) AS last
     JOIN actions ON actions.id = last.action_id
-    WHERE actions.settlement IS DISTINCT FROM CASE last.kind WHEN 'released' THEN 'cleared' ELSE last.kind END
+    WHERE actions.settlement IS DISTINCT FROM
+        CASE last.kind WHEN 'released' THEN 'cleared' WHEN 'held_again' THEN 'held' ELSE last.kind END
 """)
 
 

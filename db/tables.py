@@ -74,6 +74,8 @@ sa.Index("users_email_idx", users.c.email, unique=True, postgresql_where=sa.text
 sa.Index("users_erased_idx", users.c.id, postgresql_where=sa.text("status = 'erased'"))
 # Who is on no board.
 sa.Index("users_not_shown_idx", users.c.id, postgresql_where=sa.text("status <> 'active' OR hidden"))
+sa.Index("users_suspended_idx", users.c.id, postgresql_where=sa.text("status = 'suspended'"))
+sa.Index("users_hidden_idx", users.c.id, postgresql_where=sa.text("hidden AND status <> 'erased'"))
 sa.Index("users_external_id_idx", users.c.external_id, unique=True, postgresql_where=sa.text("external_id IS NOT NULL"))
 # Whether a user is the last admin.
 sa.Index("users_admins_idx", users.c.id, postgresql_where=sa.text("role = 'admin'"))
@@ -144,6 +146,8 @@ sa.Index(
     actions.c.id,
     postgresql_where=sa.text("settlement IN ('held', 'reversed')"),
 )
+# What waits for an operator, player by player.
+sa.Index("actions_held_idx", actions.c.user_id, actions.c.id, postgresql_where=sa.text("settlement = 'held'"))
 # What counts, in the order in which it ended: the newest of everybody, and the feeds of boards.
 sa.Index("actions_feed_idx", actions.c.end_at, actions.c.id, postgresql_where=sa.text("settlement = 'cleared'"))
 # What may expire, type by type.

@@ -110,7 +110,8 @@ def engine(stores: Stores) -> sa.Engine:
         conn.execute(
             sa.text(
                 "TRUNCATE users, actions, standings, top_scores, audit_events, boards, erasures, marks, "
-                "join_codes, password_resets, service_keys, idempotency_keys, identities, top_scores_versions CASCADE"
+                "join_codes, password_resets, service_keys, idempotency_keys, identities, top_scores_versions, "
+                "trusted_networks CASCADE"
             )
         )
         boards.ensure(conn, [WHOLE])

@@ -14,6 +14,7 @@ from app.access.tokens import Claims
 from app.concurrency.batching import Batcher
 from app.domain.errors import RateLimited
 from config.settings import Settings
+from config.values import Network
 from telemetry import logs, metrics
 
 ACCOUNT_WIDER = 10
@@ -36,7 +37,19 @@ class Admission:
         self._checks = checks
         self._key = settings.secret_key.encode()[:64]
         self._addresses = ClientAddresses(settings.trusted_proxies)
+        self._trusted = settings.trusted_networks
+        self._names = lru_cache(maxsize=10_000)(self._name)
         self._owners = lru_cache(maxsize=10_000)(self._owner)
+
+    def trust(self, networks: tuple[Network, ...]) -> None:
+        """Limit no address of these networks, and of those of the settings, from now on."""
+        self._trusted = (*self._settings.trusted_networks, *networks)
+        self._names.cache_clear()
+        self._owners.cache_clear()
+
+    def limited_as(self, scope: Scope) -> str | None:
+        """Return the name under which the client's address is limited; None when its network is trusted."""
+        return self._names(self.address(scope))
 
     def address(self, scope: Scope) -> str | None:
         """Return the client's address, computed once for each request."""
@@ -85,7 +98,7 @@ class Admission:
     async def login(self, scope: Scope, username: str) -> None:
         """Admit a login: limited by address, by account and address, and by an account's failures from anywhere."""
         account = self._blinded(username.lower())
-        from_here = f"{account}:{self._limited_as(scope) or self._blinded(str(self.address(scope)))}"
+        from_here = f"{account}:{self._owners(self.address(scope)) or self._blinded(str(self.address(scope)))}"
         buckets = [*self._login_ip(scope), *self._ip(scope), *self._one("login_account", from_here)]
         await self._admit(scope, [*buckets, *self._failures(account, takes=0)])
 
@@ -141,11 +154,11 @@ class Admission:
     def _login_ip(self, scope: Scope) -> tuple[Bucket, ...]:
         return self._by_address("login_ip", scope)
 
-    def _limited_as(self, scope: Scope) -> str | None:
-        return self._owners(self.address(scope))
+    def _name(self, address: str | None) -> str | None:
+        return limited_as(address, self._trusted)
 
     def _owner(self, address: str | None) -> str | None:
-        network = limited_as(address, self._settings.trusted_networks)
+        network = limited_as(address, self._trusted)
         return network and self._blinded(network)
 
     def _blinded(self, name: str) -> str:
@@ -153,7 +166,7 @@ class Admission:
         return hashlib.blake2b(name.encode(), key=self._key, digest_size=16).hexdigest()
 
     def _by_address(self, policy: str, scope: Scope) -> tuple[Bucket, ...]:
-        owner = self._limited_as(scope)
+        owner = self._owners(self.address(scope))
         return self._one(policy, owner) if owner is not None else ()
 
     def _one(self, policy: str, owner: str, takes: int = 1) -> tuple[Bucket, ...]:

@@ -14,7 +14,7 @@ from app.domain.board_rules import BoardRules
 from app.domain.errors import NotFound, Unauthorized
 from app.domain.ids import UserId
 from config import queues
-from db import audit_events, identities, join_codes, password_resets, persons
+from db import audit_events, identities, join_codes, networks, password_resets, persons
 from db.transaction import in_transaction
 
 AT_ONCE = 1000
@@ -69,6 +69,7 @@ def erase(
     if last is not None:
         persons.keep_names(conn, user_id, names, events_done_to=last)
     join_codes.forget(conn, names)
+    networks.forget(conn, names)
     top.refresh_shown(conn, rules, user_id)
     return True
 

@@ -4,13 +4,14 @@ import ipaddress
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import msgspec
 import sqlalchemy as sa
 
 from app.board import correct
+from app.board.networks import NetworksAtRunTime
 from app.domain import fraud
 from app.domain.board_rules import BoardRules
 from app.domain.errors import Conflict
@@ -35,6 +36,7 @@ class Vetting:
     rules: FraudRules
     default_award: int
     trusted_networks: tuple[Network, ...] = ()
+    at_run_time: NetworksAtRunTime = field(default_factory=NetworksAtRunTime)
 
 
 def judge(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> list[tuple[Facts, Verdict]]:
@@ -113,7 +115,8 @@ def _gather(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> 
         minutes = fraud_facts.minutes(conn, [facts for facts in claimed if windows[facts.action_id][1] > suspicious])
     if rules.shared_ip:
         # Actions that were completed in one batch have one end, and often few addresses: ask once for each.
-        asked = [_asked(facts, vetting) for facts in claimed]
+        trusted = (*vetting.trusted_networks, *vetting.at_run_time.read(conn))
+        asked = [_asked(facts, trusted) for facts in claimed]
         addresses = fraud_facts.addresses(conn, {*filter(None, asked)}, limit=rules.shared_ip.completions_per_minute)
     known = []
     for facts, key in zip(claimed, asked, strict=True):
@@ -132,8 +135,8 @@ def _gather(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> 
     return known
 
 
-def _asked(facts: Facts, vetting: Vetting) -> Asked | None:
-    network = _network(facts.client_ip, vetting.trusted_networks)
+def _asked(facts: Facts, trusted_networks: tuple[Network, ...]) -> Asked | None:
+    network = _network(facts.client_ip, trusted_networks)
     return (network, facts.end_at) if network else None
 
 

@@ -2,7 +2,19 @@
 
 import click
 
-from app.cli import accounts, export, freezes, import_users, join_codes, keys, moderation, names, upkeep, users
+from app.cli import (
+    accounts,
+    export,
+    freezes,
+    import_users,
+    join_codes,
+    keys,
+    moderation,
+    names,
+    networks,
+    upkeep,
+    users,
+)
 from config import settings
 from telemetry import logs
 
@@ -42,6 +54,9 @@ for command in (
     keys.create_key,
     keys.list_keys,
     keys.revoke_key,
+    networks.trust_network,
+    networks.list_networks,
+    networks.distrust_network,
     upkeep.audit,
     upkeep.rebuild,
     export.export,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.description.board_operations import BOARD_OPERATIONS
+from app.description.desk_operations import DESK_OPERATIONS
 from app.description.freeze_operations import FREEZE_OPERATIONS
 from app.description.operation import Operation
 from app.description.operator_operations import OPERATOR_OPERATIONS
@@ -18,6 +19,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     **RANK_OPERATIONS,
     **OPERATOR_OPERATIONS,
     **FREEZE_OPERATIONS,
+    **DESK_OPERATIONS,
     ("/about", "GET"): Operation(
         "readAbout",
         "What this service is, and which ways in there are",

@@ -10,6 +10,7 @@ UserId = NewType("UserId", str)
 ActionId = NewType("ActionId", str)
 BoardId = NewType("BoardId", str)
 JoinCodeId = NewType("JoinCodeId", str)
+NetworkId = NewType("NetworkId", str)
 
 DEFAULT_BOARD = BoardId("all-time")
 """The board that is answered where none is named. Source: contract, section 3."""

@@ -26,6 +26,9 @@ EventKind = Literal[
     "board_frozen",
     "board_thawed",
     "board_revealed",
+    "network_trusted",
+    "network_removed",
+    "held_again",
 ]
 
 EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from app.access.client_address import limited_as
 from app.access.keys import is_key
 from app.domain.errors import (
     Forbidden,
@@ -119,7 +118,7 @@ async def _by_key(web: Web, websocket: WebSocket, token: str) -> Listener:
 
 
 def _limited_as(web: Web, websocket: WebSocket) -> str | None:
-    return limited_as(web.admission.address(websocket.scope), web.settings.trusted_networks)
+    return web.admission.limited_as(websocket.scope)
 
 
 def _board_id(websocket: WebSocket) -> BoardId:

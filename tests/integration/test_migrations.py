@@ -42,6 +42,7 @@ TABLES = {
     "service_keys": "id name key_hash scopes expires_at created_by created_at last_used_at revoked_at",
     "idempotency_keys": "owner_id key body_hash action_id",
     "identities": "issuer subject user_id created_at",
+    "trusted_networks": "id cidr reason expires_at created_by created_at",
     "rank_bounds": "board_id place reached_at user_id block",
     "rank_counts": "board_id counts sums",
     "feature_flags": "name enabled updated_at updated_by",
