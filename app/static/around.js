@@ -1,9 +1,9 @@
 /** The neighbours of a player on the board: one's own, or those of whoever was looked for. */
 
+import "./score-board.js";
 import { call } from "./api.js";
 import { look } from "./board.js";
 import { pathOf } from "./board-paths.js";
-import { boardTable } from "./board-table.js";
 import { chosen } from "./chosen.js";
 import { $ } from "./elements.js";
 import { nameOf } from "./names.js";
@@ -23,7 +23,6 @@ let askedAt = -EVERY_MS;
 let shownRank = null; // one's own, among the neighbours
 let asked = 0; // an answer that is overtaken is left
 let timer;
-const table = boardTable($("around-rows").closest("table"), () => ({ ownId: session?.userId, soughtId: sought?.userId }));
 
 const centreId = () => sought?.userId ?? (profile?.rank ? session?.userId : undefined);
 
@@ -38,7 +37,7 @@ export function seek(player) {
 export function forgetAround() {
   asked += 1;
   askedAt = -EVERY_MS;
-  table.clear(look().rule);
+  $("around-board").clear(look().rule);
   loadAround();
 }
 
@@ -66,8 +65,11 @@ function write(items) {
   $("around").hidden = items.length === 0;
   $("around-title").textContent = sought ? `Around ${nameOf(sought)}` : "Around you";
   $("around-close").hidden = !sought;
-  table.redraw(look().rule);
-  table.show(items);
+  const board = $("around-board");
+  board.own = session?.userId;
+  board.sought = sought?.userId;
+  board.rule = look().rule;
+  board.show({ payload: items });
 }
 
 export function watchAround() {

@@ -1,32 +1,69 @@
 /** A row of a board: a place, who has it, and with what. */
 
 import { nameOf } from "./names.js";
-import { countTo } from "./numbers.js";
 import { written } from "./values.js";
 
 /**
  * @typedef {import("./sealed.js").Row} Row
  * @typedef {{unit?: string, order?: "highest" | "lowest"}} Rule what of a board's rules decides how its values look
- * @typedef {{ownId?: string, soughtId?: string}} Who whose rows are told apart
+ * @typedef {{ownId?: string | null, soughtId?: string | null}} Who whose rows are told apart
  * @typedef {Who & {rule: Rule, best: number}} Look `best`: the value on the first place
  */
 
-/** Writes an entry into a row. @param {HTMLTableRowElement} row @param {Row} entry @param {Look} look */
-export function fillRow(row, { userId, username, displayName, score, rank, sealed }, { rule, best, ownId, soughtId }) {
-  const own = userId === ownId;
+/** @returns {HTMLTableRowElement} a row that nothing is written in yet */
+export function makeRow() {
+  const row = make("tr", "", "row");
+  const [rank, player, score] = [make("td", "rank", "cell"), make("th", "player", "rowheader"), make("td", "score", "cell")];
+  const who = make("span", "who");
+  const [name, you, mark, bar] = [make("bdi", "name"), make("span", "you"), make("span", "mark"), make("span", "bar")];
+  player.scope = "row";
+  you.textContent = "you";
+  name.translate = false; // nobody's name is a word, whatever a browser takes it for
+  for (const unheard of [mark, bar]) unheard.setAttribute("aria-hidden", "true");
+  who.append(name, make("bdi", "username"), you, mark);
+  rank.append(make("span"));
+  player.append(who, make("small", "note"), bar);
+  score.append(make("span", "value"));
+  row.append(rank, player, score);
+  return row;
+}
+
+/** @returns {any} */
+function make(tag, className = "", role = "") {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (role) element.setAttribute("role", role); // what is laid out as a grid is no table to a screen reader otherwise
+  return element;
+}
+
+/**
+ * Writes an entry into a row; what is there already is left alone.
+ * @param {HTMLTableRowElement} row
+ * @param {Row} entry
+ * @param {Look} look
+ * @param {string} [note] what there is to say of this place
+ */
+export function fillRow(row, { userId, username, displayName, score, rank, sealed }, { rule, best, ownId, soughtId }, note = "") {
+  const own = Boolean(ownId) && userId === ownId;
   row.classList.toggle("own", own);
-  row.classList.toggle("sought", userId === soughtId);
-  part(row, "you").hidden = !own;
-  part(row, "rank").dataset.rank = rank ?? "";
-  part(row, "rank").firstElementChild.textContent = rank ?? "–";
+  row.classList.toggle("sought", Boolean(soughtId) && userId === soughtId);
   row.classList.toggle("sealed", Boolean(sealed));
   row.classList.toggle("next", sealed === "next");
-  part(row, "name").textContent = sealed ? "Not revealed yet" : nameOf({ username, displayName });
-  part(row, "name").title = displayName ? `${displayName} (${username})` : username;
-  part(row, "username").textContent = username;
+  row.dataset.rank = rank ? String(rank) : "";
+  part(row, "you").hidden = !own;
+  write(part(row, "rank").firstElementChild, rank ? String(rank) : "–");
+  const name = part(row, "name");
+  write(name, sealed ? "Not revealed yet" : nameOf({ username, displayName }));
+  name.title = displayName ? `${displayName} (${username})` : username;
+  write(part(row, "username"), username);
   part(row, "username").hidden = !displayName;
+  write(part(row, "note"), note);
   part(row, "bar").style.setProperty("--share", String(share(score, best, rule)));
-  if (!sealed) countTo(part(row, "score"), score, (value) => written(value, rule.unit));
+  write(part(row, "value"), sealed ? "" : written(score, rule.unit));
+}
+
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 /** How much of the bar a value fills: of the best one all, whether that is the highest or the lowest. */

@@ -1,10 +1,9 @@
 /** The board that the page shows. */
 
+import "./score-board.js";
 import { isNewer } from "./scoreboard.js";
-import { boardTable } from "./board-table.js";
 import { chosen } from "./chosen.js";
 import { $ } from "./elements.js";
-import { withSealed } from "./sealed.js";
 import { session } from "./session.js";
 import { t } from "./words.js";
 
@@ -13,15 +12,13 @@ import { t } from "./words.js";
  *   frozen?: boolean, frozenSince?: string, revealed?: number, places?: number}} Board `frozen`: what comes later isn't shown
  */
 
-const ON_WALL = 20; // places that a wall shows at most
-
-const table = boardTable($("rows").closest("table"), () => ({ ownId: session?.userId }));
+const element = () => /** @type {import("./score-board.js").ScoreBoard} */ ($("board"));
 
 /** @type {Board | null} */
 export let shown = null;
 
 /** Draws it again, after a sign-in or sign-out. */
-export const redraw = () => table.redraw();
+export const redraw = () => (element().own = session?.userId);
 
 /**
  * Makes way for another board.
@@ -29,7 +26,7 @@ export const redraw = () => table.redraw();
  */
 export function clearBoard(rule) {
   shown = null;
-  table.clear(rule);
+  element().clear(rule);
   $("updated").textContent = "–";
   $("updated").removeAttribute("datetime");
   $("empty").hidden = false;
@@ -37,10 +34,10 @@ export function clearBoard(rule) {
 }
 
 /** Has it look as its rule says. @param {import("./board-row.js").Rule} rule */
-export const setRule = (rule) => table.redraw(rule);
+export const setRule = (rule) => (element().rule = rule);
 
 /** How its rows look, also one that stands elsewhere. */
-export const look = () => table.look();
+export const look = () => element().look;
 
 /** @returns {Entry | undefined} the entry of the one who is signed in */
 export const ownEntry = (payload = shown?.payload) => payload?.find((entry) => entry.userId === session?.userId);
@@ -56,9 +53,7 @@ export function show(board) {
   $("empty").textContent = chosen.period || board.frozen ? "Nobody was on it." : t("board.nobody-yet");
   $("empty").hidden = board.payload.length > 0;
   showTime(new Date(board.timestamp));
-  const rows = withSealed(board);
-  $("rows").closest(".board").style.setProperty("--rows", String(Math.min(ON_WALL, Math.max(10, rows.length))));
-  table.show(rows);
+  element().show(board);
   return true;
 }
 

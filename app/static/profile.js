@@ -1,11 +1,11 @@
 /** The own player: all points, and rank and points on the board that is looked at; and the own row below its rows. */
 
 import { call } from "./api.js";
-import { fillRow } from "./board-row.js";
+import { fillRow, makeRow } from "./board-row.js";
 import { look, ownEntry } from "./board.js";
 import { pathOf } from "./board-paths.js";
 import { ALL_TIME, chosen } from "./chosen.js";
-import { $, copyOf } from "./elements.js";
+import { $ } from "./elements.js";
 import { nameOf } from "./names.js";
 import { clearCount, countTo } from "./numbers.js";
 import { rename, session } from "./session.js";
@@ -110,6 +110,6 @@ function showPinned() {
   pinned.hidden = !session || Boolean(ownEntry()) || !(profile?.score || profile?.rank);
   pinned.closest(".board").classList.toggle("pinned", !pinned.hidden); // its rows make room
   if (pinned.hidden) return pinned.replaceChildren();
-  if (!pinned.firstElementChild) pinned.append(copyOf("row"));
+  if (!pinned.firstElementChild) pinned.append(makeRow());
   fillRow(pinned.firstElementChild, { ...session, ...profile }, look());
 }

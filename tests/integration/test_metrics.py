@@ -107,7 +107,7 @@ def test_requests_are_counted_by_the_pattern_of_their_path(web: Process, alice: 
     action_id = alice.started()
     alice.end(action_id)
     alice.end(action_id)
-    for path in ("/nothing/here", "/static/page.css", f"/users/{alice.user_id}/actions/{action_id}"):
+    for path in ("/nothing/here", "/static/base.css", f"/users/{alice.user_id}/actions/{action_id}"):
         alice.http.get(path)
     samples = scrape(web.url)
     path = "/users/{user_id}/actions/{action_id}"

@@ -13,7 +13,7 @@ from tests.support.service import Process
         ("/scoreboard.js", "text/javascript"),
         ("/scoreboard.d.ts", "text/plain"),
         ("/static/page.js", "text/javascript"),
-        ("/static/page.css", "text/css"),
+        ("/static/base.css", "text/css"),
         ("/static/favicon.svg", "image/svg+xml"),
     ],
 )

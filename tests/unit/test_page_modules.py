@@ -9,7 +9,7 @@ import pytest
 STATIC = Path(__file__).parents[2] / "app" / "static"
 ENTRIES = {"index.html": "page.js", "docs.html": "docs.js", "operator.html": "operator.js"}
 """The pages, and the module with which each begins."""
-IMPORT = re.compile(r'^import .*?from "(.+?)";$', re.MULTILINE | re.DOTALL)
+IMPORT = re.compile(r'^import (?:[^"]*? from )?"(.+?)";$', re.MULTILINE)
 
 
 def imports(module: Path) -> set[str]:
