@@ -14,7 +14,7 @@ DEFAULT_TYPE = "default"
 
 
 class ActionType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The rule of one action type: points, shortest and longest duration in seconds, limit for a UTC day, value.
+    """The rule of one action type: points, shortest and longest duration in seconds, limit for a UTC day, value, title.
 
     A value is reported by a service key; by players too where they are trusted.
     """
@@ -25,6 +25,7 @@ class ActionType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     per_day: Annotated[int, msgspec.Meta(ge=0)] | None = None
     value: ValueRule | None = None
     trust_players: bool = False
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
 
     @property
     def most_points(self) -> int:
@@ -92,6 +93,8 @@ def _parse_type(name: str, rule: object) -> ActionType:
         raise ValueError(f"{key}: {message[0].lower()}{message[1:]}") from None
     if action_type.max_seconds is not None and action_type.max_seconds <= action_type.min_seconds:
         raise ValueError(f"types.{name}.max_seconds: must be more than min_seconds")
+    if action_type.title is not None and not (action_type.title.isprintable() and action_type.title.strip()):
+        raise ValueError(f"types.{name}.title: must be printable text")
     values.check(name, action_type.value, action_type.points, trust_players=action_type.trust_players)
     return action_type
 

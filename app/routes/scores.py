@@ -68,6 +68,7 @@ async def action_types(request: Request) -> Response:
 def _type_rule(name: str, rule: ActionType) -> TypeRule:
     return TypeRule(
         type=name,
+        title=rule.title or UNSET,
         points=rule.most_points,
         min_seconds=rule.min_seconds,
         max_seconds=rule.max_seconds,

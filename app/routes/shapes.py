@@ -57,13 +57,15 @@ class ValueBounds(msgspec.Struct, rename="camel"):
     unit: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class TypeRule(msgspec.Struct, rename="camel"):
+class TypeRule(msgspec.Struct, rename="camel", kw_only=True):
     """What an action of a type is worth, and within which bounds.
 
-    `points` are the most there are where they depend on the value. The last three are there for types with a value.
+    `points` are the most there are where they depend on the value. `title` is what people read, where one is given. The
+    last three are there for types with a value.
     """
 
     type: str
+    title: str | msgspec.UnsetType = msgspec.UNSET
     points: int
     min_seconds: int
     max_seconds: int | None

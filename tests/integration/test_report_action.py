@@ -23,6 +23,7 @@ min_seconds = 3600
 value = {min = 20000, max = 600000, unit = "ms"}
 points = {per_value = 0.001, max = 500}
 [types.jump]
+title = "Long jump"
 value = {min = 0, max = 999}
 points = 5
 trust_players = true
@@ -312,4 +313,10 @@ def test_action_types_tell_values_and_what_they_earn(web: Process) -> None:
         "value": {"min": 20_000, "max": 600_000, "unit": "ms"},
         "trustPlayers": False,
     }
-    assert types["jump"] == {**plain, "points": 5, "value": {"min": 0, "max": 999}, "trustPlayers": True}
+    assert types["jump"] == {
+        **plain,
+        "title": "Long jump",
+        "points": 5,
+        "value": {"min": 0, "max": 999},
+        "trustPlayers": True,
+    }

@@ -13,8 +13,8 @@ from config import settings
 from config.rules import read
 
 BEGAN = datetime(2026, 1, 31, 23, 59, 59, 500_000, tzinfo=UTC)
-QUEST = ActionType(points=50, min_seconds=2, max_seconds=3600, per_day=20)
-PLAIN = ActionType(points=10)
+QUEST = ActionType(points=50, min_seconds=2, max_seconds=3600, per_day=20, title="Quest")
+PLAIN = ActionType(points=10, title="Action")
 FREE = ActionType(points=0)
 NEVER = ActionType(points=5, per_day=0)
 
@@ -93,6 +93,10 @@ def test_name_of_one_to_64_characters_is_taken(name: str) -> None:
         ({"types": {"default": {"points": 1, "per_day": "many"}}}, "types.default.per_day"),
         ({"types": {"default": DEFAULT, "quest": {"points": None}}}, "types.quest.points"),
         ({"types": {"default": DEFAULT, "": DEFAULT}}, "types."),
+        ({"types": {"default": {**DEFAULT, "title": ""}}}, "types.default.title"),
+        ({"types": {"default": {**DEFAULT, "title": " "}}}, "types.default.title"),
+        ({"types": {"default": {**DEFAULT, "title": "a\nb"}}}, "types.default.title"),
+        ({"types": {"default": {**DEFAULT, "title": 65 * "x"}}}, "types.default.title"),
         ({"types": {"default": DEFAULT, "lap": {"points": 1, "value": {"min": 1}}}}, "types.lap.value"),
         ({"types": {"default": DEFAULT, "lap": {"points": 1, "value": {"min": 2, "max": 1}}}}, "types.lap.value.min"),
         ({"types": {"default": DEFAULT, "lap": {"points": 1, "value": {"min": 0.5, "max": 1}}}}, "types.lap.value.min"),
