@@ -1,37 +1,43 @@
 """The pages, their files, and the client to copy."""
 
-import hashlib
 import re
-from functools import cache
-from pathlib import Path
+from functools import lru_cache
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from app.http.answers import page_policy
 from app.http.languages import VARY, language_of
-from app.routes.etags import matches
+from app.routes import static_files
+from app.routes.page_files import with_files
 from app.routes.page_words import in_language
+from app.routes.static_files import ASK_EACH_TIME, Content, Release
 from app.web import web_of
-
-STATIC = Path(__file__).parent.parent / "static"
-_ASK_EACH_TIME = {"Cache-Control": "no-cache"}
-"""The page's files belong together: a browser may keep each of them, but asks whether it is still the one."""
-
 
 _RELATIVE = re.compile(r'(href|src)="(?:\./)?(?!#|/|\w+:)([^"]*)"')
 
 
-class _Files(StaticFiles):
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        response.headers.update(_ASK_EACH_TIME)
-        return response
+class _Files:
+    """What is below `/static/`."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in ("GET", "HEAD"):
+            raise HTTPException(405)
+        request = Request(scope, receive)
+        path = scope["path"].removeprefix(f"{scope['root_path']}/")
+        content, keeping = static_files.file_at(path, _release(request))
+        if content is None:
+            raise HTTPException(404)
+        await static_files.answer(request, content, {"Cache-Control": keeping})(scope, receive, send)
 
 
-files = _Files(directory=STATIC)
+files = _Files()
+
+
+def _release(request: Request) -> Release:
+    return static_files.release(production=web_of(request).settings.production)
 
 
 def html(request: Request, name: str) -> Response:
@@ -41,25 +47,22 @@ def html(request: Request, name: str) -> Response:
     the page at `/board`, where they would miss that part.
     """
     web = web_of(request)
-    body, etag = _written(name, language_of(request), web.settings.root_path)
     headers = {
         "Content-Security-Policy": page_policy(web.identities.page_origins),
-        "ETag": etag,
         "Vary": VARY,
-        **_ASK_EACH_TIME,
+        "Cache-Control": ASK_EACH_TIME,
     }
-    if matches(request.headers.getlist("if-none-match"), etag):
-        return Response(status_code=304, headers=headers)
-    return Response(body, media_type="text/html", headers=headers)
+    written = _written(name, language_of(request), web.settings.root_path, _release(request))
+    return static_files.answer(request, written, headers)
 
 
-@cache
-def _written(name: str, language: str, root_path: str) -> tuple[bytes, str]:
-    text = in_language((STATIC / name).read_text(), name, language)
+@lru_cache(maxsize=64)
+def _written(name: str, language: str, root_path: str, release: Release) -> Content:
+    page = release.files[name]
+    text = with_files(in_language(page.body.decode(), name, language), release)
     if root_path:
         text = _RELATIVE.sub(rf'\1="{root_path}/\2"', text)
-    body = text.encode()
-    return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    return Content.of(text.encode(), page.media_type)
 
 
 async def page(request: Request) -> Response:
@@ -74,9 +77,13 @@ async def operator_page(request: Request) -> Response:
 
 async def client(request: Request) -> Response:
     """GET /scoreboard.js: the client as an ES module."""
-    return FileResponse(STATIC / "scoreboard.js", headers=_ASK_EACH_TIME)
+    return _as_it_is(request, "scoreboard.js")
 
 
 async def client_types(request: Request) -> Response:
     """GET /scoreboard.d.ts: the client's types."""
-    return FileResponse(STATIC / "scoreboard.d.ts", headers=_ASK_EACH_TIME, media_type="text/plain")
+    return _as_it_is(request, "scoreboard.d.ts")
+
+
+def _as_it_is(request: Request, name: str) -> Response:
+    return static_files.answer(request, _release(request).files[name], {"Cache-Control": ASK_EACH_TIME})

@@ -14,7 +14,8 @@ export class CallError extends Error {
   }
 }
 
-const ROOT = new URL("..", import.meta.url); // of the service, which may stand below a path of its host
+// Of the service, which may stand below a path of its host; this module is somewhere below its /static/.
+const ROOT = import.meta.url.slice(0, import.meta.url.lastIndexOf("/static/") + 1);
 
 /** Completes a path of the service, such as `/docs`. */
 export const address = (path) => new URL(path.replace(/^\//, ""), ROOT).href;

@@ -6,19 +6,26 @@ from pathlib import Path
 
 import pytest
 
+from app.routes import static_files
+from app.routes.page_files import with_files
+from app.routes.static_files import release
+
 STATIC = Path(__file__).parents[2] / "app" / "static"
 ENTRIES = {"index.html": "page.js", "docs.html": "docs.js", "operator.html": "operator.js"}
 """The pages, and the module with which each begins."""
 IMPORT = re.compile(r'^import (?:[^"]*? from )?"(.+?)";$', re.MULTILINE)
+MODULES = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js"))
 
 
-def imports(module: Path) -> set[str]:
-    """The files that a module imports."""
-    return {path.rpartition("/")[2] for path in IMPORT.findall(module.read_text())}
+def imports(module: str) -> set[str]:
+    """The modules that a module imports, below app/static."""
+    there = (STATIC / module).parent
+    found = IMPORT.findall((STATIC / module).read_text())
+    return {(there / path).resolve().relative_to(STATIC).as_posix() for path in found}
 
 
 def test_imports_have_no_cycle_and_reach_every_module() -> None:
-    graph = {module.name: imports(module) for module in STATIC.glob("*.js")}
+    graph = {module: imports(module) for module in MODULES}
     order = list(TopologicalSorter(graph).static_order())  # raises on a cycle
     assert set(order) == set(graph)
     assert set.union(*graph.values()) == set(graph) - set(ENTRIES.values())
@@ -30,15 +37,19 @@ def test_html_names_the_entry_alone(page: str) -> None:
     assert named == [f"static/{ENTRIES[page]}"]
 
 
-def test_page_asks_for_all_its_modules_at_once() -> None:
+@pytest.mark.parametrize("page", ENTRIES)
+def test_page_asks_for_all_its_modules_at_once(page: str) -> None:
     """Else a browser would find them one level of imports after the other, each a round trip later."""
     needed: set[str] = set()
-    found = {ENTRIES["index.html"]}
+    found = {ENTRIES[page]}
     while found:
         needed |= found
-        found = set().union(*(imports(STATIC / module) for module in found)) - needed
-    preloaded = re.findall(r'<link rel="modulepreload" href="static/(.+?)">', (STATIC / "index.html").read_text())
-    assert preloaded == sorted(needed - {ENTRIES["index.html"]})
+        found = set().union(*(imports(module) for module in found)) - needed
+    files = release(production=True)
+    markup = with_files((STATIC / page).read_text(), files)
+    preloaded = re.findall(r'<link rel="modulepreload" href="static/(.+?)">', markup)
+    assert sorted(preloaded) == sorted(f"{files.digest}/{module}" for module in needed - {ENTRIES[page]})
+    assert f'<script type="module" src="static/{files.digest}/{ENTRIES[page]}">' in markup
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in STATIC.iterdir() if path.suffix not in ("", ".ts")))
@@ -48,3 +59,17 @@ def test_no_file_names_an_address_from_the_root_of_the_host(file: str) -> None:
     in_markup = r"""(?:href|src|action|content)="|url\(["']?"""
     in_script = r"""(?:from |import\(|fetch\(|URL\(|(?:href|src|url)(?: =|:) )["'`]"""
     assert re.findall(f"(?:{in_markup}|{in_script})/", text) == []
+
+
+def test_file_that_is_edited_is_seen_by_who_develops_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(static_files, "FOLDER", tmp_path)
+    static_files._read.cache_clear()
+    page = tmp_path / "page.js"
+    page.write_text("1;")
+    before = [release(production=it) for it in (True, False)]
+    page.write_text("one();")
+    after = [release(production=it) for it in (True, False)]
+    assert [it.files["page.js"].body for it in before] == [b"1;", b"1;"]
+    assert [it.files["page.js"].body for it in after] == [b"1;", b"one();"]
+    assert before[1].digest != after[1].digest
+    static_files._read.cache_clear()
