@@ -16,6 +16,7 @@ from app.routes import (
     admin,
     auth,
     boards,
+    brand,
     external,
     find,
     flags,
@@ -129,6 +130,8 @@ PAGES: list[BaseRoute] = [
     route("/operator", GET=pages.operator_page),
     route("/scoreboard.js", GET=pages.client),
     route("/scoreboard.d.ts", GET=pages.client_types),
+    route("/brand.css", GET=brand.stylesheet),
+    route("/brand-logo", GET=brand.logo),
     Mount("/static", pages.files),
 ]
 

@@ -51,10 +51,15 @@ class Settings:
     registration: Registration
     ask_email: bool
     service_name: str
+    brand_name: str
+    brand_logo: str | Path | None
+    brand_color: str | None
+    brand_welcome: str | None
     public_url: str | None
     password_login: bool
     top_scores_need_token: bool
     allowed_origins: tuple[str, ...]
+    embed_origins: tuple[str, ...]
     trusted_proxies: tuple[Network, ...]
     trusted_networks: tuple[Network, ...]
     client_ip_days: int
@@ -124,6 +129,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     registration: Callable[[str], Registration] = values.one_of("open", "code", "closed")
     top_scores_auth = values.one_of("optional", "required")
     redis_url = env.get("REDIS_URL", store_urls.redis_url, "")
+    service_name = env.get("SERVICE_NAME", values.title, "Scoreboard")
     settings = Settings(
         production=production,
         database_url=env.get("DATABASE_URL", store_urls.database_url, ""),
@@ -136,11 +142,16 @@ def load(environ: Mapping[str, str]) -> Settings:
         access_token_ttl=env.get("ACCESS_TOKEN_TTL", values.integer(1, LONGEST_TOKEN_LIFE), 3600),
         registration=env.get("REGISTRATION", registration, "closed" if production else "open"),
         ask_email=env.get("ASK_EMAIL", values.one_of("true", "false"), "false") == "true",
-        service_name=env.get("SERVICE_NAME", values.title, "Scoreboard"),
+        service_name=service_name,
+        brand_name=env.get("BRAND_NAME", values.title, service_name),
+        brand_logo=env.get("BRAND_LOGO", values.logo, None),
+        brand_color=env.get("BRAND_COLOR", values.color, None),
+        brand_welcome=env.get("BRAND_WELCOME", values.welcome, None),
         public_url=env.get("PUBLIC_URL", values.page_url, None),
         password_login=env.get("PASSWORD_LOGIN", values.one_of("on", "off"), "on") == "on",
         top_scores_need_token=env.get("TOP_SCORES_AUTH", top_scores_auth, "optional") == "required",
         allowed_origins=env.get("ALLOWED_ORIGINS", values.list_of(values.origin), ()),
+        embed_origins=env.get("EMBED_ORIGINS", values.list_of(values.origin), ()),
         trusted_proxies=env.get("TRUSTED_PROXIES", values.list_of(values.network), ()),
         trusted_networks=env.get("TRUSTED_NETWORKS", values.list_of(values.network), ()),
         client_ip_days=env.get("CLIENT_IP_DAYS", values.integer(0, 3650), 30),

@@ -15,6 +15,17 @@ import limits
 MIN_SECRET_BYTES = 32
 MOST_OF_A_RATE = 1_000_000_000
 LONGEST_TITLE = 60
+LONGEST_WELCOME = 200
+LARGEST_LOGO = 512 * 1024
+LOGO_TYPES = {
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+}
+"""The media types of logos, by how the file's name ends."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -23,6 +34,7 @@ T = TypeVar("T")
 W = TypeVar("W", bound=str)
 
 _PATH_PART = re.compile(r"(?!\.+$)[A-Za-z0-9._~-]+")
+_COLOR = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
 _HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
 
 
@@ -39,11 +51,46 @@ def text(text: str) -> str:
     return text
 
 
-def title(text: str) -> str:
-    """Take a name to show to people, on one line."""
-    if len(text) > LONGEST_TITLE or not text.isprintable():
-        raise ValueError(f"must be at most {LONGEST_TITLE} characters on one line")
-    return text
+def line(most: int) -> Callable[[str], str]:
+    """Take words to show to people, on one line of at most so many characters."""
+
+    def parse(text: str) -> str:
+        if len(text) > most or not text.isprintable():
+            raise ValueError(f"must be at most {most} characters on one line")
+        return text
+
+    return parse
+
+
+title = line(LONGEST_TITLE)
+welcome = line(LONGEST_WELCOME)
+
+
+def color(text: str) -> str:
+    """Take a colour; returns it as `#rrggbb` in lower case."""
+    known = text.lower()
+    if not _COLOR.fullmatch(known):
+        raise ValueError(f"must be a colour such as #0b6e4f, not {text!r}")
+    return known if len(known) == 7 else "#" + "".join(2 * digit for digit in known[1:])
+
+
+def logo(text: str) -> str | Path:
+    """Take the address of a picture, or the path of a file."""
+    if "://" in text:
+        parts = urlsplit(text)
+        try:
+            origin(f"{parts.scheme}://{parts.netloc}")  # it becomes part of the page's policy
+        except ValueError:
+            parts = urlsplit("")
+        if not parts.netloc or not text.isprintable() or any(it.isspace() for it in text):
+            raise ValueError("must be an address such as https://example.com/logo.svg, or a file")
+        return text
+    path = file(text)
+    if path.suffix.lower() not in LOGO_TYPES:
+        raise ValueError(f"must end in {', '.join(LOGO_TYPES)}, not {text!r}")
+    if path.stat().st_size > LARGEST_LOGO:
+        raise ValueError(f"must be at most {LARGEST_LOGO // 1024} KB large")
+    return path
 
 
 def integer(minimum: int, maximum: int) -> Callable[[str], int]:

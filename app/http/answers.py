@@ -34,12 +34,20 @@ def common_headers(*, production: bool) -> list[Header]:
     return [*headers, (b"strict-transport-security", b"max-age=31536000")] if production else headers
 
 
-def page_policy(asked: Sequence[str]) -> str:
-    """Return the content security policy of a page that also asks some other origins."""
+def page_policy(asked: Sequence[str], *, images: Sequence[str] = (), framed_by: Sequence[str] = ()) -> str:
+    """Return the content security policy of a page.
+
+    Args:
+        asked: other origins that it calls.
+        images: other origins that it shows pictures of.
+        framed_by: origins whose pages may show it in a frame; none: no page may.
+    """
     asks = " ".join(["'self' ws: wss:", *asked])
+    pictures = " ".join(["'self' data:", *images])
+    frames = " ".join(["'self'", *framed_by]) if framed_by else "'none'"
     return (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        f"connect-src {asks}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src {pictures}; font-src 'self'; "
+        f"connect-src {asks}; base-uri 'none'; form-action 'none'; frame-ancestors {frames}"
     )
 
 

@@ -1,10 +1,12 @@
 """What this service is, and which ways in there are: a page offers only what works."""
 
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.http.answers import JSON
-from app.routes.shapes import About, IssuerTitle
+from app.routes import brand
+from app.routes.shapes import About, Brand, IssuerTitle
 from app.web import web_of
 from config.version import VERSION
 
@@ -21,5 +23,11 @@ async def show(request: Request) -> Response:
         issuers=[IssuerTitle(it.id, it.title) for it in web.identities.issuers],
         top_scores_auth="required" if settings.top_scores_need_token else "optional",
         ask_email=settings.ask_email,
+        brand=Brand(
+            name=settings.brand_name,
+            logo=brand.logo_path(settings) or UNSET,
+            color=settings.brand_color or UNSET,
+            welcome=settings.brand_welcome or UNSET,
+        ),
     )
     return JSON(about, headers={"Cache-Control": "public, max-age=60"})

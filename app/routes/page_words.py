@@ -7,7 +7,6 @@ reader.
 """
 
 import re
-from functools import cache
 from html import escape
 from pathlib import Path
 from typing import cast
@@ -31,7 +30,6 @@ _MARK = re.compile(r'\sdata-words(?:-([a-z]+))?="([^"]+)"')
 _AROUND = re.compile(r"(\S(?:.*\S)?)", re.DOTALL)
 
 
-@cache
 def words_of(language: str) -> Words:
     """Return the words of a language: a text for each key, or one for each plural form."""
     return cast(Words, msgspec.json.decode((STATIC / "words" / f"{language}.json").read_bytes()))

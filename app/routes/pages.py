@@ -11,10 +11,13 @@ from starlette.types import Receive, Scope, Send
 from app.http.answers import page_policy
 from app.http.languages import VARY, language_of
 from app.routes import static_files
+from app.routes.brand import logo_origins
+from app.routes.page_brand import in_brand
 from app.routes.page_files import with_files
 from app.routes.page_words import in_language
 from app.routes.static_files import ASK_EACH_TIME, Content, Release
 from app.web import web_of
+from config.settings import Settings
 
 _RELATIVE = re.compile(r'(href|src)="(?:\./)?(?!#|/|\w+:)([^"]*)"')
 
@@ -41,27 +44,28 @@ def _release(request: Request) -> Release:
 
 
 def html(request: Request, name: str) -> Response:
-    """Return a page in the reader's language.
+    """Return a page in the reader's language, with the look of whoever runs the service.
 
     A page names its files and other pages by relative addresses. Below ROOT_PATH they are completed: a proxy may serve
     the page at `/board`, where they would miss that part.
     """
     web = web_of(request)
     headers = {
-        "Content-Security-Policy": page_policy(web.identities.page_origins),
+        "Content-Security-Policy": page_policy(web.identities.page_origins, images=logo_origins(web.settings)),
         "Vary": VARY,
         "Cache-Control": ASK_EACH_TIME,
     }
-    written = _written(name, language_of(request), web.settings.root_path, _release(request))
+    written = _written(name, language_of(request), web.settings, _release(request))
     return static_files.answer(request, written, headers)
 
 
 @lru_cache(maxsize=64)
-def _written(name: str, language: str, root_path: str, release: Release) -> Content:
+def _written(name: str, language: str, settings: Settings, release: Release) -> Content:
     page = release.files[name]
-    text = with_files(in_language(page.body.decode(), name, language), release)
-    if root_path:
-        text = _RELATIVE.sub(rf'\1="{root_path}/\2"', text)
+    text = in_brand(in_language(page.body.decode(), name, language), settings)
+    text = with_files(text, release)
+    if settings.root_path:
+        text = _RELATIVE.sub(rf'\1="{settings.root_path}/\2"', text)
     return Content.of(text.encode(), page.media_type)
 
 

@@ -121,6 +121,15 @@ class ExternalUser(msgspec.Struct, rename="camel"):
     created_at: Moment
 
 
+class Brand(msgspec.Struct):
+    """The look of whoever runs the service; `logo`: an address, or a path of this host."""
+
+    name: str
+    logo: str | msgspec.UnsetType = msgspec.UNSET
+    color: str | msgspec.UnsetType = msgspec.UNSET
+    welcome: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class About(msgspec.Struct, rename="camel"):
     """What a page needs to know to offer only what works."""
 
@@ -131,3 +140,4 @@ class About(msgspec.Struct, rename="camel"):
     issuers: list[IssuerTitle]
     top_scores_auth: Literal["optional", "required"]
     ask_email: bool
+    brand: Brand

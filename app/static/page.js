@@ -69,7 +69,6 @@ function leave(message) {
 }
 
 function introduce(about) {
-  document.title = $("service-name").textContent = about.name;
   offer(about);
   offerSignIns(about);
 }

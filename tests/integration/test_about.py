@@ -13,6 +13,7 @@ ABOUT = {
     "issuers": [],
     "topScoresAuth": "optional",
     "askEmail": False,
+    "brand": {"name": "Scoreboard"},
 }
 
 
@@ -26,6 +27,7 @@ def test_about_tells_anybody_what_is_so_by_default(web: Process) -> None:
 def test_about_tells_what_the_environment_says(service: Service) -> None:
     process = service.web(SERVICE_NAME="Größe zählt", REGISTRATION="code", TOP_SCORES_AUTH="required", ASK_EMAIL="true")
     told = {"name": "Größe zählt", "registration": "code", "topScoresAuth": "required", "askEmail": True}
+    told["brand"] = {"name": "Größe zählt"}
     assert httpx2.get(f"{process.url}/about").json() == {**ABOUT, **told}
     closed = service.web(APP_ENV="production", SECRET_KEY="of-this-test-alone-and-of-no-other-0123456789")
     assert httpx2.get(f"{closed.url}/about").json() == {**ABOUT, "registration": "closed"}

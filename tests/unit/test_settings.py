@@ -17,6 +17,7 @@ STORES = {"DATABASE_URL": "postgres://u:p@db.example:5432/scores", "REDIS_URL": 
 SECRET = "a secret of thirty-two bytes or so"
 HMAC = base64.b64encode(bytes(32)).decode()
 SEED = base64.b64encode(bytes(range(32))).decode()
+LOGO = HERE.parent / "app" / "static" / "favicon.svg"
 PRODUCTION = {**STORES, "APP_ENV": "production", "SECRET_KEY": SECRET}
 
 
@@ -43,10 +44,15 @@ def test_defaults_are_those_of_the_contract() -> None:
         "registration": "open",
         "ask_email": False,
         "service_name": "Scoreboard",
+        "brand_name": "Scoreboard",
+        "brand_logo": None,
+        "brand_color": None,
+        "brand_welcome": None,
         "public_url": None,
         "password_login": True,
         "top_scores_need_token": False,
         "allowed_origins": (),
+        "embed_origins": (),
         "trusted_proxies": (),
         "trusted_networks": (),
         "client_ip_days": 30,
@@ -154,6 +160,19 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("ASK_EMAIL", "true", "ask_email", True),
     ("ASK_EMAIL", "false", "ask_email", False),
     ("SERVICE_NAME", "Spring race, 2026: Größe", "service_name", "Spring race, 2026: Größe"),
+    ("SERVICE_NAME", "Class 7b", "brand_name", "Class 7b"),
+    ("BRAND_NAME", "Größe & Co", "brand_name", "Größe & Co"),
+    ("BRAND_LOGO", "https://cdn.example.com:8443/a.svg?v=1", "brand_logo", "https://cdn.example.com:8443/a.svg?v=1"),
+    ("BRAND_LOGO", str(LOGO), "brand_logo", LOGO),
+    ("BRAND_COLOR", "#0B6E4F", "brand_color", "#0b6e4f"),
+    ("BRAND_COLOR", "#fA0", "brand_color", "#ffaa00"),
+    ("BRAND_WELCOME", "x" * 200, "brand_welcome", "x" * 200),
+    (
+        "EMBED_ORIGINS",
+        "https://a.example,http://B.example:8080",
+        "embed_origins",
+        ("https://a.example", "http://b.example:8080"),
+    ),
     ("PUBLIC_URL", "https://play.example.com", "public_url", "https://play.example.com"),
     ("PUBLIC_URL", "http://10.0.0.7:8000/board/", "public_url", "http://10.0.0.7:8000/board"),
     ("PASSWORD_LOGIN", "off", "password_login", False),
@@ -284,6 +303,21 @@ BAD: list[tuple[str, str]] = [
     *(("REGISTRATION", text) for text in ("yes", "OPEN")),
     *(("ASK_EMAIL", text) for text in ("yes", "1", "True")),
     *(("SERVICE_NAME", text) for text in ("x" * 61, "two\nlines", "a\u202eb")),
+    ("BRAND_NAME", "two\nlines"),
+    *(
+        ("BRAND_LOGO", text)
+        for text in (
+            "/nowhere.svg",
+            __file__,
+            "https://u@x/a.svg",
+            "ftp://x/a.svg",
+            "https://x;script-src *",
+            "https://x/a b",
+        )
+    ),
+    *(("BRAND_COLOR", text) for text in ("red", "#12", "#12345g", "0b6e4f", "#0b6e4f;")),
+    ("BRAND_WELCOME", "x" * 201),
+    *(("EMBED_ORIGINS", text) for text in ("*", "a.example", "https://*.a.example", "https://a.example/x")),
     *(
         ("PUBLIC_URL", text)
         for text in ("play.example.com", "ftp://x", "https://u:p@x", "https://x/?a", "https://x/#a")
