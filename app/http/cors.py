@@ -23,12 +23,13 @@ def with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=[
-            *("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-Request-ID"),
+            *("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "X-Request-ID"),
             *TRACING_HEADERS,
         ],
         expose_headers=[
             "Board-Frozen",
             "Board-Revealed",
+            "Broadcasting",
             "ETag",
             "Idempotency-Replayed",
             "Location",

@@ -9,7 +9,7 @@ export class CallError extends Error {
     super(problem.detail || problem.title || `Status ${status}`);
     this.status = status;
     this.problem = problem;
-    this.code = problem.code ?? "";
+    this.code = problem.code || "";
     this.retryAfter = retryAfter; // seconds
   }
 }
@@ -45,7 +45,7 @@ export async function call(method, path, { body, headers = {}, tries = 1, timeou
       return await callOnce(method, path, body, headers, timeout);
     } catch (error) {
       if (attempt >= tries || ![0, 503].includes(error.status)) throw error;
-      await pause(Math.min((error.retryAfter ?? attempt) * 1000, LONGEST_PAUSE_MS) * (0.5 + Math.random()));
+      await pause(Math.min((error.retryAfter === null ? attempt : error.retryAfter) * 1000, LONGEST_PAUSE_MS) * (0.5 + Math.random()));
     }
   }
 }
@@ -68,13 +68,13 @@ async function callOnce(method, path, body, headers, longest) {
   } finally {
     clearTimeout(timer);
   }
-  const date = Date.parse(response.headers.get("Date") ?? "");
+  const date = Date.parse(response.headers.get("Date") || "");
   if (date) clockSkew = date + 500 - Date.now(); // the header is cut to whole seconds
   const data = parse(text);
   if (response.ok || response.status === 304) return { status: response.status, headers: response.headers, data };
   if (response.status === 401 && presented && presented === token) tokenRefused();
-  const wait = parseInt(response.headers.get("Retry-After") ?? "", 10);
-  throw new CallError(response.status, data ?? {}, Number.isNaN(wait) ? null : wait);
+  const wait = parseInt(response.headers.get("Retry-After") || "", 10);
+  throw new CallError(response.status, data || {}, Number.isNaN(wait) ? null : wait);
 }
 
 /** Returns null for what is no JSON, as a proxy's error page. */

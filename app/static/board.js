@@ -1,7 +1,7 @@
 /** The board that the page shows. */
 
 import "./score-board.js";
-import { isNewer } from "./scoreboard.js";
+import { isNewer } from "./newer.js";
 import { chosen } from "./chosen.js";
 import { $ } from "./elements.js";
 import { session } from "./session.js";

@@ -1,152 +1,77 @@
-/** The board's two ways here: the socket, and asking for it as long as there is none. */
+/** The board that is looked at, as it comes, and what is said of the connection. */
 
-import { SUSPENDED, connect } from "./scoreboard.js";
-import { address, call } from "./api.js";
 import { showAbsence } from "./board.js";
-import { boards, infoOf } from "./boards.js";
-import { ALL_TIME, chosen } from "./chosen.js";
+import { chosen } from "./chosen.js";
 import { $ } from "./elements.js";
 import { SUSPENDED_TEXT } from "./messages.js";
 import { ENDED_TEXT, end, renew, renewIfDue, session } from "./session.js";
+import { sourceOf } from "./source.js";
+import { t } from "./words.js";
 
-const POLL_MS = 5_000;
-const POLL_PAST_MS = 30_000; // a period that is over changes by corrections alone
-const LONGEST_POLL_MS = 60_000;
-
+/** @type {import("./source.js").Source | null} */
+let source = null;
 let takeOwn = (/** @type {import("./scoreboard.js").Own} */ _own) => {};
-let take = (/** @type {import("./board.js").Board} */ _board) => {};
-let live = null;
-let followed = "";
-/** @type {import("./scoreboard.js").Board | null} what the socket has told last */
-let newest = null;
-/** Whether a socket brings the board and the own numbers; of a period by its name it doesn't. */
-export const isLive = () => connected && chosen.period === null && followed === chosen.board;
-let connected = false;
-let etag = null;
-let pollTimer;
-let polling = false;
-let pollFailures = 0;
+let take = (/** @type {import("./scoreboard.js").Board} */ _board) => {};
 
-/** Sets what to do with each board that comes, by either way. */
+/** Whether a socket brings the own numbers of the board that is looked at. */
+export const isLive = () => source !== null && source.via === "socket" && source.state !== "reconnecting";
+
+/** Sets what to do with each board that comes. */
 export function onBoard(callback) {
   take = callback;
 }
 
-/** Sets what to do with the own numbers that the socket brings. */
+/** Sets what to do with the own numbers that come. */
 export function onOwn(callback) {
   takeOwn = callback;
 }
 
-/** Opens the socket for the one who is signed in. */
+/** Follows the board that is looked at, as whoever is signed in or as a spectator. */
 export function goLive() {
-  live?.close();
-  const [onBoard, onOwn] = [(board) => takeIfLookedAt((newest = board)), (own) => takeOwn(own)];
-  followed = wanted();
-  live = connect({ url: address("/ws"), board: followed, token: currentToken, onBoard, onOwn, onState });
+  leaveLive();
+  const signedIn = session ? { token: currentToken, onOwn: (own) => takeOwn(own) } : {};
+  const mine = (source = sourceOf({ board: chosen.board, period: chosen.period, ...signedIn }));
+  mine.subscribe((board, state) => queueMicrotask(() => mine === source && follow(board, state)));
 }
 
-/** The board that is looked at; where there is none of that name, one that a socket is opened for. */
-const wanted = () => (boards.length && !infoOf(chosen.board) ? ALL_TIME : chosen.board);
-
-function takeIfLookedAt(board) {
-  if (board?.board === chosen.board && chosen.period === null) take(board);
-}
-
-/** Has the socket that is open turn to the board that is looked at. */
-export function follow() {
-  const before = followed;
-  followed = wanted();
-  if (!live || followed === before) return;
-  live.subscribe([followed]);
-  live.unsubscribe([before]);
-}
-
-/** Asks for another board than before. */
+/** Follows another board, or another period, than before. */
 export function followAnother() {
-  etag = null;
-  pollFailures = 0;
-  follow();
-  takeIfLookedAt(newest); // after a period of the same board, which it has told before
-  poll();
+  source?.turnTo(chosen.board, chosen.period);
 }
 
-/** Closes the socket. */
+/** Follows nothing any more. */
 export function leaveLive() {
-  live?.close();
-  live = newest = null;
-  connected = false;
+  source?.close();
+  source = null;
 }
 
-async function currentToken() {
-  await renewIfDue();
+/** @param {string | null} [refused] */
+async function currentToken(refused) {
+  if (refused && refused === session?.accessToken) await renew(); // or the session ends
+  else await renewIfDue();
   return session?.accessToken ?? null;
 }
 
-function onState(state, { attempt, code }) {
-  if (state === "rejected" || state === "refused") return; // a message that can't be read; the heartbeat notices what is missing
-  connected = state === "live";
-  if (state === "live") return setConnection("live", "Live");
-  if (state === "closed") return session && end(code === SUSPENDED ? SUSPENDED_TEXT : ENDED_TEXT);
-  if (attempt) setConnection("reconnecting", navigator.onLine ? "Reconnecting…" : "You are offline");
-  else setConnection("connecting", "Connecting…");
-  // A refused handshake looks like a dead network from here; a renewal tells them apart, and polling shows the board.
-  if (state === "reconnecting" && attempt > 1) {
-    if (attempt === 2 || attempt % 5 === 0) renew();
-    poll();
-  }
+function follow(board, state) {
+  const { problem } = source;
+  if (board) take(board);
+  if (problem?.status === 404) showAbsence(t("board.no-such-board"));
+  if (problem?.status === 401 && !session) showAbsence(t("board.sign-in-to-see"));
+  if (state !== "ended") return showState(state, state === "reconnecting" && !navigator.onLine ? t("common.offline") : wordsOf(state));
+  if (session && problem?.code === "user-suspended") return end(SUSPENDED_TEXT);
+  if (session && problem?.code === "unauthorized") return end(ENDED_TEXT);
+  showState("ended", problem?.status === 401 ? t("board.sign-in-to-see") : t("common.ended"));
 }
 
-/** Asks for the board as long as the page is looked at and no socket brings it. */
-export async function poll() {
-  clearTimeout(pollTimer);
-  if (polling || isLive() || document.hidden) return;
-  polling = true;
-  const [asked, wanted] = [session, chosen];
-  let delay = chosen.period ? POLL_PAST_MS : POLL_MS;
-  try {
-    await askForBoard();
-    pollFailures = 0;
-    if (!session) setConnection("polling", "Sign in for live updates");
-  } catch (error) {
-    const base = Math.min(LONGEST_POLL_MS, POLL_MS * 2 ** ++pollFailures);
-    delay = Math.max((error.retryAfter ?? 0) * 1000, base * (0.5 + Math.random() / 2));
-    if (session !== asked) delay = 0;
-    else if (error.status === 404 && wanted === chosen) showAbsence("There is no such board, or no such period of it.");
-    else if (!session) showUnreachable(error.status);
-  } finally {
-    polling = false;
-  }
-  if (wanted !== chosen) delay = 0;
-  if (!isLive()) pollTimer = setTimeout(poll, delay);
+function wordsOf(state) {
+  if (state === "live") return t("common.live");
+  if (state === "paused") return t("common.paused");
+  if (state === "frozen") return t("common.frozen");
+  if (state === "connecting") return t("common.connecting");
+  return t("common.reconnecting");
 }
 
-async function askForBoard() {
-  const asked = chosen;
-  const ifNew = etag ? { "If-None-Match": etag } : {};
-  const query = `board=${encodeURIComponent(asked.board)}${asked.period ? `&period=${encodeURIComponent(asked.period)}` : ""}`;
-  const { status, headers, data } = await call("GET", `/top-scores?${query}`, { headers: ifNew });
-  if (status === 304 || asked !== chosen) return;
-  etag = headers.get("ETag");
-  const [, epoch, version] = /"(.+)-(\d+)"/.exec(etag ?? "") ?? [];
-  const position = { epoch, version: Number(version) };
-  take({ board: asked.board, ...position, payload: data, timestamp: headers.get("Last-Modified"), ...freezeIn(headers) });
-}
-
-/** What headers say of a board's freeze, as its messages say it. @param {Headers} headers */
-function freezeIn(headers) {
-  const frozenSince = headers.get("Board-Frozen");
-  if (!frozenSince) return {};
-  const [revealed, places] = headers.get("Board-Revealed")?.split("/").map(Number) ?? [];
-  return { frozen: true, frozenSince, revealed, places };
-}
-
-function showUnreachable(status) {
-  if (status !== 401) return setConnection("unreachable", "Can't reach the server, trying again…");
-  setConnection("polling", "Sign in to see the board");
-  showAbsence("Sign in to see the board.");
-}
-
-function setConnection(state, text) {
+function showState(state, text) {
   if ($("connection").textContent === text) return; // spoken aloud: only when it changes
   $("connection").dataset.state = state;
   $("connection").textContent = text;

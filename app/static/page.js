@@ -11,7 +11,7 @@ import { forgetFound, watchFind } from "./find.js";
 import { forgetHistory, loadHistory, loadOlder } from "./history.js";
 import { watchLanguage } from "./language-switch.js";
 import { forgetLines, loadLines, watchLines } from "./lines.js";
-import { follow, followAnother, goLive, isLive, leaveLive, onBoard, onOwn, poll } from "./live.js";
+import { followAnother, goLive, isLive, leaveLive, onBoard, onOwn } from "./live.js";
 import { attend, say } from "./messages.js";
 import { forgetForms } from "./own-account.js";
 import { cancel, complete, resume, showAction, start } from "./play.js";
@@ -48,7 +48,6 @@ function enter() {
   redraw();
   showProfile();
   goLive();
-  if (!shown) poll();
   loadTypes();
   resume();
   loadProfile();
@@ -65,7 +64,7 @@ function leave(message) {
   redraw();
   forgetAround();
   say($("guest-message"), message);
-  poll();
+  goLive();
 }
 
 function introduce(about) {
@@ -103,12 +102,10 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   renewIfDue();
   lookAgain();
-  poll();
   loadProfile();
   loadAroundSoon();
   loadLines();
 });
-addEventListener("online", poll);
 
 onProfile(() => {
   loadHistory();
@@ -126,12 +123,12 @@ watchAround();
 watchFind();
 watchLines();
 watchLanguage();
-watchBoards(lookAtAnother, follow);
+watchBoards(lookAtAnother);
 restore();
 if (session) enter();
 else {
   showPanel();
-  poll();
+  goLive();
   comeBack(enter);
 }
 loadAbout().then(introduce);

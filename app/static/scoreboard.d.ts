@@ -1,120 +1,239 @@
-/** Live boards over one WebSocket: the types of /scoreboard.js, which says more. */
-
-/** The close code of a token that is over, revoked or wrong. */
-export declare const TOKEN_REFUSED: 4401;
-/** The close code of a user who is suspended. */
-export declare const SUSPENDED: 4403;
-
-/** A row of the board. */
-export interface Entry {
-  userId: string;
-  username: string;
-  score: number;
-  rank: number;
-  /** Where the user has one: the name to show, in any script. It is not unique. */
-  displayName?: string;
-}
-
-/** Where a board stands: versions rise within an epoch. */
-export interface Position {
-  epoch: string;
-  version: number;
-}
-
-export interface Board extends Position {
-  board: string;
-  /** Of a board that begins anew: which of its days, weeks or months this is, such as "2026-W47". */
-  period?: string;
-  /** These rows stay as they are until the board is thawed. */
-  frozen?: true;
-  frozenSince?: string;
-  /** While its places are revealed: the rows are the last `revealed` of `places`. */
-  revealed?: number;
-  places?: number;
-  /** As many as the board shows, the first place first. */
-  payload: Entry[];
-  /** When this version was committed, in RFC 3339. */
-  timestamp: string;
-}
-
-/** One's own numbers of one moment. */
-export interface Own {
-  board: string;
-  /** Of a board that begins anew: which of its days, weeks or months this is. */
-  period?: string;
-  userId: string;
-  /** All points. */
-  totalScore: number;
-  /** What of them stands on the board. */
-  score: number;
-  /** The place on the board; null for who isn't on it. */
-  rank: number | null;
-  /** When they were told, in RFC 3339. */
-  timestamp: string;
-}
+/**
+ * a row;
+ *   `displayName` is the name to show where there is one, in any script, and not unique
+ */
+type Entry$1 = {
+    userId: string;
+    username: string;
+    score: number;
+    rank: number;
+    displayName?: string;
+};
+/**
+ * where a board stands: versions rise within an epoch
+ */
+type Position$1 = {
+    epoch: string;
+    version: number;
+};
+/**
+ * `payload`: its rows, the first place first;
+ *   `timestamp`: when this version was made; `period`: which of its days, weeks or months this is, of a board that begins
+ *   anew; `frozen`: these rows stay until it is thawed, and while `places` are revealed they are the last `revealed`
+ */
+type Board$1 = Position$1 & {
+    board: string;
+    payload: Entry$1[];
+    timestamp: string;
+    period?: string;
+    frozen?: true;
+    frozenSince?: string;
+    revealed?: number;
+    places?: number;
+};
+/**
+ * one's own numbers of one moment: all points, what of them stands on the board, and the place
+ */
+type Own$1 = {
+    board: string;
+    userId: string;
+    totalScore: number;
+    score: number;
+    rank: number | null;
+    timestamp: string;
+    period?: string;
+};
+/**
+ * `paused`: the operator has
+ *   stopped telling of changes; `frozen`: the board stays as it is for now; `ended`: for good, by `close()` or a refusal
+ */
+type State$1 = "connecting" | "live" | "paused" | "frozen" | "reconnecting" | "ended";
+/**
+ * how boards come
+ */
+type Way$1 = "socket" | "stream" | "poll";
+/**
+ * `attempt`: failures so far; `at`: when the next one begins, in
+ *   milliseconds of `Date.now()`
+ */
+type Retry$1 = {
+    attempt: number;
+    at: number;
+};
+/**
+ * what an `error` event says besides its `error`
+ */
+type Refusal$1 = {
+    /**
+     * of HTTP, or the WebSocket's close code: 4401 and 4403
+     */
+    status?: number | undefined;
+    /**
+     * the service's (`unauthorized`, `user-suspended`, `not-found`, `rate-limited`…), or of here:
+     * `unreadable`, `unsigned`, `unknown-key` and `wrong-signature` are messages that were dropped, `token` is a mistake in
+     * the option `token`, `callback` one in a callback
+     */
+    code: string;
+    /**
+     * seconds that the service wants to be left alone
+     */
+    retryAfter?: number | undefined;
+    /**
+     * those that are refused, where not all are
+     */
+    boards?: string[] | undefined;
+};
+type ErrorEvent$1 = {
+    type: "error";
+    error: Error;
+} & Refusal$1;
+type OwnEvent$1 = {
+    type: "own";
+    detail: Own$1;
+};
+type Events = {
+    error: ErrorEvent$1;
+    own: OwnEvent$1;
+};
+type Token$1 = string | null | undefined;
+/**
+ * a JSON Web Key
+ */
+type Key$1 = {
+    kid?: string;
+    kty?: string;
+    crv?: string;
+    x?: string;
+};
+type KeySet$1 = {
+    keys: Key$1[];
+};
+type Options$1 = {
+    /**
+     * the board to follow, by its id; `all-time` without it
+     */
+    board?: string | undefined;
+    /**
+     * several boards, in place of `board`
+     */
+    boards?: string[] | undefined;
+    /**
+     * of a user, or a service key; a function is asked
+     * before each attempt, and before the token at hand is over; it is given the one that was refused last, if any. Without
+     * a token one is a spectator
+     */
+    token?: Token$1 | ((refused?: Token$1) => Token$1 | Promise<Token$1>);
+    /**
+     * verify each message by the service's keys (`true`), by those at an
+     * address, or by these
+     */
+    keys?: string | boolean | URL | KeySet$1 | undefined;
+    /**
+     * closes it
+     */
+    signal?: AbortSignal | undefined;
+    /**
+     * the implementation, where the platform has none, such as `ws` in Node 20
+     */
+    WebSocket?: WebSocketClass | undefined;
+    /**
+     * the implementation, in place of the platform's
+     */
+    fetch?: Fetch | undefined;
+};
+type WebSocketClass = new (address: string, protocols: string[]) => any;
+type Fetch = (address: string, init?: any) => Promise<any>;
+/**
+ * of what `follow` gives
+ */
+type Members = {
+    /**
+     * the newest version of the (first) board
+     */
+    value: Board$1 | null;
+    /**
+     * those of all boards, by their ids
+     */
+    values: Readonly<Record<string, Board$1>>;
+    /**
+     * of the (first) board
+     */
+    state: State$1;
+    /**
+     * how it comes at present; own numbers come by `socket` alone
+     */
+    via: Way$1 | null;
+    /**
+     * while reconnecting: how often it failed, and when it tries again
+     */
+    retry: Retry$1 | null;
+    /**
+     * when the service has last been heard, in milliseconds of `Date.now()`
+     */
+    heardAt: number | null;
+    /**
+     * calls at once, then
+     * whenever a board or a state has changed; gives the function that ends it
+     */
+    subscribe: (callback: (board: Board$1 | null, state: State$1) => void) => () => void;
+    /**
+     * `error`,
+     * and `own`, which has the service tell one's own numbers
+     */
+    addEventListener: <T extends keyof Events>(type: T, listener: (event: Events[T]) => void) => void;
+    removeEventListener: <T extends keyof Events>(type: T, listener: (event: Events[T]) => void) => void;
+    /**
+     * follows these boards in place of those before
+     */
+    turnTo: (boards: string | string[]) => void;
+    close: () => void;
+};
+/**
+ * a Svelte store, besides; `for await` gives the newest
+ *   boards until it is closed, and throws what has ended it otherwise
+ */
+type Following$1 = Readonly<Members> & AsyncIterable<Board$1>;
 
 /**
- * `rejected` tells of a message that was dropped, `refused` of boards that can't be followed; neither changes anything
- * else.
- * `closed` is final: the token was refused, or its user suspended.
+ * Follow a board, or several, until `close()`, or until the service refuses it for good.
+ *
+ *     const board = follow("https://scores.example");
+ *     board.subscribe((value, state) => draw(value, state));
+ *     board.close();
+ *
+ * @param {string | URL} url the service's address, with the path below which it stands if there is one; relative ones are
+ *   understood by a page
+ * @param {import("./types.js").Options} [options]
+ * @returns {import("./types.js").Following}
  */
-export type State = "connecting" | "live" | "reconnecting" | "rejected" | "refused" | "closed";
-export type Reason = "unreadable" | "unsigned" | "unknown-key" | "wrong-signature";
+declare function follow(url: string | URL, options?: Options$1): Following$1;
 
-export interface StateInfo {
-  /** Consecutive failures so far. */
-  attempt?: number;
-  /** Milliseconds until the next attempt. */
-  delayMs?: number;
-  /** The WebSocket's close code. */
-  code?: number;
-  /** Why a message was rejected. */
-  reason?: Reason;
-  /** What was refused. */
-  boards?: string[];
-  /** Why it was: there is no such board, or the connection follows as many as it may. */
-  refusal?: "not-found" | "too-many-boards";
+/** What went wrong, as errors that say so. */
+/** A refusal by the service, a message that was dropped, or a mistake in what was given. */
+declare class FollowError extends Error {
+    /** @param {string} message @param {import("./types.js").Refusal} refusal */
+    constructor(message: string, { status, code, retryAfter, boards }: Refusal$1);
+    code: string;
+    status: number | undefined;
+    retryAfter: number | undefined;
+    boards: string[] | undefined;
 }
 
-export interface JWKS {
-  keys: JsonWebKey[];
-}
+type Board = Board$1;
+type Entry = Entry$1;
+type ErrorEvent = ErrorEvent$1;
+type Following = Following$1;
+type Key = Key$1;
+type KeySet = KeySet$1;
+type Options = Options$1;
+type Own = Own$1;
+type OwnEvent = OwnEvent$1;
+type Position = Position$1;
+type Refusal = Refusal$1;
+type Retry = Retry$1;
+type State = State$1;
+type Token = Token$1;
+type Way = Way$1;
 
-export interface Options {
-  /** The address of the WebSocket; http(s) and relative ones are understood. */
-  url: string | URL;
-  /** Asked before each attempt, and before the token at hand is over. */
-  token: string | (() => string | null | Promise<string | null>);
-  /** The board to follow, by its id; without it `all-time`. */
-  board?: string;
-  /** The boards to follow, in place of `board`. */
-  boards?: string[];
-  /** Called with each newer version of each board, the present one first. */
-  onBoard: (board: Board) => void;
-  /** Called with one's own numbers on each board, at first and whenever they have changed. */
-  onOwn?: (own: Own) => void;
-  /** Not called for `close()`. */
-  onState?: (state: State, info: StateInfo) => void;
-  /** The keys to verify messages with, or where they are; without them nothing is verified. */
-  keys?: string | URL | JWKS;
-  /** The implementation, where the platform has none. */
-  WebSocket?: typeof WebSocket;
-}
-
-/** Tells whether `next` replaces `seen`: a greater version, or any version of another epoch. */
-export declare function isNewer(seen: Position | null, next: Position): boolean;
-/** Picks the milliseconds before an attempt, counted from 1: full jitter, from half a second to twenty. */
-export declare function backoff(attempt: number): number;
-/** Writes a JSON value in its canonical form (RFC 8785), which signatures are over. */
-export declare function canonical(value: unknown): string;
-/** What `connect` gives. */
-export interface Live {
-  close: () => void;
-  /** Follows boards as well, which are told at once. */
-  subscribe: (boards: string[]) => void;
-  /** Follows boards no longer; one that is followed again is told again. */
-  unsubscribe: (boards: string[]) => void;
-}
-
-/** Keeps boards up to date until `close()`, or until the server refuses the token for good. */
-export declare function connect(options: Options): Live;
+export { FollowError, follow };
+export type { Board, Entry, ErrorEvent, Following, Key, KeySet, Options, Own, OwnEvent, Position, Refusal, Retry, State, Token, Way };

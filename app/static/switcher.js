@@ -14,16 +14,14 @@ const rule = () => infoOf(chosen.board) ?? {};
 /**
  * Follows the choice among the boards.
  * @param {() => void} changed called when another one is looked at
- * @param {() => void} told called when it is known which there are
  */
-export function watchBoards(changed, told) {
+export function watchBoards(changed) {
   watchTabs();
   watchPeriods();
   onBoards(() => {
     setRule(rule());
     showProfile();
     showAll();
-    told();
   });
   onChoice(() => {
     clearBoard(rule());

@@ -58,16 +58,19 @@ async function play() {
 
 console.log(`${await play()} points`);
 
-// The service's own client, which connects again by itself. In a page: import { connect } from "/scoreboard.js".
+// The service's own client, which connects again by itself. In a page: import { follow } from "/scoreboard.js".
 const source = await (await fetch(`${service}/scoreboard.js`)).text();
-const { connect, TOKEN_REFUSED } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
+const { follow } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
 
-connect({
-  url: `${service}/ws`,
-  token: async () => (await signedIn()).accessToken,
-  onBoard: ({ payload }) => console.log(JSON.stringify(payload)),
-  onState: (state, { code }) => {
-    if (code === TOKEN_REFUSED) session = null; // sign in again
-    if (state === "closed") fail("refused: suspended, or the token is not taken");
+const board = follow(service, {
+  token: async (refused) => {
+    if (session?.accessToken === refused) session = null; // sign in again
+    return (await signedIn()).accessToken;
   },
 });
+
+try {
+  for await (const { payload } of board) console.log(JSON.stringify(payload));
+} catch (error) {
+  fail(error.message); // suspended, or the token is not taken
+}

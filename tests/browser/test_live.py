@@ -43,7 +43,7 @@ def test_action_completed_in_one_window_moves_the_board_in_all(
 
 def test_board_is_polled_without_sign_in(windows: Windows, web: Process, score: Score) -> None:
     page = windows.open(web.url, fake_clock=True)
-    expect(connection(page)).to_have_text("Sign in for live updates")
+    expect(connection(page)).to_have_text("Live")
     name = unique("polled")
     score({name: 40})
     page.clock.fast_forward(5_000)

@@ -17,7 +17,7 @@ STATIC = ROOT / "app" / "static"
 def test_older_browser_plays_and_signs_out(windows: Windows, web: Process, worker: Process, alice: Player) -> None:
     page = windows.open(web.url, older=True)
     assert page.evaluate("() => [AbortSignal.timeout, [].at, window.structuredClone].every((it) => it === undefined)")
-    expect(connection(page)).to_have_text("Sign in for live updates")
+    expect(connection(page)).to_have_text("Live")
     sign_in(page, alice.username)
     expect(connection(page)).to_have_text("Live")
     page.get_by_role("button", name="Start").click()
@@ -75,7 +75,7 @@ def test_older_browser_follows_a_signed_board(windows: Windows, service: Service
     web = service.web(SIGNING_KEY=named(bytes(range(32))))
     player = Player(web.url, unique("signed"))
     page = windows.open(web.url, older=True)
-    page.evaluate(FOLLOW, {"url": "/ws", "token": player.token, "keys": "/.well-known/jwks.json"})
+    page.evaluate(FOLLOW, {"url": "/", "token": player.token, "keys": "/.well-known/jwks.json"})
     page.wait_for_function("() => states[states.length - 1] === 'live'")
     assert page.evaluate("() => reasons") == []
     player.close()

@@ -190,4 +190,4 @@ def test_keyboard_alone_can_do_everything(windows: Windows, web: Process) -> Non
     press("Shift+Tab", "Shift+Tab", "Shift+Tab", "Enter")
     expect(guest_message(page)).to_have_text("You are signed out on this device.")
     expect(page.locator("#guest-title")).to_be_focused()
-    expect(connection(page)).to_have_text("Sign in for live updates")
+    expect(connection(page)).to_have_text("Live")

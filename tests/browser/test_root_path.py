@@ -77,15 +77,16 @@ def test_signed_boards_are_verified_by_keys_of_the_path(windows: Windows, site: 
     page = windows.open(f"{site}/")
     shown = page.evaluate(
         """async ([base, token]) => {
-          const { connect } = await import(`${base}/scoreboard.js`);
-          return new Promise((onBoard) => {
-            const keys = `${base}/.well-known/jwks.json`;
-            connect({ url: `${base}/ws`, token, keys, onBoard, onState: (it) => it === "rejected" && onBoard(it) });
+          const { follow } = await import(`${base}/scoreboard.js`);
+          return new Promise((told) => {
+            const board = follow(base, { token, keys: true });
+            board.subscribe((value) => value && told({ type: value.type, via: board.via }));
+            board.addEventListener("error", ({ code }) => told(code));
           });
         }""",
         [site, alice.token],
     )
-    assert shown["type"] == "top_scores_update"
+    assert shown == {"type": "top_scores_update", "via": "socket"}
 
 
 def test_operator_signs_in_there(windows: Windows, site: str, operator: Player) -> None:

@@ -26,11 +26,10 @@ OPAQUE = """async () => {
     Date.now = () => now() + 3_600_000;
     window.states = [];
     window.codes = [];
-    const { connect } = await import("/scoreboard.js");
-    connect({ url: "/ws", token: nextToken, onBoard() {}, onState(state, { code }) {
-        states.push(state);
-        if (code) codes.push(code);
-    } });
+    const { follow } = await import("/scoreboard.js");
+    window.live = follow("/", { token: nextToken });
+    live.addEventListener("error", ({ code }) => codes.push(code));
+    live.subscribe((board, state) => states.push(state));
 }"""
 
 
@@ -88,7 +87,7 @@ def test_signing_out_everywhere_ends_the_session_in_every_window(windows: Window
         expect(connection(page)).to_have_text("Live")
     here.get_by_role("button", name="Sign out everywhere").click()
     expect(guest_message(here)).to_have_text("You are signed out, on every device.")
-    expect(connection(here)).to_have_text("Sign in for live updates")
+    expect(connection(here)).to_have_text("Live")
     expect(guest_message(there)).to_have_text("Your session has ended. Please sign in again.")
     assert here.evaluate("() => sessionStorage.length") == 0
     sign_in(there, alice.username)
@@ -123,6 +122,7 @@ def test_token_is_renewed_silently_before_it_ends(windows: Windows, short_lived:
     page = windows.open(short_lived.url)
     with page.expect_websocket() as opened, page.expect_response("**/auth/refresh", timeout=2_000 * LIFE):
         sign_in(page, alice.username)
+        expect(heading(page)).to_have_text(alice.username)
         expect(connection(page)).to_have_text("Live")
         page.evaluate(WATCH)
     first = opened.value
@@ -145,23 +145,27 @@ def test_socket_of_an_expired_token_is_replaced_with_a_newer_one(
     page = windows.open(short_lived.url)
     given = [short_lived_token(short_lived, alice)]
 
+    asked: list[str] = []
+
     def next_token() -> str:
-        if page.evaluate("() => codes.length") == 1:
+        if len(asked) == 1:
             given.append(short_lived_token(short_lived, alice))
+        asked.append(given[-1])
         return given[-1]
 
     page.expose_function("nextToken", next_token)
     page.evaluate(OPAQUE)
     page.wait_for_function("() => states.includes('reconnecting') && states.at(-1) === 'live'", timeout=20_000)
-    assert page.evaluate("() => codes") == [4401]
-    page.wait_for_function("() => states.at(-1) === 'closed'", timeout=20_000)  # the same token again: no use
-    assert page.evaluate("() => codes") == [4401, 4401, 4401]
-    assert len(given) == 2
+    assert page.evaluate("() => codes") == []  # a younger token was there
+    page.wait_for_function("() => states.at(-1) === 'ended'", timeout=20_000)  # the same token again: no use
+    assert page.evaluate("() => codes") == ["unauthorized"]
+    assert asked == [given[0], given[1], given[1]]
 
 
 def test_clock_that_is_put_back_does_not_lose_the_renewal(windows: Windows, web: Process, alice: Player) -> None:
     page = windows.open(web.url, fake_clock=True)
     sign_in(page, alice.username)
+    expect(heading(page)).to_have_text(alice.username)
     expect(connection(page)).to_have_text("Live")
     page.clock.set_system_time(datetime.now(UTC) - timedelta(seconds=10))
     with page.expect_websocket():  # the silence of so long a time has been noticed
@@ -175,6 +179,7 @@ def test_session_ends_with_a_reason_when_not_renewed(windows: Windows, short_liv
     windows.provoke("/auth/refresh", "/ws", "/top-scores", "/users/")
     page = windows.open(short_lived.url)
     sign_in(page, alice.username)
+    expect(heading(page)).to_have_text(alice.username)
     expect(connection(page)).to_have_text("Live")
     page.context.set_offline(True)
     expect(guest_message(page)).to_have_text("Your session has expired. Please sign in again.")

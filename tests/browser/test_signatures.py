@@ -19,14 +19,15 @@ OLD, NEW, FOREIGN = bytes(range(32)), bytes(range(1, 33)), bytes(range(2, 34))
 EPOCH = "0190b5a0-0000-7000-8000-000000000000"
 FOLLOW = """
 async ({url, token, keys}) => {
-  const { connect } = await import("/scoreboard.js");
+  const { follow } = await import("/scoreboard.js");
   window.boards = [];
   window.states = [];
   window.reasons = [];
-  window.live = connect({
-    url, token, keys,
-    onBoard: (board) => boards.push(board),
-    onState: (state, { reason }) => { states.push(state); if (reason) reasons.push(reason); },
+  window.live = follow(url, { token, keys });
+  live.addEventListener("error", ({ code }) => reasons.push(code));
+  live.subscribe((board, state) => {
+    if (board && boards[boards.length - 1] !== board) boards.push(board);
+    states.push(state);
   });
 }
 """
@@ -72,7 +73,7 @@ def test_signed_boards_are_taken_and_a_rotated_key_is_asked_for(windows: Windows
     first = service.web(SIGNING_KEY=named(OLD))
     player = Player(first.url, unique("signed"))
     page = windows.open(first.url)
-    page.evaluate(FOLLOW, {"url": "/ws", "token": player.token, "keys": "/.well-known/jwks.json"})
+    page.evaluate(FOLLOW, {"url": "/", "token": player.token, "keys": "/.well-known/jwks.json"})
     page.wait_for_function("() => states.at(-1) === 'live'")
     before = page.evaluate("() => boards.at(-1).signature.keyId")
     assert before == Key("ed25519", OLD).key_id
