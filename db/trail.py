@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from app.domain.ids import UserId, is_id
+from app.domain.undo import ABOUT_USERS, NAMED_BY
 
 # Of each of the conditions there is an index that ends in the id, and no more is read of it than is asked for. The rows
 # are bounded and ordered by all of its columns: with `kind = :kind ORDER BY id` PostgreSQL may rather look through
@@ -54,3 +56,58 @@ def user_named(conn: sa.Connection, name_or_id: str) -> UserId | None:
     if is_id(name_or_id):
         return UserId(name_or_id)
     return conn.execute(_BY_NAME, {"key": name_or_id.lower()}).scalar()
+
+
+NEWEST_NAMED = 1000
+"""Events about what is neither a user nor an action, of which the newest are looked at."""
+
+_OF_ACTIONS = sa.text("""
+    SELECT action_id::text, max(id) FROM audit_events WHERE action_id = ANY(CAST(:ids AS uuid[])) GROUP BY action_id
+""")
+_OF_USERS = sa.text("""
+    SELECT user_id::text, kind, max(id) FROM audit_events
+    WHERE user_id = ANY(CAST(:ids AS uuid[])) AND kind = ANY(:kinds) GROUP BY user_id, kind
+""")
+_NAMED = sa.text(
+    "SELECT id, kind, details::text FROM audit_events WHERE kind = ANY(:kinds) ORDER BY id DESC LIMIT :limit"
+)
+
+
+def newest(conn: sa.Connection, events: Sequence[sa.Row[Any]]) -> set[int]:
+    """Return the ids of those events after which nothing has changed the same thing: those that can be undone."""
+    about_actions = [it for it in events if it.action_id is not None]
+    about_users = [it for it in events if it.action_id is None and it.kind in ABOUT_USERS]
+    named = [it for it in events if it.action_id is None and it.kind in NAMED_BY]
+    return {
+        *_newest_of_actions(conn, about_actions),
+        *_newest_of_users(conn, about_users),
+        *_newest_of_named(conn, named),
+    }
+
+
+def _newest_of_actions(conn: sa.Connection, events: Sequence[sa.Row[Any]]) -> set[int]:
+    if not events:
+        return set()
+    last = {action: at for action, at in conn.execute(_OF_ACTIONS, {"ids": [it.action_id for it in events]})}
+    return {it.id for it in events if last[it.action_id] == it.id}
+
+
+def _newest_of_users(conn: sa.Connection, events: Sequence[sa.Row[Any]]) -> set[int]:
+    if not events:
+        return set()
+    values = {"ids": [it.user_id for it in events], "kinds": [*ABOUT_USERS, "erased"]}
+    last: dict[tuple[str, str], int] = {}
+    for user_id, kind, at in conn.execute(_OF_USERS, values):
+        for what in {ABOUT_USERS[kind]} if kind in ABOUT_USERS else set(ABOUT_USERS.values()):
+            last[user_id, what] = max(at, last.get((user_id, what), 0))
+    return {it.id for it in events if last[it.user_id, ABOUT_USERS[it.kind]] == it.id}
+
+
+def _newest_of_named(conn: sa.Connection, events: Sequence[sa.Row[Any]]) -> set[int]:
+    if not events:
+        return set()
+    last: dict[tuple[str, str | None], int] = {}
+    for at, kind, details in conn.execute(_NAMED, {"kinds": list(NAMED_BY), "limit": NEWEST_NAMED}):
+        member = NAMED_BY[kind]
+        last.setdefault((member, msgspec.json.decode(details).get(member)), at)
+    return {it.id for it in events if it.id in last.values()}

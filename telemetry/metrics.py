@@ -103,14 +103,24 @@ def scrape(**asked: tuple[str, float]) -> bytes:
     Args:
         asked: gauges that were computed for this scrape: help text and value by name.
     """
+    extra = CollectorRegistry()
+    extra.register(_Asked(asked))
+    return generate_latest(_of_all_processes()) + generate_latest(extra)
+
+
+def open_sockets() -> int:
+    """Return how many sockets are open, in this process, its children and siblings."""
+    families = [it for it in _of_all_processes().collect() if it.name == "ws_connections"]
+    return int(sum(sample.value for family in families for sample in family.samples))
+
+
+def _of_all_processes() -> CollectorRegistry:
     directory = metrics_directory.shared()
     registry = CollectorRegistry() if directory else REGISTRY
     if directory:
         _forget_the_dead(directory)
         multiprocess.MultiProcessCollector(registry, str(directory))  # type: ignore[no-untyped-call]
-    extra = CollectorRegistry()
-    extra.register(_Asked(asked))
-    return generate_latest(registry) + generate_latest(extra)
+    return registry
 
 
 def refusal(authorization: str | None, *, token: str | None, production: bool) -> int | None:

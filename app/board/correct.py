@@ -13,6 +13,7 @@ from app.domain.board_rules import BoardRules
 from app.domain.counting import Completion
 from app.domain.errors import Conflict, NotFound, ScoreOutOfRange
 from app.domain.ids import ActionId, UserId
+from app.domain.trail import EventKind
 from app.domain.values import LARGEST
 from db import actions, audit_events, users
 from db.users import LockedUser
@@ -34,9 +35,7 @@ def release(conn: sa.Connection, rules: BoardRules, action_id: ActionId, *, acto
         _check_range(user.total_score + points)
         users.add_points(conn, action.user_id, points)
     actions.set_settlement(conn, action_id, "cleared")
-    audit_events.record(
-        conn, "released", actor=actor, user_id=action.user_id, action_id=action_id, points=points, reason=reason
-    )
+    _record(conn, "released", action, points, actor, reason)
     top.add(conn, rules, counting.earned(rules, [_completion(action)]))
     return _again(conn, action_id)
 
@@ -49,9 +48,21 @@ def reverse(conn: sa.Connection, rules: BoardRules, action_id: ActionId, *, acto
         raise BelowZero("Its points were adjusted away before; the total would fall under 0.")
     users.add_points(conn, action.user_id, -points)
     actions.set_settlement(conn, action_id, "reversed")
-    audit_events.record(
-        conn, "reversed", actor=actor, user_id=action.user_id, action_id=action_id, points=-points, reason=reason
-    )
+    _record(conn, "reversed", action, -points, actor, reason)
+    if action.settlement == "cleared":
+        top.recompute(conn, rules, _completion(action))
+    return _again(conn, action_id)
+
+
+def hold(conn: sa.Connection, rules: BoardRules, action_id: ActionId, *, actor: str, reason: str | None) -> Action:
+    """Hold a cleared or reversed action until an operator decides: what undoes a decision that came too early."""
+    action, user = _lock_action(conn, action_id, allowed=("cleared", "reversed"))
+    points = action.score or 0
+    if action.settlement == "reversed":
+        _check_range(user.total_score + points)
+        users.add_points(conn, action.user_id, points)
+    actions.set_settlement(conn, action_id, "held")
+    _record(conn, "held_again", action, points, actor, reason)
     if action.settlement == "cleared":
         top.recompute(conn, rules, _completion(action))
     return _again(conn, action_id)
@@ -104,6 +115,19 @@ def adjust(conn: sa.Connection, rules: BoardRules, user_id: UserId, points: int,
     users.add_points(conn, user_id, points)
     at = audit_events.record(conn, "adjusted", actor=actor, user_id=user_id, points=points, reason=reason)
     top.add(conn, rules, counting.adjusted(rules, user_id, points, at))
+
+
+def _record(conn: sa.Connection, kind: EventKind, action: Action, points: int, actor: str, reason: str | None) -> None:
+    audit_events.record(
+        conn,
+        kind,
+        actor=actor,
+        user_id=action.user_id,
+        action_id=action.action_id,
+        points=points,
+        reason=reason,
+        was=action.settlement,
+    )
 
 
 def _check_range(total: int) -> None:

@@ -96,11 +96,7 @@ async def reverse(request: Request) -> Response:
 async def list_users(request: Request) -> Response:
     """GET /admin/users"""
     web, _ = await operator(request)
-    query, limit = request.query_params.get("query", ""), limit_of(request, default=PAGE, longest=LONGEST_PAGE)
-    if len(query) > 256:
-        raise Malformed("query: is too long.")
-    if "\0" in query:
-        raise Malformed("query: must not contain NUL.")
+    query, limit = query_of(request), limit_of(request, default=PAGE, longest=LONGEST_PAGE)
     rows = await web.transaction(lambda conn: moderation.find_users(conn, query, limit=limit))
     return JSON(UserRecords([user_record(row) for row in rows]))
 
@@ -235,6 +231,16 @@ async def _user_changed(
     await web.publish_boards()
     await web.tokens_changed(user_id)
     return JSON(user_record(row))
+
+
+def query_of(request: Request) -> str:
+    """Return what users are looked for by; raises Malformed when nobody can be found by it."""
+    query = request.query_params.get("query", "")
+    if len(query) > 256:
+        raise Malformed("query: is too long.")
+    if "\0" in query:
+        raise Malformed("query: must not contain NUL.")
+    return query
 
 
 def path_id(request: Request) -> str:

@@ -8,6 +8,7 @@ from app.domain.actions import ModeratedAction
 from app.domain.moments import Moment
 from app.domain.service_keys import KeyScope
 from app.domain.trail import EventKind
+from app.domain.undo import Undo
 from app.domain.users import Role
 
 
@@ -79,6 +80,7 @@ class ModeratedActions(msgspec.Struct, rename="camel"):
 class AuditEvent(msgspec.Struct, rename="camel"):
     """An entry of the audit trail: what was done to whom, by whom and why.
 
+    `undo` is the request that undoes it, while nothing newer has changed the same; None when there is none.
     `actor` is a user's id, `key:` with a service key's name, "system" or "shell"; `actorName` the username, if it is a
     user's.
     """
@@ -94,6 +96,7 @@ class AuditEvent(msgspec.Struct, rename="camel"):
     actor: str
     actor_name: str | None
     details: dict[str, Any]
+    undo: Undo | None
 
 
 class AuditEvents(msgspec.Struct, rename="camel"):

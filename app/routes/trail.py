@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.domain.errors import Malformed
 from app.domain.trail import EVENT_KINDS
+from app.domain.undo import undo_of
 from app.http.answers import JSON
 from app.routes.operator_shapes import AuditEvent, AuditEvents
 from app.routes.operators import operator
@@ -35,13 +36,15 @@ async def list_events(request: Request) -> Response:
         if user is not None and user_id is None:
             return []
         rows = trail.page(conn, user_id=user_id, kind=kind, before=before, limit=limit + 1)
-        return [_event(row) for row in rows]
+        can_be_undone = trail.newest(conn, rows)
+        return [_event(row, row.id in can_be_undone) for row in rows]
 
     events = await web.transaction(read)
     return JSON(AuditEvents(events[:limit], events[limit - 1].event_id if len(events) > limit else None))
 
 
-def _event(row: sa.Row[Any]) -> AuditEvent:
+def _event(row: sa.Row[Any], can_be_undone: bool) -> AuditEvent:
+    details = msgspec.json.decode(row.details)
     return AuditEvent(
         event_id=str(row.id),
         kind=row.kind,
@@ -53,5 +56,6 @@ def _event(row: sa.Row[Any]) -> AuditEvent:
         reason=row.reason,
         actor=row.actor,
         actor_name=row.actor_name,
-        details=msgspec.json.decode(row.details),
+        details=details,
+        undo=undo_of(row.kind, row.user_id, row.action_id, details) if can_be_undone else None,
     )

@@ -40,6 +40,11 @@ def test_events_tell_what_was_done_by_whom_and_why(operator: Player, alice: Play
         "actor": operator.user_id,
         "actorName": operator.username,
         "details": {},
+        "undo": {
+            "method": "POST",
+            "path": f"/admin/users/{alice.user_id}/reinstate",
+            "body": {"reason": "Undone."},
+        },
     }
     assert (second["kind"], second["userId"], second["reason"]) == ("hidden", bob.user_id, None)
     assert (third["kind"], third["points"]) == ("adjusted", 30)

@@ -97,7 +97,8 @@ def test_network_that_has_expired_is_none(organizer: Player, stores: Stores) -> 
     with stores.engine.connect() as conn:
         ((cidr, seconds_left),) = networks.live(conn)
     assert cidr == made["cidr"] == "2001:db8:7::/64"
-    assert seconds_left is not None and 0 < seconds_left <= 60
+    assert seconds_left is not None
+    assert 0 < seconds_left <= 60
     stores.execute("UPDATE trusted_networks SET expires_at = now()")
     assert organizer.http.get(NETWORKS).json()["items"] == []
     problem(organizer.http.delete(f"{NETWORKS}/{made['id']}"), 404)

@@ -75,7 +75,7 @@ def _settles(ids: list[ActionId]) -> list[Change]:
 
 
 def _corrections(stores: Stores, players: list[UserId], random: Random) -> list[Change]:
-    """Two reversals, a release, and for some players an adjustment, a suspension and a hiding, and what undoes them."""
+    """Two reversals, a release, two held again, and for some players an adjustment, a suspension and a hiding, and what undoes them."""
     counted = [ActionId(it) for it in _ids(stores, "SELECT id FROM actions WHERE settlement = 'cleared'")]
     taken = [ActionId(it) for it in _ids(stores, "SELECT id FROM actions WHERE settlement = 'reversed'")]
     adjusted, suspended, reinstated, hidden, shown = random.choices(players, k=5)
@@ -87,6 +87,10 @@ def _corrections(stores: Stores, players: list[UserId], random: Random) -> list[
         *(
             lambda conn, it=it: correct.release(conn, BOARDS, it, **OPERATOR)
             for it in random.sample(taken, min(1, len(taken)))
+        ),
+        *(
+            lambda conn, it=it: correct.hold(conn, BOARDS, it, **OPERATOR)
+            for it in random.sample(counted + taken, min(2, len(counted + taken)))
         ),
         lambda conn: correct.adjust(conn, BOARDS, adjusted, 15, **OPERATOR),
         lambda conn: correct.suspend(conn, BOARDS, suspended, **OPERATOR),
