@@ -30,10 +30,7 @@ class BelowZero(Conflict):
 def release(conn: sa.Connection, rules: BoardRules, action_id: ActionId, *, actor: str, reason: str | None) -> Action:
     """Let a held or reversed action count."""
     action, user = _lock_action(conn, action_id, allowed=("held", "reversed"))
-    points = action.score or 0
-    if action.settlement == "reversed":
-        _check_range(user.total_score + points)
-        users.add_points(conn, action.user_id, points)
+    points = _points_of(conn, action, user)
     actions.set_settlement(conn, action_id, "cleared")
     _record(conn, "released", action, points, actor, reason)
     top.add(conn, rules, counting.earned(rules, [_completion(action)]))
@@ -57,10 +54,7 @@ def reverse(conn: sa.Connection, rules: BoardRules, action_id: ActionId, *, acto
 def hold(conn: sa.Connection, rules: BoardRules, action_id: ActionId, *, actor: str, reason: str | None) -> Action:
     """Hold a cleared or reversed action until an operator decides: what undoes a decision that came too early."""
     action, user = _lock_action(conn, action_id, allowed=("cleared", "reversed"))
-    points = action.score or 0
-    if action.settlement == "reversed":
-        _check_range(user.total_score + points)
-        users.add_points(conn, action.user_id, points)
+    points = _points_of(conn, action, user)
     actions.set_settlement(conn, action_id, "held")
     _record(conn, "held_again", action, points, actor, reason)
     if action.settlement == "cleared":
@@ -128,6 +122,15 @@ def _record(conn: sa.Connection, kind: EventKind, action: Action, points: int, a
         reason=reason,
         was=action.settlement,
     )
+
+
+def _points_of(conn: sa.Connection, action: Action, user: LockedUser) -> int:
+    """Return an action's points, given back to the user's total if they were taken away before."""
+    points = action.score or 0
+    if action.settlement == "reversed":
+        _check_range(user.total_score + points)
+        users.add_points(conn, action.user_id, points)
+    return points
 
 
 def _check_range(total: int) -> None:

@@ -75,7 +75,7 @@ def _settles(ids: list[ActionId]) -> list[Change]:
 
 
 def _corrections(stores: Stores, players: list[UserId], random: Random) -> list[Change]:
-    """Two reversals, a release, two held again, and for some players an adjustment, a suspension and a hiding, and what undoes them."""
+    """Two reversals, a release, two that are held again; for some an adjustment, a suspension, a hiding, and back."""
     counted = [ActionId(it) for it in _ids(stores, "SELECT id FROM actions WHERE settlement = 'cleared'")]
     taken = [ActionId(it) for it in _ids(stores, "SELECT id FROM actions WHERE settlement = 'reversed'")]
     adjusted, suspended, reinstated, hidden, shown = random.choices(players, k=5)
