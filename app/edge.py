@@ -76,6 +76,7 @@ class Edge:
         self._denial_headers = [*common_headers(production=settings.production), API_POLICY]
         self._board_is_open = not settings.top_scores_need_token
         self._update: Update | None = None
+        self._broadcasting = True
         self._update_headers: list[Header] = []
 
     @cached_property
@@ -138,7 +139,7 @@ class Edge:
                 else:
                     await self._routed(scope, receive, send_with_headers)
             finally:
-                _observe(scope, status or 500, time.perf_counter() - began)
+                _observe(scope, status or 500, scope.get("answer_began", time.perf_counter()) - began)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_header = (b"x-request-id", scope["request_id"].encode())
@@ -163,8 +164,9 @@ class Edge:
         update = self._board.at_hand()
         if update is None:
             return None
-        if update is not self._update:
-            self._update, self._update_headers = update, scores.answer(update).raw_headers
+        if update is not self._update or self._board.broadcasting is not self._broadcasting:
+            self._update, self._broadcasting = update, self._board.broadcasting
+            self._update_headers = scores.answer(update, broadcasting=self._broadcasting).raw_headers
         return Ready("/top-scores", 200, self._update_headers, update.payload)
 
     def _hot_endpoint(self, scope: Scope, known: Mapping[bytes, bytes]) -> Endpoint | None:

@@ -39,6 +39,7 @@ from app.routes import (
     resets,
     scores,
     stats,
+    stream,
     trail,
 )
 
@@ -71,6 +72,7 @@ API: list[BaseRoute] = [
     ACTIONS,
     ACTION,
     route("/top-scores", GET=scores.top_scores),
+    route("/top-scores/stream", GET=stream.stream),
     route("/boards", GET=boards.list_boards),
     route("/boards/{board}/periods", GET=boards.list_periods),
     route("/boards/{board}/history", GET=history.show_history),

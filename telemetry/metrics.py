@@ -48,6 +48,8 @@ rate_limited = Counter("rate_limited", "Requests that were refused for a rate li
 log_lines_dropped = Counter("log_lines_dropped", "Lines that were not logged, since nobody read the log.")
 ws_messages = Counter("ws_messages", "Messages that were handed over to sockets.")
 ws_connections = Gauge("ws_connections", "Open sockets.", multiprocess_mode="livesum")
+stream_messages = Counter("stream_messages", "Messages that were handed over to streams.")
+stream_connections = Gauge("stream_connections", "Open streams.", multiprocess_mode="livesum")
 invariant_unchecked = Gauge(
     "invariant_unchecked",
     "1 while the last audit could not finish this check.",

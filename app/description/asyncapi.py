@@ -1,4 +1,4 @@
-"""AsyncAPI 3 of the WebSocket. Source: contract, section 6."""
+"""AsyncAPI 3 of the WebSocket and of the stream. Source: contract, section 6."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import msgspec
 
 from app.domain import messages
 from app.domain.ids import DEFAULT_BOARD
-from app.live.close_codes import CloseCode
+from app.live.close_codes import CloseCode, StreamEnd
 from app.live.following import Wish
 
 _REF = "#/components/schemas/{name}"
@@ -29,6 +29,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "epoch": "01976a3e-0000-7000-8000-000000000000",
         "version": 42,
         "timestamp": "2026-11-24T12:00:25.000Z",
+        "broadcasting": True,
     },
     "own_scores": {
         "type": "own_scores",
@@ -40,6 +41,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "timestamp": "2026-11-24T12:00:01.000Z",
     },
     "refused": {"type": "refused", "boards": ["yearly"], "code": "not-found"},
+    "end": {"code": int(CloseCode.STOPPING), "reason": CloseCode.STOPPING.reason},
     "follow": {"subscribe": ["daily", "weekly"], "unsubscribe": [DEFAULT_BOARD]},
 }
 _ABOUT = {
@@ -47,9 +49,11 @@ _ABOUT = {
     "epoch. `period` is there for boards that begin anew each day, week or month.",
     "own_scores": "With `?me=1` alone: one's own numbers, at first and whenever they have changed.",
     "heartbeat": "Every 25 seconds for each board, with the version that was last pushed: without it the connection "
-    "is dead.",
+    "is dead. `broadcasting` is false while an operator has paused the boards, and `frozen` is there while this one is "
+    "frozen; streams, and sockets with `?state=1`, are told at once, too, and whenever either changes.",
     "refused": "The answer to `subscribe` for boards that there aren't (`not-found`), or beyond sixteen "
     "(`too-many-boards`).",
+    "end": "The event `end`: why the service ends a stream, by the close code that a socket would have.",
     "follow": "Follow boards, which are sent at once, or no longer. What asks for nothing is ignored.",
 }
 _PUSHED = {
@@ -58,6 +62,8 @@ _PUSHED = {
     "own_scores": messages.OwnScoresMessage,
     "refused": messages.RefusedMessage,
 }
+_STREAMED = ("top_scores_update", "heartbeat")
+_HOST = {"host": {"default": "localhost:8000", "description": "Where this document is from."}}
 _SIGNATURE = {
     "type": "object",
     "description": "With SIGNING_KEY set: over the RFC 8785 form of the message without it.",
@@ -84,14 +90,15 @@ def document(version: str, root_path: str = "") -> dict[str, Any]:
         components[ref["$ref"].rpartition("/")[2]]["properties"]["signature"] = _SIGNATURE
     payloads = dict(zip(_PUSHED, refs, strict=True))
     described = {name: _message(name, payload) for name, payload in payloads.items()}
-    (wish,), wishes = msgspec.json.schema_components([Wish], ref_template=_REF)
-    components |= wishes
+    (wish, end), others = msgspec.json.schema_components([Wish, StreamEnd], ref_template=_REF)
+    components |= others
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Scoreboard, live",
             "version": version,
-            "description": "One socket, on which the server pushes boards. The client need not send anything.",
+            "description": "One socket, on which the server pushes boards. The client need not send anything. Without "
+            "a token the same messages come as Server-Sent Events.",
         },
         "servers": {
             "this": {
@@ -99,12 +106,14 @@ def document(version: str, root_path: str = "") -> dict[str, Any]:
                 "pathname": root_path or "/",
                 "protocol": "wss",
                 "description": "Without TLS, as in development, the protocol is ws.",
-                "variables": {"host": {"default": "localhost:8000", "description": "Where this document is from."}},
-            }
+                "variables": _HOST,
+            },
+            "http": {"host": "{host}", "pathname": root_path or "/", "protocol": "https", "variables": _HOST},
         },
         "channels": {
             "live": {
                 "address": "/ws",
+                "servers": [{"$ref": "#/servers/this"}],
                 "title": "The live boards",
                 "description": "A slow reader is never queued for: it skips to the newest board.",
                 "messages": {
@@ -123,6 +132,7 @@ def document(version: str, root_path: str = "") -> dict[str, Any]:
                                     "description": "The board to begin with.",
                                 },
                                 "me": {"enum": ["1"], "description": "Asks for one's own numbers too."},
+                                "state": {"enum": ["1"], "description": "Asks to be told pauses and freezes at once."},
                                 "token": {"type": "string", "description": "A token, where no header can be set."},
                             },
                         },
@@ -140,7 +150,18 @@ def document(version: str, root_path: str = "") -> dict[str, Any]:
                 },
                 "x-refusals": REFUSALS,
                 "x-close-codes": {str(code.value): code.reason for code in CloseCode},
-            }
+            },
+            "stream": {
+                "address": "/top-scores/stream",
+                "servers": [{"$ref": "#/servers/http"}],
+                "title": "The live board, as Server-Sent Events",
+                "description": "For one board, `?board=`, and anybody. Each message is the data of an event, those of "
+                "boards with the id `<epoch>-<version>`, which `Last-Event-ID` takes.",
+                "messages": {
+                    **{name: {"$ref": f"#/components/messages/{name}"} for name in _STREAMED},
+                    "end": _message("end", end),
+                },
+            },
         },
         "operations": {
             "push": {
@@ -148,6 +169,12 @@ def document(version: str, root_path: str = "") -> dict[str, Any]:
                 "channel": {"$ref": "#/channels/live"},
                 "summary": "The server pushes boards, heartbeats and, where asked for, one's own numbers.",
                 "messages": [{"$ref": f"#/channels/live/messages/{name}"} for name in described],
+            },
+            "stream": {
+                "action": "send",
+                "channel": {"$ref": "#/channels/stream"},
+                "summary": "The server streams a board and heartbeats, and says why it ends.",
+                "messages": [{"$ref": f"#/channels/stream/messages/{name}"} for name in (*_STREAMED, "end")],
             },
             "follow": {
                 "action": "receive",

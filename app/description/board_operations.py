@@ -1,6 +1,7 @@
 """What anybody may ask about boards."""
 
 from app.description.operation import LIVE, Operation, Query
+from app.domain.ids import DEFAULT_BOARD
 from app.routes import board_shapes, history_shapes
 from app.routes.find import LONGEST, FoundPlayers
 
@@ -8,6 +9,25 @@ LIMIT = Query({"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, 
 PERIOD = Query({"type": "string"}, "One of the board's periods, such as `2026-W47`; the present one without it.")
 
 BOARD_OPERATIONS: dict[tuple[str, str], Operation] = {
+    ("/top-scores/stream", "GET"): Operation(
+        "streamTopScores",
+        "Follow a board by Server-Sent Events",
+        "Board",
+        "anyone or a token",
+        {200: "text/event-stream"},
+        query={
+            "board": Query({"type": "string", "default": DEFAULT_BOARD}, "The board's id."),
+            "token": Query({"type": "string"}, "A token, where no header can be set."),
+        },
+        headers={
+            "Last-Event-ID": Query({"type": "string"}, "The id of the last event: nothing is sent that is not newer.")
+        },
+        errors=(401, 403, 404, 429, 503),
+        about="The very messages of the WebSocket, each as the data of an event; the answer goes on until either side "
+        "ends it. The id of a board's event is `<epoch>-<version>`. Heartbeats, which have no id, come after the first "
+        "board, whenever `broadcasting` or `frozen` changes, and every 25 seconds. The event `end` says with the close "
+        "code of a socket why the service ends it. The messages are described in `/asyncapi.json`.",
+    ),
     ("/boards", "GET"): Operation(
         "listBoards",
         "List the boards, their rules and their present periods",

@@ -32,7 +32,7 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
         about="The first places: ten, or as many as the board shows. `ETag` is `<epoch>-<version>`, but with `asOf`; "
         "`If-None-Match` saves the body. `Last-Modified` is the time at which that version was committed. While the "
         "board is frozen `Board-Frozen` says since when, and `Board-Revealed` how many places are revealed, such as "
-        "`3/10`.",
+        "`3/10`. `Broadcasting: false` says that an operator has paused the boards: a screen keeps what it shows.",
     ),
     ("/users/{user_id}/actions", "POST"): Operation(
         "startAction",

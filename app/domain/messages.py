@@ -1,5 +1,6 @@
 """The messages in the Redis key, on the channel and on every socket: one version is the same bytes everywhere."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 
 from app.domain.freezes import Freeze
-from app.domain.ids import BoardId, UserId
+from app.domain.ids import BoardId, UserId, is_id
 from app.domain.signing import UNSIGNED, Signer
 
 
@@ -42,11 +43,23 @@ class UpdateMessage(msgspec.Struct, frozen=True, tag="top_scores_update"):
 
 
 class HeartbeatMessage(msgspec.Struct, frozen=True, tag="heartbeat"):
+    """Says that all is well, and the version that was last sent; `frozen` is there while the board is frozen.
+
+    While `broadcasting` is false an operator has paused the boards: nothing newer is sent.
+    """
+
     board: BoardId
     epoch: str
     version: int
     timestamp: str
     period: str | msgspec.UnsetType = msgspec.UNSET
+    broadcasting: bool = True
+    frozen: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Version(msgspec.Struct, frozen=True, tag="top_scores_update"):
+    epoch: str
+    version: int
 
 
 class OwnScoresMessage(msgspec.Struct, frozen=True, tag="own_scores"):
@@ -67,6 +80,8 @@ class RefusedMessage(msgspec.Struct, frozen=True, tag="refused"):
     boards: list[str]
     code: str
 
+
+_EVENT_ID = re.compile(r"(.{36})-(\d{1,18})", re.ASCII)
 
 Stamp = tuple[str, int]
 """(epoch, version): epochs are UUIDv7, so that stamps of one board have an order."""
@@ -141,6 +156,21 @@ def read_update(text: str | bytes, signer: Signer = UNSIGNED) -> Update | None:
     return _update(message, whole)
 
 
+def event_id(text: str) -> str | None:
+    """Return the id of the event that carries a message: that of the board's version; None for other messages."""
+    try:
+        message = msgspec.json.decode(text, type=_Version)
+    except msgspec.MsgspecError:
+        return None
+    return f"{message.epoch}-{message.version}" if is_id(message.epoch) else None
+
+
+def read_event_id(text: str | None) -> Stamp | None:
+    """Read a version from the id of an event; None when it is none."""
+    found = _EVENT_ID.fullmatch(text or "")
+    return (found[1], int(found[2])) if found and is_id(found[1]) else None
+
+
 def _update(message: UpdateMessage, text: str) -> Update:
     return Update(
         message.board,
@@ -154,9 +184,19 @@ def _update(message: UpdateMessage, text: str) -> Update:
     )
 
 
-def heartbeat(board: BoardId, stamp: Stamp, at: datetime, signer: Signer = UNSIGNED, period: str | None = None) -> str:
-    """Build the message that says "still here, and this is the version you last got"."""
-    return _signed(HeartbeatMessage(board, *stamp, rfc3339(at), _label(period)), signer)
+def heartbeat(
+    board: BoardId,
+    stamp: Stamp,
+    at: datetime,
+    signer: Signer = UNSIGNED,
+    period: str | None = None,
+    *,
+    broadcasting: bool = True,
+    frozen: bool = False,
+) -> str:
+    """Build the message that says "still here, this is the version you last got, and what else holds right now"."""
+    is_frozen = True if frozen else msgspec.UNSET
+    return _signed(HeartbeatMessage(board, *stamp, rfc3339(at), _label(period), broadcasting, is_frozen), signer)
 
 
 def own_scores(

@@ -1,22 +1,26 @@
 """The newest version of a board, in memory: what every socket and GET /top-scores of this process is served from."""
 
+import functools
 import logging
 import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.board.publish import Present
 from app.domain import messages
 from app.domain.board_rules import BoardRule
 from app.domain.errors import Unavailable
 from app.domain.ids import BoardId
-from app.domain.messages import Update
+from app.domain.messages import Stamp, Update
 from app.domain.periods import Period
 from app.domain.signing import Signer
 
 log = logging.getLogger("scoreboard.live")
+
+SAME_MOMENT = 0.1
+"""Seconds for which a heartbeat is the same for all."""
 
 
 class Source(Protocol):
@@ -35,6 +39,9 @@ class Source(Protocol):
     async def look(self) -> None:
         """Read Redis, or PostgreSQL."""
 
+    async def confirm(self, reached: Callable[[], bool]) -> bool:
+        """Wait until `reached`, or PostgreSQL was asked; return whether either came about in time."""
+
 
 class LiveBoard:
     """Holds the newest update of one board: of its present period, where it has periods.
@@ -50,7 +57,10 @@ class LiveBoard:
         self.period: Period | None = None
         self.ends = self.freezes = math.inf
         self.broadcasting = True
+        self.state = (True, False)
+        """What heartbeats tell: whether boards are broadcast, and whether this one is frozen."""
         self._source = source
+        self._heartbeat: tuple[tuple[Any, ...], float, str] = ((), -math.inf, "")
         self._listeners: set[Callable[[], None]] = set()
 
     def newer_than(self, seen: Update | None) -> Update | None:
@@ -145,14 +155,50 @@ class LiveBoard:
             self._tell()
 
     def heartbeat(self, seen: Update) -> str:
-        """Return the heartbeat for a socket that was last sent `seen`."""
-        return messages.heartbeat(self.board_id, seen.stamp, datetime.now(UTC), self._source.signer, seen.period)
+        """Return the heartbeat for who was last sent `seen`; made once for all who are due at the same moment."""
+        about, now = (seen.stamp, seen.period, self.state), time.monotonic()
+        known, made, text = self._heartbeat
+        if about == known and now - made < SAME_MOMENT:
+            return text
+        broadcasting, frozen = self.state
+        text = messages.heartbeat(
+            self.board_id,
+            seen.stamp,
+            datetime.now(UTC),
+            self._source.signer,
+            seen.period,
+            broadcasting=broadcasting,
+            frozen=frozen,
+        )
+        self._heartbeat = (about, now, text)
+        return text
+
+    async def resumed(self, stamp: Stamp) -> Update:
+        """Return what somebody has seen who was last sent this version, perhaps by another process.
+
+        That may be ahead of this one, which then waits until it has caught up, or PostgreSQL has no such version.
+
+        Raises:
+            Unavailable: when neither is so in time; who comes back is never sent what is older.
+        """
+        if (held := self.update) is None or held.stamp < stamp:
+            reached = functools.partial(self._has_reached, stamp)
+            if not await self._source.confirm(reached):
+                raise Unavailable("The board can't be read right now.")
+        if (held := self.update) is not None and held.stamp == stamp:
+            return held
+        period = held.period if held is not None and held.stamp[0] == stamp[0] else None
+        return Update(self.board_id, stamp, "", b"", "", period)
+
+    def _has_reached(self, stamp: Stamp) -> bool:
+        return self.update is not None and self.update.stamp >= stamp
 
     def _take(self, update: Update) -> None:
         self.update = update
         self._tell()
 
     def _tell(self) -> None:
+        self.state = (self.broadcasting, self.update is not None and self.update.frozen_since is not None)
         for listener in tuple(self._listeners):
             try:
                 listener()

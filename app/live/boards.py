@@ -5,7 +5,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import redis
@@ -35,6 +35,11 @@ CHECK_EVERY = 3.0
 CHECK_AGAIN = 0.5
 """The shortest time between two checks in seconds, however many messages ask for one; but for the end of a period."""
 
+CONFIRM_WITHIN = 5.0
+"""Seconds for which somebody waits who has seen what this process has not."""
+
+CONFIRM_EVERY = 0.2
+
 COMPLAIN_EVERY = 60.0
 """Seconds between two log lines about messages that are not ours."""
 
@@ -57,7 +62,7 @@ class LiveBoards(dict[BoardId, LiveBoard]):
         self._relay = relay
         self._threads = threads
         self._relayed = Broadcast(backend=relay)
-        self._checked = self._in_vain = -CHECK_EVERY * 10
+        self._checked = self._in_vain = self._confirmed = -CHECK_EVERY * 10
         self._looking: SingleFlight[None] = SingleFlight()
         self._in_doubt = asyncio.Event()
         self._complained = -math.inf
@@ -94,6 +99,16 @@ class LiveBoards(dict[BoardId, LiveBoard]):
         in_vain = time.monotonic() - self._in_vain < CHECK_EVERY and all(it.update for it in self.values())
         if not in_vain:
             await self._looking.run(self._look)
+
+    async def confirm(self, reached: Callable[[], bool]) -> bool:
+        """Wait until `reached`, or until PostgreSQL was asked; return whether either came about in time."""
+        began = time.monotonic()
+        self.doubt()
+        while not reached() and self._confirmed < began:
+            if time.monotonic() - began > CONFIRM_WITHIN:
+                return False
+            await asyncio.sleep(CONFIRM_EVERY)
+        return True
 
     async def _look(self) -> None:
         if await self._look_at_redis():
@@ -132,6 +147,7 @@ class LiveBoards(dict[BoardId, LiveBoard]):
         self._checked = time.monotonic()
         for board_id, present in found.items():
             self[board_id].found(present, seen=seen[board_id], asked=asked)
+        self._confirmed = asked
 
     async def check_for_ever(self) -> None:
         """Check the boards every few seconds, when one is in doubt, and when a period ends or one freezes, for ever."""

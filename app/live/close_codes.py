@@ -1,7 +1,12 @@
-"""The codes that a WebSocket is closed with. Source: contract, section 6; RFC 6455, section 7.4."""
+"""The codes that a WebSocket is closed with, and that a stream names at its end.
+
+Source: contract, section 6; RFC 6455, section 7.4.
+"""
 
 from dataclasses import dataclass
 from enum import IntEnum
+
+import msgspec
 
 
 class CloseCode(IntEnum):
@@ -29,6 +34,18 @@ GONE = 1005
 
 SILENT = 1006
 """What the application is told when pings got no answer; no peer can send it."""
+
+
+def reason_of(code: int) -> str:
+    """Return what a code means."""
+    return next(it.reason for it in CloseCode if it == code)
+
+
+class StreamEnd(msgspec.Struct):
+    """The data of a stream's event `end`: the code that a socket would be closed with, and what it means."""
+
+    code: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
-"""The open WebSockets of this process: counts them by user and address, and closes them."""
+"""The open WebSockets and streams of this process: counts them by user and address, and closes them."""
 
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+
+from prometheus_client import Gauge
 
 from app.domain.errors import Overloaded, TooManyConnections
 from app.domain.ids import UserId
@@ -16,24 +18,25 @@ from telemetry import metrics
 
 @dataclass(eq=False, slots=True)
 class Connection:
-    """One socket: whose it is, its address, and its close code once that is decided.
+    """One socket or stream: whose it is, its address, and its close code once that is decided.
 
-    `token_version` is None for a socket that a service key has opened.
+    `owner` is None for a stream without a token, `token_version` for what a service key has opened.
     """
 
-    owner: UserId | KeyId
+    owner: UserId | KeyId | None
     token_version: int | None
     limited_as: str | None
-    closing: "asyncio.Future[CloseCode]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    gauge: Gauge
+    closing: "asyncio.Future[int]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
-    def close(self, code: CloseCode) -> None:
-        """Ask for the socket to be closed; the first code counts."""
+    def close(self, code: int) -> None:
+        """Ask for it to be closed; the first code counts."""
         if not self.closing.done():
             self.closing.set_result(code)
 
 
 class Connections:
-    """Admits sockets within the limits of the settings, and closes those whose tokens expire or are revoked."""
+    """Admits sockets and streams within the limits of the settings, and closes those whose tokens were revoked."""
 
     def __init__(self, settings: Settings) -> None:
         self._max = settings.ws_max_connections
@@ -44,52 +47,61 @@ class Connections:
         self._by_address: Counter[str] = Counter()
         self.count = 0
 
-    def admit(self, owner: UserId | KeyId, token_version: int | None, limited_as: str | None) -> Connection:
-        """Count a new socket in.
+    def admit(
+        self,
+        owner: UserId | KeyId | None,
+        token_version: int | None,
+        limited_as: str | None,
+        gauge: Gauge = metrics.ws_connections,
+    ) -> Connection:
+        """Count a new socket or stream in.
 
         Args:
-            owner: a user, or a service key.
-            token_version: that of the user's token; None for a service key.
+            owner: a user, or a service key; None for a stream without a token.
+            token_version: that of the user's token; None without one.
             limited_as: None for an address without limits.
+            gauge: what counts those of its kind.
 
         Raises:
             TooManyConnections: when its owner or its address has too many.
             Overloaded: when the process is full.
         """
-        connection = Connection(owner, token_version, limited_as)
+        connection = Connection(owner, token_version, limited_as, gauge)
         mine = self._mine(connection)
-        if len(mine.get(owner, ())) >= self._max_per_user:
+        if owner is not None and len(mine.get(owner, ())) >= self._max_per_user:
             raise TooManyConnections(f"Its owner has {self._max_per_user} connections already.", retry_after=30)
         if limited_as is not None and self._by_address[limited_as] >= self._max_per_ip:
             raise TooManyConnections(f"This address has {self._max_per_ip} connections already.", retry_after=30)
         if self.count >= self._max:
             raise Overloaded("This process has no connection left.", retry_after=5)
-        mine[owner].add(connection)
+        if owner is not None:
+            mine[owner].add(connection)
         if limited_as is not None:
             self._by_address[limited_as] += 1
         self.count += 1
-        metrics.ws_connections.inc()
+        gauge.inc()
         return connection
 
     def release(self, connection: Connection) -> None:
-        """Count a socket out."""
-        mine = self._mine(connection)
-        mine[connection.owner].discard(connection)
-        if not mine[connection.owner]:
-            del mine[connection.owner]
+        """Count a socket or stream out."""
+        if connection.owner is not None:
+            mine = self._mine(connection)
+            mine[connection.owner].discard(connection)
+            if not mine[connection.owner]:
+                del mine[connection.owner]
         if connection.limited_as is not None:
             self._by_address[connection.limited_as] -= 1
             if not self._by_address[connection.limited_as]:
                 del self._by_address[connection.limited_as]
         self.count -= 1
-        metrics.ws_connections.dec()
+        connection.gauge.dec()
 
     def users(self) -> Iterable[UserId]:
-        """Return the users who have a socket here."""
+        """Return the users who have a socket or stream here."""
         return [UserId(it) for it in self._by_user]
 
     def user_changed(self, user_id: UserId, state: UserState) -> None:
-        """Close the sockets that a user's new state forbids."""
+        """Close what a user's new state forbids."""
         for connection in list(self._by_user.get(user_id, ())):
             if connection.token_version != state.token_version:
                 connection.close(CloseCode.TOKEN_OVER)
@@ -97,7 +109,7 @@ class Connections:
                 connection.close(CloseCode.SUSPENDED)
 
     def keys_ended(self, key_ids: Collection[KeyId]) -> None:
-        """Close the sockets of service keys that were revoked or have expired."""
+        """Close what belongs to service keys that were revoked or have expired."""
         for key_id in key_ids:
             for connection in list(self._by_key.get(key_id, ())):
                 connection.close(CloseCode.TOKEN_OVER)

@@ -4,29 +4,22 @@ import asyncio
 import logging
 import time
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.access.keys import is_key
-from app.domain.errors import (
-    Forbidden,
-    ForeignOrigin,
-    NotFound,
-    ScoreboardError,
-    Suspended,
-    Unauthorized,
-    Unavailable,
-)
-from app.domain.ids import DEFAULT_BOARD, BoardId, UserId
-from app.domain.service_keys import KeyId
+from app.domain.errors import Forbidden, ForeignOrigin, NotFound, ScoreboardError, Unauthorized
+from app.domain.ids import UserId
 from app.http.answers import problem
 from app.live.close_codes import GONE, SILENT, CloseCode, Ending
 from app.live.connections import Connection
 from app.live.following import Following
+from app.live.outlet import Socket
 from app.live.pusher import Pusher
-from app.routes.guards import bearer, claims_of, key_of
+from app.routes.guards import bearer
+from app.routes.listeners import Listener, board_of, check_board, who_listens
 from app.serving.websocket_protocol import READY
 from app.web import Web, web_of
 from telemetry import logs
@@ -37,25 +30,14 @@ PROTOCOL = "scoreboard.v1"
 FRAMES_A_MINUTE = 60
 
 
-class Listener(NamedTuple):
-    """Who listens: a user with a token of this version, or a service key; and for how many seconds at most."""
-
-    owner: UserId | KeyId
-    token_version: int | None
-    seconds: float
-
-    @property
-    def logged(self) -> dict[str, Any]:
-        """The field of the log by which it is named."""
-        return {"keyId" if self.token_version is None else "userId": self.owner}
-
-
 async def live(websocket: WebSocket) -> None:
     """/ws: refuse the handshake with a status of HTTP, or push the board until either side ends it."""
     web = web_of(websocket)
     try:
         listener = await _admit(web, websocket)
-        connection = web.connections.admit(listener.owner, listener.token_version, _limited_as(web, websocket))
+        connection = web.connections.admit(
+            listener.owner, listener.token_version, web.admission.limited_as(websocket.scope)
+        )
     except ScoreboardError as error:
         request_id = websocket.scope["request_id"]
         logs.refused(logs.WS_REJECTED, web.admission.address(websocket.scope), requestId=request_id, code=error.code)
@@ -93,36 +75,11 @@ async def _admit(web: Web, websocket: WebSocket) -> Listener:
     token = _token(websocket)
     if token is None:
         raise Unauthorized("A token is needed.")
-    listener = await (_by_key if is_key(token) else _by_token)(web, websocket, token)
-    if _board_id(websocket) not in web.boards:
-        raise NotFound("There is no such board.")
-    if web.draining:
-        raise Unavailable("The process is stopping.")
-    return listener
-
-
-async def _by_token(web: Web, websocket: WebSocket, token: str) -> Listener:
-    claims = await claims_of(web, websocket, token)
-    state = await web.sessions.check_or_trust(claims)
-    if not state.active:
-        raise Suspended("This account is suspended.")
-    return Listener(claims.sub, claims.ver, max(0.0, claims.exp - time.time()))
-
-
-async def _by_key(web: Web, websocket: WebSocket, token: str) -> Listener:
-    key = await key_of(web, websocket, token)
-    await web.admission.by_key(websocket.scope, key)
-    if _wants_own_scores(websocket):
+    listener = await who_listens(web, websocket, token)
+    if is_key(token) and _wants_own_scores(websocket):
         raise Forbidden("A service key has no scores of its own: leave out me=1.")
-    return Listener(key.key_id, None, max(0.0, key.until - time.monotonic()))
-
-
-def _limited_as(web: Web, websocket: WebSocket) -> str | None:
-    return web.admission.limited_as(websocket.scope)
-
-
-def _board_id(websocket: WebSocket) -> BoardId:
-    return BoardId(websocket.query_params.get("board", DEFAULT_BOARD))
+    check_board(web, websocket)
+    return listener
 
 
 def _wants_own_scores(websocket: WebSocket) -> bool:
@@ -167,10 +124,12 @@ async def _serve(web: Web, websocket: WebSocket, connection: Connection, listene
     loop = asyncio.get_running_loop()
     expiry = loop.call_later(listener.seconds, connection.close, CloseCode.TOKEN_OVER)
     send_ready = websocket.scope["extensions"][READY]
-    boards = Pusher(websocket, send_ready, web.settings.push_interval, web.push_latency)
+    outlet = Socket(websocket, send_ready)
+    tells_states = websocket.query_params.get("state") == "1"
+    boards = Pusher(outlet, web.settings.push_interval, web.push_latency, tells_states=tells_states)
     own = (web.own_scores, UserId(listener.owner)) if _wants_own_scores(websocket) else None
     following = Following(web.boards, boards, own)
-    following.begin(_board_id(websocket))
+    following.begin(board_of(websocket))
     pusher = asyncio.create_task(boards.run())
     listening = asyncio.create_task(_listen(websocket, following))
     try:

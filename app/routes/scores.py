@@ -27,10 +27,12 @@ async def top_scores(request: Request) -> Response:
     if live:
         return await _live(web, which)
     board = web.boards[rule.id]
-    update = await (board.now() if period is None or board.shows(period) else web.past.read(rule, period))
+    past = period if period is not None and not board.shows(period) else None
+    update = await (board.now() if past is None else web.past.read(rule, past))
+    broadcasting = board.broadcasting or past is not None
     if matches(request.headers.getlist("if-none-match"), update.etag):
-        return Response(status_code=304, headers=_headers(update))
-    return answer(update)
+        return Response(status_code=304, headers=_headers(update, broadcasting=broadcasting))
+    return answer(update, broadcasting=broadcasting)
 
 
 async def _live(web: Web, which: Which) -> Response:
@@ -40,17 +42,23 @@ async def _live(web: Web, which: Which) -> Response:
     return JSON(rows, headers={"Cache-Control": "no-store", **frozen})
 
 
-def answer(update: Update) -> Response:
-    """Return a board as the answer to who has none or an older one."""
-    return Response(update.payload, media_type="application/json", headers=_headers(update))
+def answer(update: Update, *, broadcasting: bool = True) -> Response:
+    """Return a board as the answer to who has none or an older one.
+
+    Args:
+        broadcasting: false while no screen is to show anything newer.
+    """
+    return Response(update.payload, media_type="application/json", headers=_headers(update, broadcasting=broadcasting))
 
 
-def _headers(update: Update) -> dict[str, str]:
+def _headers(update: Update, *, broadcasting: bool) -> dict[str, str]:
     headers = {"ETag": update.etag, "Last-Modified": update.last_modified, "Cache-Control": "no-cache"}
     if update.frozen_since is not None:
         headers["Board-Frozen"] = update.frozen_since
     if update.revealed is not None:
         headers["Board-Revealed"] = update.revealed
+    if not broadcasting:
+        headers["Broadcasting"] = "false"
     return headers
 
 

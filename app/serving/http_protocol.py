@@ -16,6 +16,7 @@ from app.domain.ids import new_id
 from app.http.answers import common_headers, problem
 from app.serving import descriptors
 from app.serving.draining import LAST_CALL
+from app.serving.event_stream import PATH, STREAM, EventStream
 from app.serving.one_write import OneWrite, lines
 from telemetry import logs
 
@@ -48,6 +49,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._arrival: asyncio.TimerHandle | None = None
         self._taking: asyncio.TimerHandle | None = None
         self._stopping: asyncio.TimerHandle | None = None
+        self._stream: EventStream | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(OneWrite(transport, self.loop, self.common, self._bound_taking))  # type: ignore[arg-type]
@@ -60,6 +62,8 @@ class HttpProtocol(HttpToolsProtocol):
             # uvicorn tells the newest request alone, which may be far behind the one that is being answered.
             self._running.disconnected = True
             self._running.message_event.set()
+        if self._stream is not None:
+            self._stream.lost(exc)
         self.pipeline.clear()
         super().connection_lost(exc)
         self._taken()  # set again, since uvicorn closes the transport once more
@@ -121,6 +125,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         if self._unanswered():
+            if self._stream is not None:
+                self._stream.stop()  # it would go on for ever
             super().shutdown()
         else:
             # uvicorn would close it at once, even while a proxy is sending a request on it.
@@ -169,6 +175,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._running = cycle
+        self._stream = None
+        if cycle.scope["path"].endswith(PATH):
+            self._stream = EventStream(self.transport, self.flow)
+            cycle.scope["extensions"] = {STREAM: self._stream}
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:

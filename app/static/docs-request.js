@@ -35,12 +35,21 @@ export async function send({ method, url, headers, body }) {
   const timer = setTimeout(() => timeout.abort(), TIMEOUT_MS);
   try {
     const answer = await fetch(url, { method, headers, body, cache: "no-store", signal: timeout.signal });
-    const text = await answer.text();
+    const text = await textOf(answer);
     const status = `${answer.status} ${answer.statusText}`.trim();
     return { status, headers: [...answer.headers].filter(([name]) => matters(name)), body: readable(text) };
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Returns the body; of a stream, which has no end, what comes first. */
+async function textOf(answer) {
+  if (answer.headers.get("content-type") !== "text/event-stream") return answer.text();
+  const reader = answer.body.getReader();
+  const { value } = await reader.read();
+  reader.cancel();
+  return `${new TextDecoder().decode(value)}… and so on`;
 }
 
 function matters(name) {

@@ -166,10 +166,11 @@ def test_heartbeat_names_the_version_last_pushed(
         sent = [datetime.fromisoformat(beat["timestamp"]) for beat in beats]
         assert all((later - earlier).total_seconds() > 0.29 for earlier, later in pairwise(sent))
         for beat in beats:
-            assert list(beat) == ["type", "board", "epoch", "version", "timestamp"]
-            assert beat["type"] == "heartbeat"
+            assert list(beat) == ["type", "board", "epoch", "version", "timestamp", "broadcasting"]
+            assert (beat["type"], beat["broadcasting"]) == ("heartbeat", True)
             assert MOMENT.fullmatch(beat["timestamp"])
-            assert {**first, **beat, "type": 0, "timestamp": 0} == {**first, "type": 0, "timestamp": 0}
+            other = {"type": 0, "timestamp": 0, "broadcasting": True}
+            assert {**first, **beat, **other} == {**first, **other}
         update = award(stores, dora.user_id)
         until_version(websocket, update)
         beat = message(websocket)

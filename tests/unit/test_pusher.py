@@ -1,10 +1,8 @@
 """Pushing several boards to a socket that reads slowly: the newest of each, in turns, and nothing queued."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import cast
-
-from starlette.websockets import WebSocket
 
 from app.domain import messages
 from app.domain.board_rules import BoardRule
@@ -13,6 +11,7 @@ from app.domain.signing import UNSIGNED, Signer
 from app.live.board import LiveBoard
 from app.live.push_latency import PushLatency
 from app.live.pusher import MOST_ANSWERS, Pusher
+from telemetry import metrics
 from tests.support.loop import until
 
 BOARDS = ("a", "b", "c")
@@ -30,20 +29,28 @@ class Source:
     async def look(self) -> None:
         raise AssertionError("nobody asks")
 
+    async def confirm(self, reached: Callable[[], bool]) -> bool:
+        raise AssertionError("nobody has seen what is newer")
+
 
 class Peer:
     """A socket that takes a message whenever the test says so."""
+
+    messages = metrics.ws_messages
 
     def __init__(self) -> None:
         self.taken: list[str] = []
         self.reads = asyncio.Semaphore(0)
         self.sending = False
 
-    async def send(self, message: dict[str, str]) -> None:
+    def send_ready(self, text: str) -> bool:
+        return False
+
+    async def send(self, text: str) -> None:
         self.sending = True
         await self.reads.acquire()
         self.sending = False
-        self.taken.append(message["text"])
+        self.taken.append(text)
 
 
 def version(board: LiveBoard, number: int) -> messages.Update:
@@ -51,7 +58,7 @@ def version(board: LiveBoard, number: int) -> messages.Update:
 
 
 async def three_boards(peer: Peer, *, interval: float = 0.0) -> tuple[Pusher, list[LiveBoard]]:
-    pusher = Pusher(cast(WebSocket, peer), lambda text: False, interval, PushLatency())
+    pusher = Pusher(peer, interval, PushLatency(), tells_states=False)
     boards = [LiveBoard(BoardRule(id=BoardId(name), title=name), Source()) for name in BOARDS]
     for board in boards:
         board.update = version(board, 1)
