@@ -68,7 +68,10 @@ def test_heartbeat_is_what_the_contract_says() -> None:
         "epoch": EPOCH,
         "version": 7,
         "timestamp": "2026-03-01T12:30:05.123Z",
+        "broadcasting": True,
     }
+    paused = json.loads(messages.heartbeat(DEFAULT_BOARD, (EPOCH, 7), AT, broadcasting=False, frozen=True))
+    assert list(paused.items())[-2:] == [("broadcasting", False), ("frozen", True)]
 
 
 @pytest.mark.parametrize(
