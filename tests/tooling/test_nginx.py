@@ -4,13 +4,16 @@ import re
 import socket
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.integration.test_offered_upgrades import answer, java
 from tests.support import nginx
-from tests.support.people import PASSWORD, Player
-from tests.support.service import ROOT, Process, Service, free_port
+from tests.support.live import award
+from tests.support.people import PASSWORD, Player, listener
+from tests.support.service import ROOT, Process, Service, Stores, eventually, free_port
 from tests.support.sockets import listening, message
+from tests.support.streams import refused, streaming
 
 CONFIGURATION = (ROOT / "docs/deploy/nginx.conf").read_text()
 
@@ -40,6 +43,26 @@ def proxy(service: Service, web: Process, tmp_path_factory: pytest.TempPathFacto
 def test_proxy_passes_sockets_on(proxy: Process, alice: Player) -> None:
     with listening(proxy, alice.token) as websocket:
         assert message(websocket)["type"] == "top_scores_update"
+
+
+def test_proxy_passes_streams_on_event_by_event(proxy: Process, web: Process, stores: Stores) -> None:
+    dora = listener(stores, "dora")
+    with streaming(proxy) as stream:
+        assert stream.headers["content-type"] == "text/event-stream"
+        stream.next()
+        assert stream.heartbeat()["broadcasting"] is True
+        for points in (5, 7):
+            newer = award(stores, dora.user_id, points)
+            while stream.update().data != newer.text:
+                pass
+        assert open_streams(web) == 1
+    eventually(lambda: open_streams(web) == 0, what="that the reader has gone")
+    assert refused(proxy, "?board=yearly") == (404, "not-found")
+
+
+def open_streams(web: Process) -> float:
+    shown = httpx2.get(f"{web.url}/metrics").text
+    return float(re.findall(r"^stream_connections (\S+)$", shown, re.MULTILINE)[0])
 
 
 def test_proxy_passes_on_bodies_of_clients_that_offer_h2c(proxy: Process, alice: Player) -> None:
