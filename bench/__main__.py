@@ -44,6 +44,7 @@ ALONE: Mapping[str, Alone] = {
     "push-1000": lambda db, turns, seconds: pushes.latency(db, turns, seconds, 1000, 10, (25, 60)),
     "deliveries": lambda db, turns, seconds: pushes.deliveries(db, turns, seconds, 2000, 0.7, 45),
     "deliveries-3": lambda db, turns, seconds: pushes.deliveries(db, turns, seconds, 2000, None, 40, OTHERS),
+    "streams": lambda db, turns, seconds: pushes.streams(db, turns, seconds, 2000, 0.9, 35),
     "boards": boards,
     "settling": lambda db, turns, seconds: settling(db, turns, 1.3),
     "ranks": ranks_of_a_million,

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import redis
 
-from bench.handshake import open_socket
+from bench.handshake import open_socket, open_stream
 from bench.load import Caller, cpu
 from bench.push import by_hand
 from db.redis import top_scores_key
@@ -25,7 +25,7 @@ LOST = 0.5
 class CrowdPlan(msgspec.Struct, frozen=True):
     """So many sockets of a caller for so long; `process` serves them, and with `bare` one of them is the publisher.
 
-    Each follows `boards` besides the one that it is opened for.
+    Each follows `boards` besides the one that it is opened for. With `streams` they are streams instead.
     """
 
     port: int
@@ -36,6 +36,7 @@ class CrowdPlan(msgspec.Struct, frozen=True):
     redis_url: str
     bare: bool
     boards: tuple[str, ...] = ()
+    streams: bool = False
 
 
 class Crowd(msgspec.Struct):
@@ -72,6 +73,26 @@ class _Frames:
         return texts
 
 
+class _Events:
+    """Cuts what the streams receive into chunks, and counts those with the event of a board."""
+
+    def __init__(self) -> None:
+        self._rest: dict[int, bytes] = {}
+
+    def count(self, fd: int, data: bytes) -> int:
+        data = self._rest.pop(fd, b"") + data
+        boards, at = 0, 0
+        while (begin := data.find(b"\r\n", at) + 2) > 1:
+            end = begin + int(data[at : begin - 2], 16) + 2
+            if end > len(data):
+                break
+            boards += data.startswith(b"id: ", begin)
+            at = end
+        if at < len(data):
+            self._rest[fd] = data[at:]
+        return boards
+
+
 def run(plan: CrowdPlan) -> Crowd:
     """Send boards to all sockets, one after the other, and count what arrives."""
     first = _open(plan)  # what is imported and made once is no socket's memory
@@ -79,13 +100,14 @@ def run(plan: CrowdPlan) -> Crowd:
     before = resident(plan.process)
     sockets = [first, *(_open(plan) for _ in range(plan.sockets))]
     publish = _by_saying(plan, first) if plan.bare else by_hand(plan.redis_url, plan.caller.user_id)
-    frames, poll, by_fd = _Frames(), select.epoll(), {peer.fileno(): peer for peer in sockets}
+    frames = _Events() if plan.streams else _Frames()
+    poll, by_fd = select.epoll(), {peer.fileno(): peer for peer in sockets}
     for fd, peer in by_fd.items():
         peer.setblocking(False)
         poll.register(fd, select.EPOLLIN)
     time.sleep(0.5)
     for fd, _ in poll.poll(0, 2 * len(by_fd)):
-        by_fd[fd].recv(65_536)  # the board that each is sent first
+        frames.count(fd, by_fd[fd].recv(65_536))  # the board that each is sent first
     deliveries, waiting = 0, set(by_fd)
     publish()
     began, began_cpu = time.perf_counter(), cpu()
@@ -104,6 +126,8 @@ def run(plan: CrowdPlan) -> Crowd:
 
 
 def _open(plan: CrowdPlan) -> socket.socket:
+    if plan.streams:
+        return open_stream(plan.port)
     peer = open_socket(plan.port, plan.caller.token)
     if plan.boards:
         peer.sendall(_masked(msgspec.json.encode({"subscribe": plan.boards})))

@@ -88,6 +88,34 @@ def deliveries(
     return Row(f"deliveries/s, {which}", mine, reference, tuple(musts), note)
 
 
+def streams(db: sa.Engine, turns: int, seconds: int, number_of_them: int, must: float, most_kilobytes: float) -> Row:
+    """Send boards to many streams, and, as the reference, to as many sockets of the same service."""
+    say(f"deliveries to {number_of_them:,} streams")
+    url = settings.load_or_exit().redis_url
+    callers = _players(db, 12)
+    found: dict[bool, list[Crowd]] = {True: [], False: []}
+    for _ in range(turns):
+        for as_streams, crowds in found.items():
+            # A process of its own for each: memory that others have left would be no measure.
+            with stack(PUSH_INTERVAL_MS="0") as quiet:
+                load(Plan("pairs", quiet.port, 2, 1.0, callers))
+                settled_within(db)
+                pid = quiet.processes["web"].pid
+                plan = CrowdPlan(quiet.port, pid, callers[0], number_of_them, seconds, url, False, streams=as_streams)
+                crowds.append(crowd(plan))
+        say(f"    {found[True][-1].per_second:,.0f} of {found[False][-1].per_second:,.0f}")
+    mine, reference = (statistics.median(it.per_second for it in found[which]) for which in (True, False))
+    kilobytes, theirs = (statistics.median(it.memory for it in found[which]) / 1024 for which in (True, False))
+    shares = [it.cpu_seconds / it.seconds / CORES for it in (*found[True], *found[False])]
+    return Row(
+        f"deliveries/s, {number_of_them:,} streams",
+        mine,
+        reference,
+        (at_least(must, mine, reference), under(most_kilobytes, kilobytes, "KB", "memory")),
+        f"{number(kilobytes)} KB of memory a stream, sockets {number(theirs)}; {share_of_cpu(shares)}",
+    )
+
+
 def _players(db: sa.Engine, players: int) -> list[Caller]:
     """Begin with so many: what thousands did before is not what these rows are about."""
     empty(db)
