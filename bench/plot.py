@@ -10,16 +10,20 @@ STYLE = """
   svg { font: 12px system-ui, sans-serif; color-scheme: light dark }
   .paper { fill: #ffffff } text { fill: #24292f } .title { font-size: 15px; font-weight: 600 }
   .grid { stroke: #d0d7de } .line { fill: none; stroke-width: 2 }
-  .c0 { stroke: #0969da } .c1 { stroke: #bc4c00 } .d0 { fill: #0969da } .d1 { fill: #bc4c00 }
+  .c0 { stroke: #0969da } .c1 { stroke: #bc4c00 } .c2 { stroke: #1a7f37 }
+  .d0 { fill: #0969da } .d1 { fill: #bc4c00 } .d2 { fill: #1a7f37 }
   @media (prefers-color-scheme: dark) {
     .paper { fill: #0d1117 } text { fill: #e6edf3 } .grid { stroke: #30363d }
-    .c0 { stroke: #58a6ff } .c1 { stroke: #f0883e } .d0 { fill: #58a6ff } .d1 { fill: #f0883e }
+    .c0 { stroke: #58a6ff } .c1 { stroke: #f0883e } .c2 { stroke: #3fb950 }
+    .d0 { fill: #58a6ff } .d1 { fill: #f0883e } .d2 { fill: #3fb950 }
   }
 """
 
 
-def plot(title: str, steps_name: str, steps: Sequence[str], panels: Sequence[tuple[str, Sequence[float]]]) -> str:
-    """Draw each panel's values over the steps, which lie at equal distances."""
+def plot(
+    title: str, steps_name: str, steps: Sequence[str], panels: Sequence[tuple[str, Sequence[float]]], every: int = 1
+) -> str:
+    """Draw each panel's values over the steps, which lie at equal distances; `every` so many of them is labelled."""
     height = TOP + len(panels) * (HEIGHT + GAP) + 10
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
@@ -28,12 +32,12 @@ def plot(title: str, steps_name: str, steps: Sequence[str], panels: Sequence[tup
         f'<text class="title" x="{LEFT}" y="20">{escape(title)}</text>',
     ]
     for place, (name, values) in enumerate(panels):
-        parts += _panel(place, TOP + place * (HEIGHT + GAP), name, steps, values)
+        parts += _panel(place, TOP + place * (HEIGHT + GAP), name, steps, values, every)
     parts.append(f'<text x="{WIDTH / 2}" y="{height - 8}" text-anchor="middle">{escape(steps_name)}</text></svg>')
     return "\n".join(parts) + "\n"
 
 
-def _panel(place: int, top: float, name: str, steps: Sequence[str], values: Sequence[float]) -> list[str]:
+def _panel(place: int, top: float, name: str, steps: Sequence[str], values: Sequence[float], every: int) -> list[str]:
     tick = _tick(max(values))
     highest = tick * (int(max(values) / tick) + 1)
     bottom = top + HEIGHT
@@ -53,6 +57,8 @@ def _panel(place: int, top: float, name: str, steps: Sequence[str], values: Sequ
     points = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in enumerate(values))
     parts.append(f'<polyline class="line c{place}" points="{points}"/>')
     for step, (label, value) in enumerate(zip(steps, values, strict=True)):
+        if (step + 1) % every:
+            continue
         parts.append(f'<circle class="d{place}" cx="{x(step):.1f}" cy="{y(value):.1f}" r="4"/>')
         parts.append(f'<text x="{x(step):.1f}" y="{y(value) - 9:.1f}" text-anchor="middle">{value:,.0f}</text>')
         parts.append(f'<text x="{x(step):.1f}" y="{bottom + 18}" text-anchor="middle">{escape(label)}</text>')
