@@ -28,7 +28,7 @@ _TOKEN = re.compile(r"--([a-z]+): var\(--light, (#[0-9a-f]{6})\) var\(--dark, (#
 
 def stylesheet_address(settings: Settings) -> str | None:
     """Return the relative address of the stylesheet, which changes with it; None when no colour was chosen."""
-    return f"brand.css?v={_version(_stylesheet(settings.brand_color))}" if settings.brand_color else None
+    return f"brand.css?v={_version(stylesheet_of(settings.brand_color))}" if settings.brand_color else None
 
 
 def logo_address(settings: Settings) -> str | None:
@@ -51,7 +51,7 @@ def logo_origins(settings: Settings) -> list[str]:
 
 async def stylesheet(request: Request) -> Response:
     """GET /brand.css"""
-    body = _stylesheet(web_of(request).settings.brand_color)
+    body = stylesheet_of(web_of(request).settings.brand_color)
     return Response(body, media_type="text/css", headers=_keeping(request, body))
 
 
@@ -79,7 +79,7 @@ def _read(file: Path) -> bytes:
 
 
 @cache
-def _stylesheet(chosen: str | None) -> bytes:
+def stylesheet_of(chosen: str | None) -> bytes:
     """Return the rules that put a chosen colour over those of tokens.css; without one there are none."""
     if not chosen:
         return b""

@@ -1,6 +1,7 @@
 """The pages, their files, and the client to copy."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from starlette.exceptions import HTTPException
@@ -15,7 +16,7 @@ from app.routes.brand import logo_origins
 from app.routes.page_brand import in_brand
 from app.routes.page_files import with_files
 from app.routes.page_words import in_language
-from app.routes.static_files import ASK_EACH_TIME, Content, Release
+from app.routes.static_files import ASK_EACH_TIME, FOR_ANYBODY, Content, Release
 from app.web import web_of
 from config.settings import Settings
 
@@ -30,40 +31,47 @@ class _Files:
             raise HTTPException(405)
         request = Request(scope, receive)
         path = scope["path"].removeprefix(f"{scope['root_path']}/")
-        content, keeping = static_files.file_at(path, _release(request))
+        content, keeping = static_files.file_at(path, release_of(request))
         if content is None:
             raise HTTPException(404)
-        await static_files.answer(request, content, {"Cache-Control": keeping})(scope, receive, send)
+        await static_files.answer(request, content, {"Cache-Control": keeping, **FOR_ANYBODY})(scope, receive, send)
 
 
 files = _Files()
 
 
-def _release(request: Request) -> Release:
+def release_of(request: Request) -> Release:
+    """Return the files of this release."""
     return static_files.release(production=web_of(request).settings.production)
 
 
-def html(request: Request, name: str) -> Response:
+def html(request: Request, name: str, *, attributes: str = "", framed_by: Sequence[str] = ()) -> Response:
     """Return a page in the reader's language, with the look of whoever runs the service.
+
+    Args:
+        attributes: markup, further attributes of its first element.
+        framed_by: origins whose pages may show it in a frame; none: no page may.
 
     A page names its files and other pages by relative addresses. Below ROOT_PATH they are completed: a proxy may serve
     the page at `/board`, where they would miss that part.
     """
     web = web_of(request)
     headers = {
-        "Content-Security-Policy": page_policy(web.identities.page_origins, images=logo_origins(web.settings)),
+        "Content-Security-Policy": page_policy(
+            web.identities.page_origins, images=logo_origins(web.settings), framed_by=framed_by
+        ),
         "Vary": VARY,
         "Cache-Control": ASK_EACH_TIME,
     }
-    written = _written(name, language_of(request), web.settings, _release(request))
+    written = _written(name, attributes, language_of(request), web.settings, release_of(request))
     return static_files.answer(request, written, headers)
 
 
 @lru_cache(maxsize=64)
-def _written(name: str, language: str, settings: Settings, release: Release) -> Content:
+def _written(name: str, attributes: str, language: str, settings: Settings, release: Release) -> Content:
     page = release.files[name]
     text = in_brand(in_language(page.body.decode(), name, language), settings)
-    text = with_files(text, release)
+    text = with_files(text, release).replace("<html", f"<html{attributes}", 1)
     if settings.root_path:
         text = _RELATIVE.sub(rf'\1="{settings.root_path}/\2"', text)
     return Content.of(text.encode(), page.media_type)
@@ -90,4 +98,6 @@ async def client_types(request: Request) -> Response:
 
 
 def _as_it_is(request: Request, name: str) -> Response:
-    return static_files.answer(request, _release(request).files[name], {"Cache-Control": ASK_EACH_TIME})
+    return static_files.answer(
+        request, release_of(request).files[name], {"Cache-Control": ASK_EACH_TIME, **FOR_ANYBODY}
+    )

@@ -32,6 +32,8 @@ from app.routes.etags import matches
 FOLDER = Path(__file__).parent.parent / "static"
 FOR_GOOD = "public, max-age=31536000, immutable"
 ASK_EACH_TIME = "no-cache"
+FOR_ANYBODY = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+"""Pages of other origins may import client and element, and what these import: nothing in it is a secret."""
 
 _VERSIONED = re.compile(r"([0-9a-f]{16})/(.+)")
 _WORTH_COMPRESSING = 512
