@@ -116,7 +116,7 @@ class _Stream(Response):
         """Push until the stream is to end, and return the close code."""
         web, closing = self._web, self._connection.closing
         boards = Pusher(outlet, web.settings.push_interval, web.push_latency, tells_states=True)
-        boards.follow(self._board, self._seen)
+        followed = boards.follow(self._board, self._seen)
         pusher = asyncio.create_task(boards.run())
         pusher.add_done_callback(self._failed)
         expiry = None
@@ -128,6 +128,7 @@ class _Stream(Response):
         finally:
             if expiry is not None:
                 expiry.cancel()
+            boards.unfollow(followed)  # a task that is cancelled before it begins cleans up nothing
             pusher.cancel()
             await asyncio.gather(pusher, return_exceptions=True)
 

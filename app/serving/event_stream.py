@@ -4,6 +4,7 @@ ASGI would take a message, a chunk and a turn of each middleware for each event 
 Source: HTML, section 9.2 (the format); RFC 9112, section 7.1 (chunks).
 """
 
+import contextlib
 import re
 import socket
 from collections.abc import Callable
@@ -51,7 +52,8 @@ class EventStream:
         self._transport = self._transport.plain()
         peer = self._transport.get_extra_info("socket")
         if (option := getattr(socket, "TCP_USER_TIMEOUT", None)) is not None and peer is not None:
-            peer.setsockopt(socket.IPPROTO_TCP, option, int(ACKNOWLEDGED_WITHIN * 1000))
+            with contextlib.suppress(OSError):  # it has just gone, which is told in a moment
+                peer.setsockopt(socket.IPPROTO_TCP, option, int(ACKNOWLEDGED_WITHIN * 1000))
 
     def send_ready(self, text: str) -> bool:
         """Send a message at once; False, and nothing is sent, when that would have to wait, or the peer has gone."""

@@ -64,6 +64,9 @@ def test_what_only_resembles_the_path_is_not_found(web: Process, path: str) -> N
 def test_probes_need_not_know_the_path_and_metrics_have_none(web: Process) -> None:
     for path in ("/healthz", "/readyz", f"{BELOW}/healthz"):
         assert httpx2.get(f"{web.url}{path}", timeout=10).status_code == 200
+    for path in ("/top-scores/stream", f"{BELOW}/top-scores/stream"):
+        with httpx2.stream("GET", f"{web.url}{path}", timeout=10) as stream:
+            assert next(stream.iter_lines()).startswith("id: ")
     routes = httpx2.get(f"{web.url}/metrics", timeout=10).text
     assert 'route="/healthz"' in routes
     assert f'route="{BELOW}' not in routes
