@@ -79,9 +79,9 @@ def lives_again(load: Load, audience: Audience, stores: Stores) -> float:
     user_id = load.oks(back)[0].user_id
     total = stores.value("SELECT total_score FROM users WHERE id = :id", id=user_id)
     eventually(
-        lambda: all(dict(it.shows()).get(user_id, 0) >= total for it in audience.listeners),
+        lambda: all(dict(it.shows()).get(user_id, 0) >= total for it in audience.everybody),
         within=LIVE_AGAIN - (now() - back),
-        what="a completion of after its return on every socket",
+        what="a completion of after its return on every socket and stream",
     )
     return now() - back
 

@@ -76,8 +76,9 @@ def test_web_shutdown_answers_requests_and_redirects_sockets(
         assert [(it.status, it.score) for it in history] == [(200, 10)]
         healed(f"SIGTERM to web (WEB_CONCURRENCY={concurrency}), until it has ended", aftermath.stop(leaving))
         [_, gone] = audience.listeners
-        eventually(gone.closed.is_set, what="that its socket is closed")
-        assert gone.code == SERVICE_RESTART
+        for it in (gone, audience.spectators[1]):
+            eventually(it.closed.is_set, what="that its socket and its stream are closed")
+            assert it.code == SERVICE_RESTART
         service.worker()
         service.beat()
         aftermath.holds(history, audience)

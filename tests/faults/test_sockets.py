@@ -4,7 +4,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tests.support.live import award, clear
 from tests.support.people import listener
 from tests.support.service import Process, Service, Stores
 from tests.support.sockets import raw_peer, reset, upgrade
+from tests.support.streams import PATH, streaming
 
 BLOCKED = 100
 MANY = 2000
@@ -109,6 +110,31 @@ def test_sockets_that_never_read_are_dropped_and_cost_nothing(
 
     with asyncio.Runner() as runner:
         runner.run(measure())
+    aftermath.stop(web)
+    aftermath.quiet()
+
+
+def test_streams_that_never_read_are_dropped(
+    service: Service, stores: Stores, aftermath: Aftermath, healed: Healed
+) -> None:
+    web = service.web(**ROOM)
+    dora = listener(stores, "dora")
+    request = f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    with ExitStack() as stack:
+        opened = now()
+        for _ in range(BLOCKED):
+            peer = stack.enter_context(raw_peer(web, receive_buffer=4096))
+            peer.sendall(request)
+        reader = stack.enter_context(streaming(web))
+        reader.next()
+        ended = "stream.disconnected"
+        while web.output().count(ended) < BLOCKED:
+            assert now() - opened < DROPPED_WITHIN + 15, f"{web.output().count(ended)} of {BLOCKED} were dropped"
+            newer = award(stores, dora.user_id)
+            while reader.update(within=5).data != newer.text:
+                pass
+        healed("100 streams that never read, until they are dropped", now() - opened)
+        assert web.output().count("reason=slow") == BLOCKED
     aftermath.stop(web)
     aftermath.quiet()
 
