@@ -21,9 +21,9 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def markers(name: str) -> tuple[str, str]:
-    """Return the comments that a part written by bin/bench stands between."""
-    return f"<!-- {name}: written by bin/bench -->", f"<!-- end of {name} -->"
+def markers(name: str, by: str = "bin/bench") -> tuple[str, str]:
+    """Return the comments that a part stands between which this command writes."""
+    return f"<!-- {name}: written by {by} -->", f"<!-- end of {name} -->"
 
 
 def between(text: str, name: str) -> str:
@@ -36,9 +36,9 @@ def between(text: str, name: str) -> str:
     return text[text.index(begin) + len(begin) : text.index(end)].strip()
 
 
-def insert(path: Path, name: str, part: str) -> None:
+def insert(path: Path, name: str, part: str, by: str = "bin/bench") -> None:
     """Put a part between its markers on a page."""
     text = path.read_text()
-    begin, end = markers(name)
+    begin, end = markers(name, by)
     before, after = text[: text.index(begin)], text[text.index(end) :]
     path.write_text(f"{before}{begin}\n\n{part}\n\n{after}")

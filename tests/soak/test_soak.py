@@ -24,7 +24,7 @@ from tests.support.people import Player, unique
 from tests.support.service import ROOT, Process, Service, Stores, eventually
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "60"))
-SAMPLES = 60
+SAMPLES = max(8, min(60, int(MINUTES * 6)))
 SOCKETS, STREAMS = 500, 500
 EVERY = 0.5
 """Seconds from one completion to the next: not so many that players of one address are taken for cheats."""
@@ -133,7 +133,7 @@ def write(memory: list[float], walls: list[float], late: list[float], directory:
     panels = [("memory of web, MB", memory), ("p99 from the commit to a listener, ms", [it * 1000 for it in late])]
     panels += [("heap of the wall, MB", walls)] if walls else []
     title = f"{SOCKETS} sockets and {STREAMS} streams, {1 / EVERY:g} boards a second"
-    drawn = plot(title, "minutes", steps, panels, every=SAMPLES // 6)
+    drawn = plot(title, "minutes", steps, panels, every=max(1, SAMPLES // 6))
     text = (
         f"{MINUTES:g} minutes, {SOCKETS} sockets and {STREAMS} streams, {1 / EVERY:g} completions a second: web took "
         f"{memory[0]:.0f} MB at first and {memory[-1]:.0f} MB at the end; 99 of 100 boards were with their listeners "
@@ -146,4 +146,4 @@ def write(memory: list[float], walls: list[float], late: list[float], directory:
         print(f"\n{directory / FIGURE}: {text}")
         return
     (ROOT / "docs" / FIGURE).write_text(drawn)
-    insert(PERFORMANCE, "soak", f"![Memory and latency over an hour]({FIGURE})\n\n{text}")
+    insert(PERFORMANCE, "soak", f"![Memory and latency over an hour]({FIGURE})\n\n{text}", "bin/test tests/soak")

@@ -41,6 +41,6 @@ def wall(url: str) -> Iterator[Wall | None]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1920, "height": 1080})
-        page.goto(f"{url}/wall")
+        page.goto(f"{url}/?wall")
         yield Wall(page)
         browser.close()
