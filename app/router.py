@@ -42,6 +42,7 @@ from app.routes import (
     stats,
     stream,
     trail,
+    webhooks,
 )
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -119,6 +120,11 @@ API: list[BaseRoute] = [
     route("/admin/join-codes/{id}", DELETE=join_codes.delete),
     route("/admin/networks", GET=networks.list_all, POST=networks.create),
     route("/admin/networks/{id}", DELETE=networks.delete),
+    route("/admin/webhooks", GET=webhooks.list_all, POST=webhooks.create),
+    route("/admin/webhooks/{id}", PATCH=webhooks.set_paused, DELETE=webhooks.delete),
+    route("/admin/webhooks/{id}/test", POST=webhooks.send_test),
+    route("/admin/webhooks/{id}/deliveries", GET=webhooks.list_deliveries),
+    route("/admin/webhooks/{id}/deliveries/{delivery_id}/repeat", POST=webhooks.repeat),
     route("/admin/boards", GET=freezes.list_boards),
     route("/admin/boards/{board}/freeze", POST=freezes.freeze),
     route("/admin/boards/{board}/thaw", POST=freezes.thaw),

@@ -5,14 +5,24 @@ from redis.connection import parse_url
 SETTLE = "scoreboard.settle"
 SWEEP = "scoreboard.sweep"
 AUDIT = "scoreboard.audit"
+WEBHOOKS = "scoreboard.webhooks"
 
 REQUESTS, SPANS = "scoreboardRequests", "scoreboardSpans"
 """Headers of a settle message: the ids of the requests that completed its actions, in their order, and their spans."""
 
 SETTLE_QUEUE = "settle"
 SWEEP_QUEUE = "sweep"
+WEBHOOKS_QUEUE = "webhooks"
+"""Of its own: workers of the release before, which don't know the task, leave it alone."""
 
-ROUTES = {SETTLE: {"queue": SETTLE_QUEUE}, SWEEP: {"queue": SWEEP_QUEUE}, AUDIT: {"queue": SWEEP_QUEUE}}
+QUEUES = (SETTLE_QUEUE, SWEEP_QUEUE, WEBHOOKS_QUEUE)
+
+ROUTES = {
+    SETTLE: {"queue": SETTLE_QUEUE},
+    SWEEP: {"queue": SWEEP_QUEUE},
+    AUDIT: {"queue": SWEEP_QUEUE},
+    WEBHOOKS: {"queue": WEBHOOKS_QUEUE},
+}
 
 SWEEP_EVERY = 2
 """Seconds between two sweeps."""
@@ -20,13 +30,16 @@ SWEEP_EVERY = 2
 AUDIT_EVERY = 60
 """Seconds between two audits."""
 
+WEBHOOKS_EVERY = 1
+"""Seconds between two looks at what webhooks are to be told: of a busy board they are told once in these."""
+
 # No message expires: Celery's `expires` is set by the sender's clock and judged by the worker's. Instead the queues are
 # bounded, and a message that comes late or twice finds nothing to do.
 LONGEST_SETTLE_QUEUE = 2000
 """Settle messages that may wait; completions beyond that are left to the sweep."""
 
-LONGEST_SWEEP_QUEUE = {SWEEP: 4, AUDIT: 8}
-"""Messages in the sweep queue at which beat sends no more of a task; audits go on where sweeps are slow."""
+LONGEST_SWEEP_QUEUE = {SWEEP: 4, AUDIT: 8, WEBHOOKS: 2}
+"""Messages in a task's queue at which beat sends no more of it; audits go on where sweeps are slow."""
 
 BATCH = 500
 """The most actions that one transaction settles."""

@@ -68,6 +68,7 @@ class Settings:
     scoring_file: Path
     fraud_file: Path
     issuers_file: Path
+    webhook_private_addresses: bool
     blocked_names_file: Path
     ws_max_per_user: int
     ws_max_per_ip: int
@@ -170,6 +171,10 @@ def load(environ: Mapping[str, str]) -> Settings:
         scoring_file=env.get("SCORING_FILE", values.file, HERE / "scoring.toml"),
         fraud_file=env.get("FRAUD_FILE", values.file, HERE / "fraud.toml"),
         issuers_file=env.get("ISSUERS_FILE", values.file, HERE / "issuers.toml"),
+        webhook_private_addresses=env.get(
+            "WEBHOOK_PRIVATE_ADDRESSES", values.one_of("on", "off"), "off" if production else "on"
+        )
+        == "on",
         blocked_names_file=env.get("BLOCKED_NAMES_FILE", values.file, HERE / "blocked_names.txt"),
         ws_max_per_user=env.get("WS_MAX_PER_USER", values.integer(1, 1_000_000), 20),
         ws_max_per_ip=env.get("WS_MAX_PER_IP", values.integer(1, 1_000_000), 50),

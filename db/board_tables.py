@@ -28,6 +28,8 @@ boards = sa.Table(
     # While the places of a frozen board are revealed: how many are, the last first, and how many there are.
     sa.Column("revealed", sa.Integer),
     sa.Column("places", sa.Integer),
+    # When it was noticed, after its end, that everything of the period was settled: webhooks are told once.
+    sa.Column("closed_at", MOMENT),
 )
 sa.Index("boards_board_idx", boards.c.board, boards.c.starts_at)
 

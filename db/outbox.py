@@ -68,7 +68,7 @@ def overdue(conn: sa.Connection, *, age: float, limit: int) -> list[tuple[Action
     return [(action_id, attempts) for action_id, attempts in conn.execute(_OVERDUE, {"age": age, "limit": limit})]
 
 
-_OLDEST_RECORDED = f"""
+OLDEST_RECORDED = f"""
     SELECT min(oldest.recorded)
     FROM generate_series(0, CAST((SELECT max(attempts) FROM actions WHERE {_UNSETTLED}) AS int)) AS tried(attempts)
     CROSS JOIN LATERAL (
@@ -76,9 +76,9 @@ _OLDEST_RECORDED = f"""
         WHERE {_UNSETTLED} AND attempts = tried.attempts ORDER BY {RECORDED} LIMIT 1
     ) AS oldest
 """
-SETTLE_LAG = f"SELECT coalesce(extract(epoch FROM clock_timestamp() - ({_OLDEST_RECORDED})), 0)::float"
+SETTLE_LAG = f"SELECT coalesce(extract(epoch FROM clock_timestamp() - ({OLDEST_RECORDED})), 0)::float"
 _SETTLE_LAG = sa.text(SETTLE_LAG)
-_OLDEST = sa.text(_OLDEST_RECORDED)
+_OLDEST = sa.text(OLDEST_RECORDED)
 LONGEST_WAITING = f"SELECT * FROM actions WHERE {_UNSETTLED} ORDER BY attempts, {RECORDED} LIMIT 10000"
 UNSETTLED_COUNT = f"SELECT count(*) FROM actions WHERE {_UNSETTLED}"
 

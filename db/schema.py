@@ -33,7 +33,7 @@ _FACTS = {
 _TRIGGERS = sa.text(
     "SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
 )
-_WANTED = {"users_hide_standings": "users", **TRIGGERS}
+_WANTED = {"users_hide_standings": "users", "audit_events_tell_webhooks": "audit_events", **TRIGGERS}
 
 Facts = dict[tuple[str, str, str], str]
 """The definition of each thing, by its kind, its table and its name."""

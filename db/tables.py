@@ -4,11 +4,19 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import INET, JSONB
 
 from app.domain.trail import EVENT_KINDS
-from db import access_tables, rank_tables, record_tables
+from db import access_tables, rank_tables, record_tables, webhook_tables
 from db.board_tables import HIDE_STANDINGS, NAME_TOP_SCORES
 from db.metadata import ID, MOMENT, NOW, metadata
 
-__all__ = ["HIDE_STANDINGS", "NAME_TOP_SCORES", "access_tables", "metadata", "rank_tables", "record_tables"]
+__all__ = [
+    "HIDE_STANDINGS",
+    "NAME_TOP_SCORES",
+    "access_tables",
+    "metadata",
+    "rank_tables",
+    "record_tables",
+    "webhook_tables",
+]
 
 users = sa.Table(
     "users",

@@ -10,6 +10,7 @@ from app.domain import fraud
 from app.domain.board_rules import BoardRules
 from app.domain.fraud import FraudRules
 from app.domain.scoring import DEFAULT_TYPE, ScoringRules
+from app.domain.webhooks import EVENTS
 from config.settings import Settings
 from db import engine, redis
 from db.redis import Publisher
@@ -24,7 +25,7 @@ def configure(
 ) -> None:
     """Set what this process, and those forked from it, work with; nothing is opened yet."""
     global _open
-    metrics.begin_at_zero(rules=fraud.RULES, invariants=audit.NAMES)
+    metrics.begin_at_zero(rules=fraud.RULES, invariants=audit.NAMES, webhook_events=EVENTS)
 
     def open_desk() -> Desk:
         return Desk(

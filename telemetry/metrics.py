@@ -44,6 +44,11 @@ clock_offset = Gauge(
 )
 fraud_verdicts = Counter("fraud_verdicts", "Verdicts on completed actions.", ["verdict", "rule"])
 actions_set_aside = Counter("actions_set_aside", "Actions that could not be settled and wait for an operator.")
+webhook_attempts = Counter(
+    "webhook_attempts",
+    "Messages to webhooks, by what became of each attempt: delivered, failed, dead.",
+    ["event", "outcome"],
+)
 rate_limited = Counter("rate_limited", "Requests that were refused for a rate limit.", ["policy"])
 log_lines_dropped = Counter("log_lines_dropped", "Lines that were not logged, since nobody read the log.")
 ws_messages = Counter("ws_messages", "Messages that were handed over to sockets.")
@@ -76,13 +81,22 @@ http_request_duration = Histogram(
 logs.when_dropped(log_lines_dropped.inc)
 
 
-def begin_at_zero(*, policies: Iterable[str] = (), rules: Iterable[str] = (), invariants: Iterable[str] = ()) -> None:
+def begin_at_zero(
+    *,
+    policies: Iterable[str] = (),
+    rules: Iterable[str] = (),
+    invariants: Iterable[str] = (),
+    webhook_events: Iterable[str] = (),
+) -> None:
     """Create every series at 0: an alert can't see the first event of a series that begins with it."""
     for policy in policies:
         rate_limited.labels(policy)
     for rule in rules:
         fraud_verdicts.labels("held", rule)
         fraud_verdicts.labels("cleared", "none")
+    for event in webhook_events:
+        for outcome in ("delivered", "failed", "dead"):
+            webhook_attempts.labels(event, outcome)
     for name in invariants:
         invariant_violations.labels(name).set(0)
         invariant_unchecked.labels(name).set(0)

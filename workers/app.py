@@ -21,7 +21,7 @@ from kombu import Exchange, Queue
 from app.domain import board_rules, fraud, scoring
 from config import queues, rules, settings
 from config.version import VERSION
-from tasks import resources
+from tasks import resources, webhooks
 from telemetry import logs, tracing
 from workers import metrics, shutdown
 from workers.broker import PatientConnection
@@ -31,13 +31,16 @@ scoring_rules = rules.load_or_exit("SCORING_FILE", config.scoring_file, scoring.
 boards = rules.load_or_exit("BOARDS_FILE", config.boards_file, partial(board_rules.parse, known_types=scoring_rules))
 fraud_rules = rules.load_or_exit("FRAUD_FILE", config.fraud_file, fraud.parse)
 resources.configure(config, boards, scoring_rules, fraud_rules)
+webhooks.configure(config)
 
-app = Celery("scoreboard", broker=config.broker_url, include=["tasks.settle", "tasks.sweep", "tasks.audit"])
+app = Celery(
+    "scoreboard", broker=config.broker_url, include=["tasks.settle", "tasks.sweep", "tasks.audit", "tasks.webhooks"]
+)
 app.amqp.Connection = PatientConnection
 app.conf.update(
     task_routes=queues.ROUTES,
     task_default_queue=queues.SETTLE_QUEUE,
-    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in (queues.SETTLE_QUEUE, queues.SWEEP_QUEUE)],
+    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in queues.QUEUES],
     task_serializer="json",
     accept_content=["json"],
     task_ignore_result=True,
@@ -65,6 +68,7 @@ app.conf.update(
     beat_schedule={
         "sweep": {"task": queues.SWEEP, "schedule": queues.SWEEP_EVERY},
         "audit": {"task": queues.AUDIT, "schedule": queues.AUDIT_EVERY},
+        "webhooks": {"task": queues.WEBHOOKS, "schedule": queues.WEBHOOKS_EVERY},
     },
 )
 
@@ -110,6 +114,7 @@ def set_up_process(**_: Any) -> None:
 
 @worker_process_shutdown.connect
 def close_process(**_: Any) -> None:
+    webhooks.close()
     resources.close()
     tracing.shut_down()
     logs.flush()  # such a process ends without Python's own farewell

@@ -1,4 +1,4 @@
-"""Beat's scheduler: sends the sweep and the audit when they are due, and no more while earlier ones wait."""
+"""Beat's scheduler: sends sweep, audit and webhooks when they are due, and no more while earlier ones wait."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ class BoundedScheduler(Scheduler):
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
         """Send what is due, unless enough of it waits."""
         try:
-            waiting = int(self._broker.llen(queues.SWEEP_QUEUE))
+            waiting = int(self._broker.llen(queues.ROUTES[entry.task]["queue"]))
         except redis.RedisError:
             waiting = 0  # sending will fail, and say so
         if waiting < queues.LONGEST_SWEEP_QUEUE.get(entry.task, 1):

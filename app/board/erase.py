@@ -14,7 +14,7 @@ from app.domain.board_rules import BoardRules
 from app.domain.errors import NotFound, Unauthorized
 from app.domain.ids import UserId
 from config import queues
-from db import audit_events, identities, join_codes, networks, password_resets, persons
+from db import audit_events, identities, join_codes, networks, password_resets, persons, webhook_outbox
 from db.transaction import in_transaction
 
 AT_ONCE = 1000
@@ -68,6 +68,7 @@ def erase(
     last = audit_events.forget_next(conn, names, after=0, limit=EVENTS_AT_ONCE)
     if last is not None:
         persons.keep_names(conn, user_id, names, events_done_to=last)
+    webhook_outbox.forget_user(conn, user_id)
     join_codes.forget(conn, names)
     networks.forget(conn, names)
     top.refresh_shown(conn, rules, user_id)

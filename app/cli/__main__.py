@@ -14,6 +14,7 @@ from app.cli import (
     networks,
     upkeep,
     users,
+    webhooks,
 )
 from config import settings
 from telemetry import logs
@@ -57,6 +58,7 @@ for command in (
     networks.trust_network,
     networks.list_networks,
     networks.distrust_network,
+    webhooks.webhooks,
     upkeep.audit,
     upkeep.rebuild,
     export.export,

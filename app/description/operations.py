@@ -9,6 +9,7 @@ from app.description.operation import Operation
 from app.description.operator_operations import OPERATOR_OPERATIONS
 from app.description.player_operations import PLAYER_OPERATIONS
 from app.description.rank_operations import RANK_OPERATIONS
+from app.description.webhook_operations import WEBHOOK_OPERATIONS
 from app.routes import shapes
 
 PROMETHEUS = "text/plain; version=0.0.4"
@@ -20,6 +21,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     **OPERATOR_OPERATIONS,
     **FREEZE_OPERATIONS,
     **DESK_OPERATIONS,
+    **WEBHOOK_OPERATIONS,
     ("/about", "GET"): Operation(
         "readAbout",
         "What this service is, and which ways in there are",

@@ -24,6 +24,7 @@ from db.migrate import MIGRATIONS, SchemaError, migrate
 from db.rank_tables import RANK_FUNCTIONS
 from db.record_tables import RECORD_VERSIONS
 from db.tables import HIDE_STANDINGS, NAME_TOP_SCORES, metadata
+from db.webhook_tables import TELL_WEBHOOKS
 from tests.conftest import _connect
 from tests.support.board import BOARDS
 
@@ -45,6 +46,9 @@ TABLES = {
     "trusted_networks": "id cidr reason expires_at created_by created_at",
     "rank_bounds": "board_id place reached_at user_id block",
     "rank_counts": "board_id counts sums",
+    "webhooks": "id url events template secret paused failures not_before leased_until created_by created_at",
+    "webhook_boards": "webhook_id board_id epoch version",
+    "webhook_deliveries": "id webhook_id event user_id action_id board_id details status attempts created_at since",
     "feature_flags": "name enabled updated_at updated_by",
 }
 """What docs/architecture.md names."""
@@ -131,7 +135,7 @@ def test_columns_constraints_and_indexes_are_those_of_the_tables(migrated: sa.En
     declared = empty()
     metadata.create_all(declared)
     with declared.begin() as conn:
-        conn.exec_driver_sql(RANK_FUNCTIONS + HIDE_STANDINGS + NAME_TOP_SCORES + RECORD_VERSIONS)
+        conn.exec_driver_sql(RANK_FUNCTIONS + HIDE_STANDINGS + NAME_TOP_SCORES + RECORD_VERSIONS + TELL_WEBHOOKS)
     have, want = facts(migrated), facts(declared)
     for what in ("columns", "constraints", "indexes", "triggers", "functions"):
         assert have[what] == want[what], what

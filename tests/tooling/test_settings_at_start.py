@@ -68,6 +68,7 @@ MALFORMED: dict[str, list[str]] = {
     "SCORING_FILE": ["/nowhere/scoring.toml", "/"],
     "FRAUD_FILE": ["/nowhere/fraud.toml", "/"],
     "ISSUERS_FILE": ["/nowhere/issuers.toml", "/"],
+    "WEBHOOK_PRIVATE_ADDRESSES": ["yes", "ON"],
     "BLOCKED_NAMES_FILE": ["/nowhere/names.txt", "/"],
     "WS_MAX_PER_USER": COUNT,
     "WS_MAX_PER_IP": COUNT,

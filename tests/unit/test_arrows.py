@@ -15,10 +15,11 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("app", "tasks", "workers", "db", "config", "telemetry", "dev")
 
 MAY_IMPORT = {
-    "web": {"web", "app.board", "app.domain", "db", "config", "telemetry"},
+    "web": {"web", "app.board", "app.outgoing", "app.domain", "db", "config", "telemetry"},
+    "app.outgoing": {"app.outgoing", "app.board", "app.domain", "db", "config", "telemetry"},
     "app.board": {"app.board", "app.domain", "db", "config", "telemetry"},
     "app.domain": {"app.domain"},
-    "tasks": {"tasks", "app.board", "app.domain", "db", "config", "telemetry"},
+    "tasks": {"tasks", "app.board", "app.outgoing", "app.domain", "db", "config", "telemetry"},
     "workers": {"workers", "tasks", "app.domain", "db", "config", "telemetry"},
     "db": {"db", "app.domain", "config", "telemetry"},
     "config": {"config"},
@@ -42,7 +43,7 @@ def room_of(module: str) -> str | None:
         return None
     if first != "app":
         return first
-    return f"app.{rest[0]}" if rest and rest[0] in ("board", "domain") else "web"
+    return f"app.{rest[0]}" if rest and rest[0] in ("board", "outgoing", "domain") else "web"
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -114,6 +115,7 @@ WEB = ("starlette", "uvicorn", "broadcaster", "app.main", "app.web", "app.router
     [
         ("tasks.settle", WEB),
         ("tasks.sweep", WEB),
+        ("tasks.webhooks", WEB),
         ("workers.app", WEB),
         ("app.main", ("tasks", "workers", "flower", "tornado")),
         ("app.domain.ranking", ("sqlalchemy", "redis", "db", "config", "starlette")),
@@ -203,7 +205,7 @@ def test_sql_is_written_in_the_database_room() -> None:
 
 
 def test_task_names_are_in_the_list_of_queues() -> None:
-    name = re.compile(r"scoreboard\.(settle|sweep|audit)")
+    name = re.compile(r"scoreboard\.(settle|sweep|audit|webhooks)")
     for module, tree in trees(*ROOMS):
         loggers = {id(it) for node in ast.walk(tree) if _makes_a_logger(node) for it in ast.walk(node)}
         named = {it.value for it in ast.walk(tree) if isinstance(it, ast.Constant) and id(it) not in loggers}

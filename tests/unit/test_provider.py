@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from app.access import provider
-from app.access.provider import ProviderAway, get_json, is_public
+from app.access.provider import ProviderAway, get_json
+from app.outgoing.checked import is_public
 from tests.support.issuer import Issuer
 
 

@@ -71,6 +71,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "scoring_file": HERE / "scoring.toml",
         "issuers_file": HERE / "issuers.toml",
         "fraud_file": HERE / "fraud.toml",
+        "webhook_private_addresses": True,
         "blocked_names_file": HERE / "blocked_names.txt",
         "ws_max_per_user": 20,
         "ws_max_per_ip": 50,
@@ -199,6 +200,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
         tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "192.0.2.7/32", "fd00::/8"))),
     ),
     ("TRUSTED_NETWORKS", "198.51.100.9/24", "trusted_networks", (ipaddress.ip_network("198.51.100.0/24"),)),
+    ("WEBHOOK_PRIVATE_ADDRESSES", "off", "webhook_private_addresses", False),
     ("BOARDS_FILE", str(HERE / "fraud.toml"), "boards_file", HERE / "fraud.toml"),
     ("SCORING_FILE", str(HERE / "boards.toml"), "scoring_file", HERE / "boards.toml"),
     ("FRAUD_FILE", str(HERE / "boards.toml"), "fraud_file", HERE / "boards.toml"),
@@ -273,6 +275,7 @@ def test_malformed_rate_is_told(name: str, text: str) -> None:
 
 
 BAD: list[tuple[str, str]] = [
+    ("WEBHOOK_PRIVATE_ADDRESSES", "yes"),
     *(("APP_ENV", text) for text in ("Production", "prod", "test")),
     *(("DATABASE_URL", text) for text in ("mysql://h/d", "postgres", "postgres:h", "sqlite:///x", "POSTGRES://h/d")),
     *(
