@@ -15,7 +15,7 @@ PAGES = sorted(page for page in SECTIONS if (STATIC / page).exists())
 ENGLISH = words_of("en")
 ANY_KEY = re.compile(r'"((?:common|account|board|player|wall|embed|organizer)\.[a-z0-9-]+)"')
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-IMPORT = re.compile(r'^(?:import|export) .*?from "(\.{1,2}/.+?)";$', re.MULTILINE | re.DOTALL)
+IMPORT = re.compile(r'^(?:import|export) (?:[^;"]*? from )?"(\.[^"]+)";', re.MULTILINE)
 
 
 def forms_of(said: str | dict[str, str]) -> dict[str, str]:
