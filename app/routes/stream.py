@@ -1,6 +1,7 @@
 """GET /top-scores/stream: the messages of a board, as Server-Sent Events, for anybody."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -118,7 +119,7 @@ class _Stream(Response):
         boards = Pusher(outlet, web.settings.push_interval, web.push_latency, tells_states=True)
         followed = boards.follow(self._board, self._seen)
         pusher = asyncio.create_task(boards.run())
-        pusher.add_done_callback(self._failed)
+        pusher.add_done_callback(self._pushed)
         expiry = None
         if self._listener is not None:
             loop = asyncio.get_running_loop()
@@ -132,21 +133,22 @@ class _Stream(Response):
             pusher.cancel()
             await asyncio.gather(pusher, return_exceptions=True)
 
-    def _failed(self, pusher: "asyncio.Task[Ending]") -> None:
-        if not pusher.cancelled():
-            self._connection.close(pusher.result().code if pusher.exception() is None else GONE)
+    def _pushed(self, pusher: "asyncio.Task[Ending]") -> None:
+        if pusher.cancelled():
+            return
+        if (error := pusher.exception()) is not None:
+            log.error("pushing to a stream failed", exc_info=error)
+        self._connection.close(GONE if error is not None else pusher.result().code)
 
 
 async def _end(outlet: EventStream, send: Send, code: int) -> None:
     """Say why a stream ends, as far as there is somebody who reads it."""
-    if code in (CloseCode.SLOW, GONE, SILENT):
-        outlet.cut()
-        last = b""
-    else:
+    if code not in (CloseCode.SLOW, GONE, SILENT):
         text = msgspec.json.encode(StreamEnd(code, reason_of(code))).decode()
         last = event(text, name="end", retry=random.randint(*COME_BACK) if code == CloseCode.STOPPING else None)
-    try:
-        async with asyncio.timeout(SAID_WITHIN):
-            await send({"type": "http.response.body", "body": last})
-    except TimeoutError:
-        outlet.cut()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SAID_WITHIN):
+                await send({"type": "http.response.body", "body": last})
+                return
+    outlet.cut()
+    await send({"type": "http.response.body", "body": b""})  # as soon as the connection is known to be lost
