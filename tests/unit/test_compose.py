@@ -40,7 +40,8 @@ def test_every_process_of_the_procfile_is_a_service(services: dict[str, Any], na
 
 
 def test_services_besides_are_the_stores_and_the_proxy_only(services: dict[str, Any]) -> None:
-    assert set(services) == {*PROCESSES, "postgres", "redis", "proxy"}
+    assert set(services) == {*PROCESSES, "postgres", "redis", "proxy", "caddy"}
+    assert {name for name, service in services.items() if "profiles" in service} == {"caddy"}
 
 
 def test_every_service_has_a_health_check(services: dict[str, Any]) -> None:
@@ -59,7 +60,8 @@ def test_services_wait_for_healthy_stores_and_the_release(services: dict[str, An
             "redis": "service_healthy",
             "release": "service_completed_successfully",
         }
-    assert services["proxy"]["depends_on"]["web"]["condition"] == "service_healthy"
+    for name in ("proxy", "caddy"):
+        assert services[name]["depends_on"]["web"]["condition"] == "service_healthy"
 
 
 def test_every_service_comes_back_but_the_release_runs_once(services: dict[str, Any]) -> None:
@@ -82,9 +84,13 @@ def test_web_and_worker_can_be_scaled_and_drain(services: dict[str, Any]) -> Non
         assert services[name]["stop_grace_period"] == "30s"
 
 
-def test_proxy_alone_is_reachable_from_other_machines(services: dict[str, Any]) -> None:
+def test_proxies_alone_are_reachable_from_other_machines(services: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert published == {"proxy": ["${PORT:-8000}:80"], "flower": ["127.0.0.1:${FLOWER_PORT:-5555}:5555"]}
+    assert published == {
+        "proxy": ["${PORT:-8000}:80"],
+        "flower": ["127.0.0.1:${FLOWER_PORT:-5555}:5555"],
+        "caddy": ["80:80", "443:443", "443:443/udp"],
+    }
 
 
 def test_secrets_come_from_the_environment_alone(compose: dict[str, Any]) -> None:
@@ -122,11 +128,13 @@ def test_proxy_holds_all_sockets_that_web_does(services: dict[str, Any]) -> None
         assert services[name]["ulimits"]["nofile"] >= int(files)
 
 
-def test_proxy_drops_idle_connections_before_web_does() -> None:
+def test_proxies_drop_idle_connections_before_web_does() -> None:
     text = (ROOT / "docs/deploy/nginx.conf").read_text()
     (upstream,) = re.findall(r"upstream web {.*?keepalive_timeout (\d+)s;.*?}", text, re.S)
+    (caddys,) = re.findall(r"^\s*keepalive (\d+)s$", (ROOT / "docs/deploy/Caddyfile").read_text(), re.M)
     kept = settings.load({"DATABASE_URL": "postgresql://x/x", "REDIS_URL": "redis://x"}).keep_alive
     assert int(upstream) < kept
+    assert int(caddys) < kept
 
 
 def test_proxy_upgrades_sockets_and_logs_no_query() -> None:
