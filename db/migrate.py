@@ -50,7 +50,7 @@ def migrate(database: sa.Engine, rules: BoardRules, migrations: Path = MIGRATION
             boards.ensure(conn, _first_periods(rules))
             conn.commit()
             if found := differences(conn):
-                raise SchemaError(f"the schema is not this release's: {'; '.join(found)} (docs/operations.md, Release)")
+                raise SchemaError(f"the schema is not this release's: {'; '.join(found)} (docs/operating.md, Release)")
         finally:
             conn.rollback()
             conn.execute(sa.text("SELECT pg_advisory_unlock(:lock)"), {"lock": _MIGRATION_LOCK})

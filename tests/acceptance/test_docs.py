@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from config import settings, values
 from dev.embedded.postgres import binaries
 from dev.procfile import read_procfile
 from tests.support.service import ROOT, Process, Service, eventually
+from tests.support.shell import manage
 
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 
@@ -82,7 +84,7 @@ def test_walk_through_of_the_readme_shows_the_board(running: Process) -> None:
 
 
 def test_walk_through_of_moderation(service: Service, running: Process, tmp_path: Path) -> None:
-    told = answers(service, running, block("docs/operations.md", "Moderation"), tmp_path)
+    told = answers(service, running, block("docs/moderating.md", "Moderation"), tmp_path)
     adjusted, suspended, board, reinstated, hidden, shown, renamed, held, off, on, audit, stats = told
     assert (adjusted["username"], adjusted["totalScore"]) == ("bob", 250)
     assert suspended["status"] == "suspended"
@@ -97,8 +99,25 @@ def test_walk_through_of_moderation(service: Service, running: Process, tmp_path
     eventually(lambda: "bob" in json.dumps(_board(running)), within=5, what="bob on the board")
 
 
+def test_commands_of_an_event_work_in_their_order(
+    service: Service, running: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands = re.findall(r"^ *bin/manage (.+)$", "".join(BLOCK.findall((ROOT / "docs/event.md").read_text())), re.M)
+    assert [it.split()[0] for it in commands] == [
+        *("create-join-code", "trust-network", "list-networks", "freeze", "flag", "flag"),
+        *("reveal", "audit", "export", "distrust-network"),
+    ]
+    for command in commands:
+        done = manage(service.stores, *shlex.split(command))
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+    assert (tmp_path / "standings.csv").read_text().count("\n") >= 1
+    events = service.stores.rows("SELECT kind FROM audit_events WHERE actor = 'shell' ORDER BY id DESC LIMIT 1")
+    assert events == [("network_removed",)]
+
+
 def test_new_keys_are_taken(service: Service, tmp_path: Path) -> None:
-    secret, public, shared = typed(service, block("docs/operations.md", "Keys"), tmp_path).splitlines()
+    secret, public, shared = typed(service, block("docs/operating.md", "Keys"), tmp_path).splitlines()
     assert values.secret(secret) == secret
     assert values.signing_key(public).algorithm == "ed25519"
     assert values.signing_key(shared).algorithm == "hmac"
@@ -107,7 +126,7 @@ def test_new_keys_are_taken(service: Service, tmp_path: Path) -> None:
 def test_backup_is_restored_under_running_processes(service: Service, running: Process, tmp_path: Path) -> None:
     path = f"{binaries()}{os.pathsep}{service.stores.environment()['PATH']}"
     before = service.stores.rows("SELECT id, total_score FROM users ORDER BY id")
-    script = block("docs/operations.md", "Back up and restore")
+    script = block("docs/backup.md", "Back up and restore")
 
     def restored() -> bool:
         try:
@@ -137,7 +156,7 @@ def test_settings_for_compose_are_taken(service: Service, tmp_path: Path) -> Non
 
 
 def test_platform_settings_and_scales_exist() -> None:
-    text = "".join((ROOT / page).read_text() for page in ("docs/deploy.md", "docs/operations.md"))
+    text = "".join((ROOT / page).read_text() for page in ("docs/deploy.md", "docs/operating.md"))
     command = re.compile(r"heroku (config:set|config:unset|ps:scale) ((?:[^`\n\\]|\\\n)+)")
     told: dict[str, list[str]] = {}
     for kind, words in command.findall(text):

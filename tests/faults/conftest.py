@@ -81,7 +81,7 @@ def regulars(web: Process) -> Iterator[list[Player]]:
 
 @pytest.fixture
 def healed() -> Callable[[str, float], None]:
-    """Note how many seconds a fault took to heal, for the summary at the end and the table in docs/operations.md."""
+    """Note how many seconds a fault took to heal, for the summary at the end and the table in docs/failures.md."""
     return lambda fault, seconds: _healed[fault].append(seconds)
 
 

@@ -41,7 +41,7 @@ def pg(program: str, *arguments: str | Path) -> bool:
 
 
 def in_place(server: sa.Engine, stores: Stores, backup: Path) -> None:
-    """Restore a backup into the database, as docs/operations.md says."""
+    """Restore a backup into the database, as docs/backup.md says."""
     arguments = ("--clean", "--if-exists", "--single-transaction", "--dbname", stores.database_url, backup)
     eventually(lambda: pg("pg_restore", *arguments), within=20, what="a restoration that is not in a deadlock's way")
 

@@ -177,7 +177,7 @@ def test_every_metric_has_a_place_on_the_dashboard() -> None:
 
 def test_every_alert_has_its_text_for_operators() -> None:
     text = (
-        (ROOT / "docs" / "operations.md").read_text().partition("## What to do for each alert")[2].partition("\n## ")[0]
+        (ROOT / "docs" / "operating.md").read_text().partition("## What to do for each alert")[2].partition("\n## ")[0]
     )
     told = re.findall(r"^\| `(\w+)` \| .{40,} \|$", text, re.MULTILINE)
     assert told == alerts()
