@@ -124,9 +124,10 @@ def scrape(**asked: tuple[str, float]) -> bytes:
     return generate_latest(_of_all_processes()) + generate_latest(extra)
 
 
-def open_sockets() -> int:
-    """Return how many sockets are open, in this process, its children and siblings."""
-    families = [it for it in _of_all_processes().collect() if it.name == "ws_connections"]
+def listeners() -> int:
+    """Return how many sockets and streams are open, in this process, its children and siblings."""
+    open_ones = ("ws_connections", "stream_connections")
+    families = [it for it in _of_all_processes().collect() if it.name in open_ones]
     return int(sum(sample.value for family in families for sample in family.samples))
 
 

@@ -27,7 +27,7 @@ async def show(request: Request) -> Response:
 
 async def _read(web: Web, minutes: int) -> Activity:
     *rows, total = await web.statement(lambda conn: activity.minutes(conn, minutes))
-    listeners = await web.database.run(metrics.open_sockets)
+    listeners = await web.database.run(metrics.listeners)
     return Activity(
         since=rows[0].at,
         until=rows[-1].at + timedelta(minutes=1),
