@@ -27,6 +27,10 @@ NAMED_BY: Mapping[EventKind, str] = {
     "join_code_deleted": "joinCode",
     "key_created": "keyId",
     "key_revoked": "keyId",
+    "webhook_created": "webhookId",
+    "webhook_paused": "webhookId",
+    "webhook_resumed": "webhookId",
+    "webhook_deleted": "webhookId",
     "network_trusted": "cidr",
     "network_removed": "cidr",
 }
@@ -36,7 +40,7 @@ NAMED_BY: Mapping[EventKind, str] = {
 class Undo(msgspec.Struct):
     """A request that undoes an event, to be sent as it is, or with another `reason` in its body."""
 
-    method: Literal["POST", "PUT", "DELETE"]
+    method: Literal["POST", "PUT", "PATCH", "DELETE"]
     path: str
     body: dict[str, Any]
 
@@ -76,7 +80,10 @@ def _of_named(kind: EventKind, named: str, details: Mapping[str, Any]) -> Undo |
         return Undo("POST", f"/admin/boards/{board}/thaw", body)
     if kind == "network_removed":
         return Undo("POST", "/admin/networks", {"cidr": named, "reason": details.get("why") or REASON})
+    if kind in ("webhook_paused", "webhook_resumed"):
+        return Undo("PATCH", f"/admin/webhooks/{named}", {"paused": kind == "webhook_resumed", "reason": REASON})
     made = {
+        "webhook_created": f"/admin/webhooks/{named}",
         "join_code_created": f"/admin/join-codes/{named}",
         "key_created": f"/admin/keys/{named}",
         "network_trusted": f"/admin/networks/{details.get('network')}",

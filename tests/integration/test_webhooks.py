@@ -150,6 +150,8 @@ def test_webhook_is_made_listed_tried_paused_and_deleted(organizer: Player, stor
     problem(http.post(f"{path}/deliveries/1{'0' * 17}/repeat"), 404)
     assert http.patch(path, json={"paused": True, "reason": "the receiver is away"}).json()["paused"] is True
     assert http.patch(path, json={"paused": True}).json()["paused"] is True
+    undo = http.get("/admin/events", params={"limit": 1}).json()["items"][0]["undo"]
+    assert (undo["method"], undo["path"], undo["body"]["paused"]) == ("PATCH", path, False)
     assert http.patch(path, json={"paused": False}).json()["paused"] is False
     assert http.delete(path).status_code == 204
     for answer in (http.delete(path), http.patch(path, json={"paused": True}), http.get(f"{path}/deliveries")):
