@@ -7,6 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.browser.test_operator import choose, found
 from tests.browser.windows import Windows, guest_message, heading, sign_in
 from tests.support.people import Player, set_role
 from tests.support.service import Process, Stores, eventually
@@ -67,12 +68,16 @@ def test_operators_page(windows: Windows, web: Process, alice: Player, stores: S
     page = windows.open(f"{web.url}/operator", color_scheme=scheme)
     assert findings(page) == []
     sign_in(page, alice.username)
-    page.get_by_label("Name or e-mail").fill(alice.username)
-    page.get_by_role("button", name="Find").click()
-    found = page.locator("#users li", has_text=alice.username)
-    expect(found).to_be_visible()
+    for section in ("now", "decide", "players", "boards", "share", "activity", "settings"):
+        page.evaluate("(section) => { location.hash = section }", section)
+        expect(page.locator(f"#{section}")).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        assert findings(page) == [], section
+    choose(found(page, alice.username), "Suspend")
+    expect(page.get_by_role("group", name="Why suspend")).to_be_visible()
     assert findings(page) == []
-    found.get_by_role("button", name="Adjust").click()
+    page.keyboard.press("Escape")
+    choose(page.locator("#users tr"), "Give points")
     expect(page.get_by_role("dialog")).to_be_visible()
     assert findings(page) == []
 

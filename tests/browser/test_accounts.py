@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
+from tests.browser.test_operator import choose, desk_of, found, leave
 from tests.browser.windows import Windows, heading, sign_in
 from tests.support.people import PASSWORD, Player, unique
 from tests.support.service import Process, Stores
@@ -13,25 +14,19 @@ NEW = "another horse battery"
 SLIP = re.compile(r"Username(?P<username>\S+)Password(?P<password>[a-z2-9-]{14})$")
 
 
-def desk_of(windows: Windows, web: Process, operator: Player) -> Page:
-    page = windows.open(f"{web.url}/operator", viewport={"width": 1280, "height": 900})
-    sign_in(page, operator.username)
-    expect(page.get_by_role("heading", name="New users")).to_be_visible()
-    return page
-
-
 def test_one_user_is_made_and_signs_in_with_the_slip(windows: Windows, web: Process, operator: Player) -> None:
-    desk, name = desk_of(windows, web, operator), unique("zoe")
+    desk, name = desk_of(windows, web, operator, "players"), unique("zoe")
+    desk.get_by_role("button", name="Add a player").click()
     form = desk.locator("#make-user")
     form.get_by_label("Name to sign in with").fill(name)
     form.get_by_label("Name to show").fill("Zoë")
-    desk.get_by_role("button", name="Make the user").click()
+    desk.get_by_role("button", name="Add the player").click()
     password = desk.locator("#made-users .password").inner_text()
     expect(desk.locator("#made-users")).to_contain_text("Zoë")
     page = windows.open(web.url)
     sign_in(page, name, password)
     expect(heading(page)).not_to_be_empty()
-    desk.get_by_role("button", name="Sign out", exact=True).click()
+    leave(desk, "Sign out")
     expect(desk.locator("#slips .slip")).to_have_count(0)
     expect(desk.locator("#made-users li")).to_have_count(0)
 
@@ -40,8 +35,8 @@ def test_list_is_checked_made_and_printed_on_slips(
     windows: Windows, web: Process, operator: Player, stores: Stores, tmp_path: Path
 ) -> None:
     windows.provoke("/admin/users/import")
-    desk = desk_of(windows, web, operator)
-    desk.get_by_text("Make many from a list").click()
+    desk = desk_of(windows, web, operator, "players")
+    desk.get_by_role("button", name="Import a list").click()
     names = [unique("pupil") for _ in range(12)]
     listed = "".join(f"{name};Pupil {number}\n" for number, name in enumerate(names, 1))
     desk.get_by_label("List").fill(f"username;displayName\n{listed}x;\n")
@@ -52,9 +47,9 @@ def test_list_is_checked_made_and_printed_on_slips(
     file = tmp_path / "class.csv"
     file.write_bytes(f"\ufeffusername;displayName\r\n{listed}".encode())
     desk.get_by_label("File").set_input_files(file)
-    expect(desk.locator("#message")).to_contain_text("12 users would be made")
-    desk.get_by_role("button", name="Make them").click()
-    expect(desk.locator("#message")).to_contain_text("12 users were made")
+    expect(desk.locator("#message")).to_contain_text("12 players would be added")
+    desk.get_by_role("button", name="Add them").click()
+    expect(desk.locator("#message")).to_contain_text("12 players were added")
     assert stores.value("SELECT count(*) FROM users WHERE username = ANY(:names)", names=names) == 12
 
     desk.emulate_media(media="print")
@@ -77,18 +72,16 @@ def test_list_is_checked_made_and_printed_on_slips(
     sign_in(page, found["username"], found["password"])
     expect(heading(page)).not_to_be_empty()
     desk.get_by_label("List").fill(f"username;displayName\n{listed}")
-    desk.get_by_role("button", name="Make them").click()
-    expect(desk.locator("#message")).to_contain_text("0 users were made; 12 are there already")
+    desk.get_by_role("button", name="Add them").click()
+    expect(desk.locator("#message")).to_contain_text("0 players were added. 12 are there already")
 
 
 def test_link_sets_a_new_password_and_signs_in(
     windows: Windows, web: Process, operator: Player, player: Player
 ) -> None:
     windows.provoke("/auth/reset")
-    desk = desk_of(windows, web, operator)
-    desk.get_by_label("Name or e-mail").fill(player.username)
-    desk.get_by_role("button", name="Find").click()
-    desk.get_by_role("button", name=f"New password {player.username}").click()
+    desk = desk_of(windows, web, operator, "players")
+    choose(found(desk, player.username), "New password")
     expect(desk.locator("#reset-link-itself")).to_have_value(re.compile(rf"^{re.escape(web.url)}/#reset="))
     url = desk.locator("#reset-link-itself").input_value()
 

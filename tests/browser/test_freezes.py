@@ -6,7 +6,6 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_operator import answer
 from tests.browser.windows import Windows, expect_score, row, sign_in
 from tests.support.people import Player, unique
 from tests.support.service import Process
@@ -16,17 +15,19 @@ WALL = {"width": 1920, "height": 1080}
 
 @pytest.fixture
 def desk(windows: Windows, web: Process, operator: Player) -> Page:
-    """The operator's page, with somebody signed in."""
-    page = windows.open(f"{web.url}/operator", viewport={"width": 1280, "height": 900})
+    """The organizer's page at its boards, with somebody signed in."""
+    page = windows.open(f"{web.url}/operator#boards", viewport={"width": 1280, "height": 900})
     sign_in(page, operator.username)
     expect(page.locator("#freezes li").first).to_be_visible()
     return page
 
 
-def decide(desk: Page, verb: str) -> None:
-    """Press a button of the board of all times, and say why."""
-    desk.locator("#freezes li", has_text="All time").get_by_role("button", name=verb).click()
-    answer(desk, "a contest")
+def decide(desk: Page, verb: str, reason: str | None = None) -> None:
+    """Press a button of the board of all times, and a reason where one is asked for."""
+    item = desk.locator("#freezes li", has_text="All time")
+    item.get_by_role("button", name=verb).click()
+    if reason is not None:
+        item.get_by_role("group").get_by_role("button", name=reason).click()
 
 
 def test_board_is_frozen_revealed_and_thawed(
@@ -37,7 +38,7 @@ def test_board_is_frozen_revealed_and_thawed(
     rows, sealed = wall.locator("#rows tr"), wall.locator("#rows tr.sealed")
     score({ada: 3_000_000, bea: 2_000_000})
     expect_score(wall, bea, 2_000_000)
-    decide(desk, "Freeze")
+    decide(desk, "Freeze", "the finish is near")
     item = desk.locator("#freezes li", has_text="All time")
     expect(item).to_contain_text("frozen since")
     expect(wall.locator("#frozen")).to_have_text(
@@ -54,7 +55,7 @@ def test_board_is_frozen_revealed_and_thawed(
     expect(sealed).to_have_count(1)
     expect(row(wall, cleo)).to_be_visible()
     expect(row(wall, bea)).to_have_count(0)
-    decide(desk, "Thaw")
+    decide(desk, "Show it all", "the ceremony")
     expect(item).to_contain_text("is shown as it is")
     expect_score(wall, bea, 7_000_000)
     expect(sealed).to_have_count(0)

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_looks import PLAYERS, Score
+from tests.browser.test_operator import answer, choose, found
 from tests.browser.windows import Windows, connection, heading, row, sign_in
 from tests.support.live import clear
 from tests.support.people import Player, set_role, unique
@@ -65,24 +66,19 @@ def test_player_chooses_a_name_that_the_board_shows(
 def test_operator_renames_a_player(windows: Windows, web: Process, stores: Stores, alice: Player, bob: Player) -> None:
     set_role(stores, bob.user_id)
     eventually(lambda: bob.http.get("/admin/users").status_code == 200, within=5, what="the role")
-    desk = windows.open(f"{web.url}/operator")
+    desk = windows.open(f"{web.url}/operator#players")
     sign_in(desk, bob.username)
-    desk.get_by_label("Name or e-mail").fill(alice.username)
-    desk.get_by_role("button", name="Find").click()
-    desk.get_by_role("button", name=f"Rename {alice.username}").click()
+    choose(found(desk, alice.username), "Rename")
     dialog, new = desk.locator("#ask"), unique("renamed")
     expect(dialog.get_by_label("Name to sign in with")).to_have_value(alice.username)
     dialog.get_by_label("Name to sign in with").fill(new)
     dialog.get_by_label("Name on boards").fill(RIGHT_TO_LEFT)
-    dialog.get_by_label("Reason").fill("asked for")
-    dialog.get_by_role("button", name="Do it").click()
-    expect(desk.locator("#message")).to_have_text(f"Done: rename {alice.username}.")
-    desk.get_by_label("Name or e-mail").fill(new)
-    desk.get_by_role("button", name="Find").click()
-    found = desk.locator("#users li").first
-    expect(found.locator("bdi").first).to_have_text(RIGHT_TO_LEFT)
-    expect(found.locator(".username")).to_have_text(new)
-    found.get_by_role("button", name="Suspend").click()
+    answer(desk, "asked for")
+    expect(desk.locator("#message")).to_contain_text("The name is")
+    user = found(desk, new)
+    expect(user.locator("bdi").first).to_have_text(RIGHT_TO_LEFT)
+    expect(user.locator(".username")).to_have_text(new)
+    choose(user, "Erase")
     expect(dialog.locator("#ask-names")).to_be_hidden()
     desk.get_by_role("button", name="Leave it").click()
     assert stores.rows("SELECT username, display_name FROM users WHERE id = :id", id=alice.user_id) == [

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Dialog, expect
+from playwright.sync_api import expect
 
 from tests.browser.older import older_css
+from tests.browser.test_operator import choose, found
 from tests.browser.test_signatures import FOLLOW, named
 from tests.browser.windows import Windows, connection, expect_score, guest_message, message, row, sign_in
 from tests.support.people import Player, unique
@@ -45,25 +46,19 @@ def test_older_browser_shows_the_wall(windows: Windows, web: Process, score: Cal
 
 
 def test_older_browser_operates(windows: Windows, web: Process, operator: Player, alice: Player) -> None:
-    page = windows.open(f"{web.url}/operator", older=True)
-    said: list[str] = []
-
-    def answer(dialog: Dialog) -> None:
-        said.append(dialog.message)
-        dialog.accept("25" if "negative" in dialog.message else "a prize")
-
-    page.on("dialog", answer)
+    page = windows.open(f"{web.url}/operator#players", older=True)
     sign_in(page, operator.username)
-    expect(page.locator("#ask")).to_be_hidden()
     expect(connection(page)).to_have_text("Live")
-    page.get_by_label("Name or e-mail").fill(alice.username)
-    page.get_by_role("button", name="Find").click()
-    found = page.locator("#users li", has_text=alice.username)
-    found.get_by_role("button", name="Adjust").click()
-    expect(found).to_contain_text("25 points")
-    found.get_by_role("button", name="Suspend").click()
-    expect(found).to_contain_text("suspended")
-    assert len(said) == 3
+    user = found(page, alice.username)
+    choose(user, "Give points")
+    page.locator("#give").get_by_label("Points").fill("25")
+    page.locator("#give").get_by_label("Reason").fill("a prize")
+    page.locator("#give").get_by_role("button", name="Do it").click()
+    expect(user).to_contain_text("25")
+    expect(page.locator("#give")).to_be_hidden()
+    choose(user, "Suspend")
+    user.get_by_role("button", name="too fast").click()
+    expect(user).to_contain_text("suspended")
 
 
 def test_older_browser_reads_the_api_page(windows: Windows, web: Process) -> None:

@@ -106,12 +106,12 @@ def test_operator_signs_in_at_the_provider(windows: Windows, web: Process, provi
     page.get_by_role("button", name="Sign in with Example Ltd").click()
     log_in_there(page, unique("op"))
     page.get_by_role("button", name="Continue").click()
-    expect(page.locator("#now-title")).to_be_visible()
+    expect(page.locator("#now")).to_be_visible()
     player = windows.open(f"{web.url}/operator", beside=(provider.url,))
     player.get_by_role("button", name="Sign in with Example Ltd").click()
     log_in_there(player, unique("ada"))
     player.get_by_role("button", name="Continue").click()
-    expect(guest_message(player)).to_contain_text("for operators")
+    expect(guest_message(player)).to_contain_text("for organizers")
 
 
 def test_account_without_a_password_is_erased_on_the_page(page: Page, web: Process) -> None:

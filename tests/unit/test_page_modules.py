@@ -11,10 +11,14 @@ from app.routes.page_files import with_files
 from app.routes.static_files import release
 
 STATIC = Path(__file__).parents[2] / "app" / "static"
-ENTRIES = {"index.html": "page.js", "docs.html": "docs.js", "operator.html": "operator.js", "embed.html": "embed.js"}
+ENTRIES = {"index.html": "page.js", "docs.html": "docs.js", "operator.html": "organizer.js", "embed.html": "embed.js"}
 """The pages, and the module with which each begins."""
 IMPORT = re.compile(r'^import (?:[^"]*? from )?"(.+?)";$', re.MULTILINE)
-MODULES = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js"))
+
+
+def named(end: str) -> list[str]:
+    """The files of a kind, by their paths below app/static."""
+    return [path.relative_to(STATIC).as_posix() for path in STATIC.rglob(f"*.{end}")]
 
 
 def imports(module: str) -> set[str]:
@@ -25,7 +29,7 @@ def imports(module: str) -> set[str]:
 
 
 def test_imports_have_no_cycle_and_reach_every_module() -> None:
-    graph = {module: imports(module) for module in MODULES}
+    graph = {module: imports(module) for module in named("js")}
     order = list(TopologicalSorter(graph).static_order())  # raises on a cycle
     assert set(order) == set(graph)
     assert set.union(*graph.values()) == set(graph) - {*ENTRIES.values(), "element.js"}, "but for the element of others"
@@ -52,7 +56,7 @@ def test_page_asks_for_all_its_modules_at_once(page: str) -> None:
     assert f'<script type="module" src="static/{files.digest}/{ENTRIES[page]}">' in markup
 
 
-@pytest.mark.parametrize("file", sorted(path.name for end in ("html", "css", "js") for path in STATIC.glob(f"*.{end}")))
+@pytest.mark.parametrize("file", sorted(it for end in ("html", "css", "js") for it in named(end)))
 def test_no_file_names_an_address_from_the_root_of_the_host(file: str) -> None:
     """The service may stand below a path: addresses are relative, or made by `address` or `call` of api.js."""
     text = re.sub(r"^ ?/?\*.*$", "", (STATIC / file).read_text(), flags=re.MULTILINE)
