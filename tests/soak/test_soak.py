@@ -129,7 +129,7 @@ def write(memory: list[float], walls: list[float], late: list[float]) -> None:
     """Draw the curves, and say what they show in one paragraph."""
     if len(memory) < SAMPLES:
         return
-    steps = [f"{MINUTES * number / SAMPLES:g}" for number in range(1, SAMPLES + 1)]
+    steps = [f"{MINUTES * number / SAMPLES:.3g}" for number in range(1, SAMPLES + 1)]
     panels = [("memory of web, MB", memory), ("p99 from the commit to a listener, ms", [it * 1000 for it in late])]
     panels += [("heap of the wall, MB", walls)] if walls else []
     title = f"{SOCKETS} sockets and {STREAMS} streams, {1 / EVERY:g} boards a second"
@@ -147,4 +147,4 @@ def write(memory: list[float], walls: list[float], late: list[float]) -> None:
         print(f"\n{SHORT}: {text}")
         return
     (ROOT / "docs" / FIGURE).write_text(drawn)
-    insert(PERFORMANCE, "soak", f"![Memory and latency over an hour]({FIGURE})\n\n{text}", "bin/test tests/soak")
+    insert(PERFORMANCE, "soak", f"![Memory and latency over time]({FIGURE})\n\n{text}", "bin/test tests/soak")
