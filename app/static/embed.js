@@ -15,7 +15,8 @@ const source = sourceOf({ board });
 
 /** Asks, until there is an answer, how the board's values are written, and what it is called. */
 async function loadRule() {
-  const { data } = await call("GET", "/boards").catch(() => ({ data: null }));
+  const { data, status } = await call("GET", "/boards").catch((error) => ({ data: null, status: error.status }));
+  if (status === 401) return; // nor is there a board to write
   if (!data) return pause(RETRY_MS).then(loadRule);
   const rule = data.items.find((it) => it.board === board);
   if (!rule) return;
@@ -36,9 +37,9 @@ function show(value, state) {
 /** Why there is no board to show, if that is for good. */
 function absence(state) {
   if (state !== "ended") return "";
-  const status = source.problem ? source.problem.status : 0;
-  if (status === 404) return t("embed.no-such-board");
-  return status === 401 ? t("embed.sign-in") : t("embed.ended");
+  const { code } = source.problem || { code: "" };
+  if (code === "not-found") return t("embed.no-such-board");
+  return code === "unauthorized" ? t("embed.sign-in") : t("embed.ended");
 }
 
 function stateInWords(value, state) {

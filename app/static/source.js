@@ -54,7 +54,10 @@ export function sourceOf({ board = "all-time", period = null, token, onOwn } = {
     if (onOwn) following.addEventListener("own", ({ detail }) => onOwn(detail));
     following.addEventListener("error", (error) => {
       if (error.code === "callback") console.error(error.error);
-      else if (mine === following && (error.status || error.boards)) problem = { status: error.status || 404, code: error.code };
+      else if (mine === following && (error.status || error.boards)) {
+        problem = { status: error.status || 404, code: error.code };
+        tell(); // the end itself is told before its reason
+      }
     });
     following.subscribe((value, state) => {
       if (mine !== following) return;

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.test_accessibility import findings
 from tests.browser.windows import Windows
+from tests.support.people import Player
 from tests.support.service import Process, Service, free_port
 
 OTHERS = """<!doctype html><html lang="de"><title>A page of somebody else</title><body>
@@ -96,3 +97,23 @@ def test_board_that_there_is_not_is_told_in_words(windows: Windows, web: Process
     windows.provoke("/top-scores")
     page = windows.open(f"{web.url}/embed?board=nope", locale="es")
     expect(page.locator("#message")).to_have_text("Esta clasificación no existe.")
+
+
+def test_embed_says_when_its_board_stands_still(windows: Windows, web: Process, operator: Player) -> None:
+    page = windows.open(f"{web.url}/embed?board=daily", locale="de")
+    expect(page.locator("#state")).to_have_text("live")
+    operator.http.post("/admin/boards/daily/freeze", json={"reason": "ceremony"})
+    expect(page.locator("#state")).to_have_text("eingefroren")
+    operator.http.post("/admin/boards/daily/thaw", json={"reason": "over"})
+    expect(page.locator("#state")).to_have_text("live")
+    operator.http.put("/admin/flags/broadcast", json={"enabled": False, "reason": "break"})
+    expect(page.locator("#state")).to_have_text("angehalten")
+    operator.http.put("/admin/flags/broadcast", json={"enabled": True, "reason": "over"})
+    expect(page.locator("#state")).to_have_text("live")
+
+
+def test_embed_of_a_service_that_wants_tokens_says_so(windows: Windows, service: Service) -> None:
+    process = service.web(TOP_SCORES_AUTH="required")
+    windows.provoke("/top-scores", "/boards")
+    page = windows.open(f"{process.url}/embed")
+    expect(page.locator("#message")).to_have_text("Only people who are signed in see this board.")

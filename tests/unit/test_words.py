@@ -14,6 +14,12 @@ from app.routes.page_words import SECTIONS, STATIC, Words, in_language, words_of
 PAGES = sorted(page for page in SECTIONS if (STATIC / page).exists())
 ENGLISH = words_of("en")
 ANY_KEY = re.compile(r'"((?:common|account|board|player|wall|embed|organizer)\.[a-z0-9-]+)"')
+FORMAL = {
+    "de": re.compile(r"\b(?:Ihnen|Ihr|Ihre|Ihren|Ihrem)\b|\w+en Sie\b"),
+    "es": re.compile(r"\busted(?:es)?\b", re.IGNORECASE),
+    "fr": re.compile(r"\b(?:vous|votre|vos)\b", re.IGNORECASE),
+}
+"""German says du, Spanish tú, French tu."""
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 IMPORT = re.compile(r'^(?:import|export) (?:[^;"]*? from )?"(\.[^"]+)";', re.MULTILINE)
 
@@ -83,6 +89,12 @@ def test_language_has_every_word_with_the_same_placeholders(language: str) -> No
         for form, text in forms_of(said).items():
             assert text.strip(), key
             assert placeholders(text) in ([wanted, wanted - {"count"}] if form == "one" else [wanted]), key
+
+
+@pytest.mark.parametrize("language", FORMAL)
+def test_readers_are_addressed_as_friends(language: str) -> None:
+    texts = {key: " ".join(forms_of(said).values()) for key, said in words_of(language).items()}
+    assert {key: text for key, text in texts.items() if FORMAL[language].search(text)} == {}
 
 
 @pytest.mark.parametrize("page", PAGES)
