@@ -96,7 +96,7 @@ def test_overlay_is_seen_through_but_for_its_rows_in_an_older_browser_too(
 def test_board_that_there_is_not_is_told_in_words(windows: Windows, web: Process) -> None:
     windows.provoke("/top-scores")
     page = windows.open(f"{web.url}/embed?board=nope", locale="es")
-    expect(page.locator("#message")).to_have_text("Esta clasificación no existe.")
+    expect(page.locator("#message")).to_have_text("Este marcador no existe.")
 
 
 def test_embed_says_when_its_board_stands_still(windows: Windows, web: Process, operator: Player) -> None:

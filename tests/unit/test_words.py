@@ -15,7 +15,7 @@ PAGES = sorted(page for page in SECTIONS if (STATIC / page).exists())
 ENGLISH = words_of("en")
 ANY_KEY = re.compile(r'"((?:common|account|board|player|wall|embed|organizer)\.[a-z0-9-]+)"')
 FORMAL = {
-    "de": re.compile(r"\b(?:Ihnen|Ihr|Ihre|Ihren|Ihrem)\b|\w+en Sie\b"),
+    "de": re.compile(r"\bIhnen\b|\w+en Sie\b"),
     "es": re.compile(r"\busted(?:es)?\b", re.IGNORECASE),
     "fr": re.compile(r"\b(?:vous|votre|vos)\b", re.IGNORECASE),
 }
