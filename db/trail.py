@@ -9,21 +9,22 @@ import sqlalchemy as sa
 from app.domain.ids import UserId, is_id
 from app.domain.undo import ABOUT_USERS, NAMED_BY
 
-# Of each of the conditions there is an index that ends in the id, and no more is read of it than is asked for. The rows
-# are bounded and ordered by all of its columns: with `kind = :kind ORDER BY id` PostgreSQL may rather look through
-# the newest events for those of the kind, which is all of them when the last one was long ago.
+# Of each of the conditions there is an index that ends in the id, and no more is read of it than is asked for. With
+# `kind = :kind ORDER BY id` PostgreSQL may rather look through the newest events for those of the kind, which is all of
+# them when the last one was long ago: so the rows are ordered by all columns of the index. Of a column that is equal
+# to something it would know that this needs no order; of one that is equal to any of an array it doesn't.
 _PAGE = """
     SELECT events.id, kind, user_id::text, users.username, action_id::text, points, reason, actor,
         operators.username AS actor_name, details::text, at
-    FROM (
-        SELECT * FROM audit_events WHERE ({columns}) < ({before}) {of_these}
-        ORDER BY {newest_first} LIMIT :limit
-    ) AS events
+    FROM (SELECT * FROM audit_events WHERE id < :before {of_these} ORDER BY {newest_first} LIMIT :limit) AS events
     LEFT JOIN users ON users.id = events.user_id
     LEFT JOIN users AS operators ON operators.id = CASE WHEN actor ~ '^[0-9a-f-]{{36}}$' THEN CAST(actor AS uuid) END
     ORDER BY events.id DESC
 """
-_TYPES = {"user_id": "uuid", "kind": "text", "id": "bigint"}
+_OF_THESE = {
+    "user_id": "AND user_id = ANY (ARRAY[CAST(:user_id AS uuid)])",
+    "kind": "AND kind = ANY (ARRAY[CAST(:kind AS text)])",
+}
 _AFTER_ALL = 2**63 - 1
 _BY_NAME = sa.text("SELECT id::text FROM users WHERE username_key = :key")
 
@@ -40,15 +41,11 @@ def page_query(
 ) -> tuple[sa.TextClause, dict[str, Any]]:
     """Return the statement of `page`, and its parameters."""
     given = {name: value for name, value in (("user_id", user_id), ("kind", kind)) if value is not None}
-    bounds = {name: f"CAST(:{name} AS {_TYPES[name]})" for name in (*given, "id")}
-    of_these = f"AND ({', '.join(given)}) >= ({', '.join(bounds[name] for name in given)})" if given else ""
     statement = _PAGE.format(
-        columns=", ".join(bounds),
-        before=", ".join(bounds.values()),
-        of_these=of_these,
-        newest_first=", ".join(f"{name} DESC" for name in bounds),
+        of_these=" ".join(_OF_THESE[name] for name in given),
+        newest_first=", ".join(f"{name} DESC" for name in (*given, "id")),
     )
-    return sa.text(statement), {**given, "id": _AFTER_ALL if before is None else before, "limit": limit}
+    return sa.text(statement), {**given, "before": _AFTER_ALL if before is None else before, "limit": limit}
 
 
 def user_named(conn: sa.Connection, name_or_id: str) -> UserId | None:
