@@ -4,7 +4,8 @@
    on `/readyz` answers 503 (`app.routes.health`), and a handshake of a WebSocket that is under way is refused with 503.
 2. uvicorn stops listening: new connections are refused by the operating system.
 3. Each connection is told at once. One with a request closes after its answer; an idle one takes one more request
-   within `LAST_CALL` (`app.serving.http_protocol`); a WebSocket is closed with 1012 (`websocket_protocol` beside it).
+   within `LAST_CALL` (`app.serving.http_protocol`); a stream ends with an event that says 1012 (`event_stream` beside
+   it), and a WebSocket is closed with that code (`websocket_protocol`).
 4. uvicorn waits until the last of them is gone, at most for `GRACE`, then cancels the requests that are left.
 5. The lifespan ends (`app.main`): background tasks are cancelled, then stores and threads closed. The exit code is 0.
 
