@@ -162,3 +162,7 @@ def test_bad_receivers_hold_up_nobody_and_get_everything_once_they_are_mended(
     for it in receivers.values():
         assert all(len(ids) == 1 for ids in told(it).values())
     eventually(lambda: stores.value("SELECT count(*) FROM webhook_deliveries WHERE status <> 'delivered'") == 0)
+    # Of an address the log has the host alone: the rest may be a secret.
+    logs = "".join(it.output() for it in service.processes)
+    assert "host=127.0.0.1" in logs
+    assert "s3cret" not in logs

@@ -72,7 +72,7 @@ class Receiver:
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="receiver", kwargs={"poll_interval": 0.05}
         )
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hooks"
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hooks/s3cret"
 
     def __enter__(self) -> Self:
         self._thread.start()
