@@ -160,7 +160,10 @@ function storeOf(ids, mistake) {
     for (const wake of [...waiting]) wake();
   }
 
-  const tellStates = () => ids.filter((id) => told.get(id) !== stateOf(id)).forEach(tell);
+  /** Tell of the states that have changed; of a board that hasn't come yet only if it is the first. */
+  function tellStates() {
+    for (const id of ids) if (told.get(id) !== stateOf(id) && (values.has(id) || id === ids[0])) tell(id);
+  }
 
   return {
     stateOf,
@@ -170,8 +173,9 @@ function storeOf(ids, mistake) {
     /** @param {string} id */
     positionOf: (id) => values.get(id) || null,
 
-    /** Take a newer version of a board. @param {Board} board */
-    take(board) {
+    /** Take a newer version of a board. @param {Board} board @param {boolean} playing whether it says that nothing is paused */
+    take(board, playing) {
+      if (playing) paused = false;
       values = new Map(values).set(board.board, board);
       frozen.set(board.board, board.frozen === true);
       line = "up";
@@ -267,7 +271,7 @@ function holding(store) {
 
   function release() {
     clearTimeout(timer);
-    for (const board of held.values()) if (isNewer(store.positionOf(board.board), board)) store.take(board);
+    for (const board of held.values()) if (isNewer(store.positionOf(board.board), board)) store.take(board, true);
     held.clear();
   }
 
@@ -277,9 +281,8 @@ function holding(store) {
       const shown = store.positionOf(board.board);
       if (!isNewer(shown, board)) return store.hear({ board: board.board });
       if (!shown || !first) {
-        if (!first) store.hear({ board: board.board, broadcasting: true, frozen: board.frozen });
         held.delete(board.board);
-        return store.take(board);
+        return store.take(board, !first);
       }
       held.set(board.board, board);
       store.hear({ board: board.board });
@@ -291,8 +294,8 @@ function holding(store) {
     heartbeat(message) {
       const newest = held.get(message.board) || store.positionOf(message.board);
       if (isNewer(newest, message)) return false;
+      if (message.broadcasting) release();
       store.hear(message);
-      if (!store.isPaused()) release();
       return true;
     },
 
@@ -437,7 +440,7 @@ function openPoll({ base, boards, bearer, fetch, onMessage, onEnd }) {
 
   /** @param {string} board @param {any} headers @param {any} payload null: unchanged */
   function take(board, headers, payload) {
-    const tag = headers.get("ETag") || "";
+    const tag = headers.get("ETag") || tags.get(board) || "";
     const [, epoch, version] = /"(.+)-(\d+)"/.exec(tag) || [];
     const paused = headers.get("Broadcasting") === "false";
     const about = { board, epoch, version: Number(version), broadcasting: !paused, ...freezeIn(headers) };

@@ -98,7 +98,8 @@ export function sourceOf({ board = "all-time", period = null, token, onOwn } = {
       problem = null;
     } catch (error) {
       if (asked !== period) return;
-      problem = { status: error.status, code: error.code };
+      const { status, code } = /** @type {import("./api.js").CallError} */ (error);
+      problem = { status, code };
     }
     clearTimeout(timer);
     timer = setTimeout(askForPast, PAST_MS);

@@ -1,4 +1,4 @@
-// Plays one action, then shows the board whenever it changes. Node 22 or newer; there is nothing to install.
+// Plays one action, then shows the board whenever it changes. Node 20 or newer; there is nothing to install.
 // SCOREBOARD_URL, SCOREBOARD_USER and SCOREBOARD_PASSWORD say where, and who.
 
 const {

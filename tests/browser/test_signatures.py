@@ -85,7 +85,8 @@ def test_signed_boards_are_taken_and_a_rotated_key_is_asked_for(windows: Windows
     service.worker(SIGNING_KEY=named(NEW), SIGNING_KEYS_RETIRED=named(OLD))
     wait_for_name(page, player.username)
     assert page.evaluate("() => boards.at(-1).signature.keyId") == Key("ed25519", NEW).key_id
-    assert page.evaluate("() => reasons") == []
+    reasons = set(page.evaluate("() => reasons"))
+    assert reasons <= {"unavailable"}  # said by a process that is stopping
     player.close()
 
 

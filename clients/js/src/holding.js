@@ -15,7 +15,7 @@ export function holding(store) {
 
   function release() {
     clearTimeout(timer);
-    for (const board of held.values()) if (isNewer(store.positionOf(board.board), board)) store.take(board);
+    for (const board of held.values()) if (isNewer(store.positionOf(board.board), board)) store.take(board, true);
     held.clear();
   }
 
@@ -25,9 +25,8 @@ export function holding(store) {
       const shown = store.positionOf(board.board);
       if (!isNewer(shown, board)) return store.hear({ board: board.board });
       if (!shown || !first) {
-        if (!first) store.hear({ board: board.board, broadcasting: true, frozen: board.frozen });
         held.delete(board.board);
-        return store.take(board);
+        return store.take(board, !first);
       }
       held.set(board.board, board);
       store.hear({ board: board.board });
@@ -39,8 +38,8 @@ export function holding(store) {
     heartbeat(message) {
       const newest = held.get(message.board) || store.positionOf(message.board);
       if (isNewer(newest, message)) return false;
+      if (message.broadcasting) release();
       store.hear(message);
-      if (!store.isPaused()) release();
       return true;
     },
 

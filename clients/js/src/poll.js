@@ -51,7 +51,7 @@ export function openPoll({ base, boards, bearer, fetch, onMessage, onEnd }) {
 
   /** @param {string} board @param {any} headers @param {any} payload null: unchanged */
   function take(board, headers, payload) {
-    const tag = headers.get("ETag") || "";
+    const tag = headers.get("ETag") || tags.get(board) || "";
     const [, epoch, version] = /"(.+)-(\d+)"/.exec(tag) || [];
     const paused = headers.get("Broadcasting") === "false";
     const about = { board, epoch, version: Number(version), broadcasting: !paused, ...freezeIn(headers) };

@@ -46,7 +46,10 @@ export function storeOf(ids, mistake) {
     for (const wake of [...waiting]) wake();
   }
 
-  const tellStates = () => ids.filter((id) => told.get(id) !== stateOf(id)).forEach(tell);
+  /** Tell of the states that have changed; of a board that hasn't come yet only if it is the first. */
+  function tellStates() {
+    for (const id of ids) if (told.get(id) !== stateOf(id) && (values.has(id) || id === ids[0])) tell(id);
+  }
 
   return {
     stateOf,
@@ -56,8 +59,9 @@ export function storeOf(ids, mistake) {
     /** @param {string} id */
     positionOf: (id) => values.get(id) || null,
 
-    /** Take a newer version of a board. @param {Board} board */
-    take(board) {
+    /** Take a newer version of a board. @param {Board} board @param {boolean} playing whether it says that nothing is paused */
+    take(board, playing) {
+      if (playing) paused = false;
       values = new Map(values).set(board.board, board);
       frozen.set(board.board, board.frozen === true);
       line = "up";
