@@ -28,6 +28,7 @@ from app.routes import (
     history,
     issuers,
     join_codes,
+    join_qr,
     keys,
     live,
     metrics,
@@ -87,6 +88,7 @@ API: list[BaseRoute] = [
     route("/users/{user_id}", GET=account.show, PATCH=names.change, DELETE=account.erase),
     route("/users/{user_id}/password", POST=account.change_password),
     route("/about", GET=about.show),
+    route("/join-qr.svg", GET=join_qr.show),
     route("/action-types", GET=scores.action_types),
     route("/auth/register", POST=auth.register),
     route("/auth/login", POST=auth.login),
@@ -144,6 +146,7 @@ API: list[BaseRoute] = [
 PAGES: list[BaseRoute] = [
     route("/docs", GET=endpoints.page),
     route("/", GET=pages.page),
+    route("/wall", GET=pages.wall),
     route("/operator", GET=pages.operator_page),
     route("/scoreboard.js", GET=pages.client),
     route("/scoreboard.d.ts", GET=pages.client_types),

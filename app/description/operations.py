@@ -5,7 +5,7 @@ from typing import Any
 from app.description.board_operations import BOARD_OPERATIONS
 from app.description.desk_operations import DESK_OPERATIONS
 from app.description.freeze_operations import FREEZE_OPERATIONS
-from app.description.operation import Operation
+from app.description.operation import Operation, Query
 from app.description.operator_operations import OPERATOR_OPERATIONS
 from app.description.player_operations import PLAYER_OPERATIONS
 from app.description.rank_operations import RANK_OPERATIONS
@@ -29,6 +29,16 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "anyone",
         {200: shapes.About},
         about="`registration`: whether everybody (`open`), who has a join code (`code`) or nobody can register.",
+    ),
+    ("/join-qr.svg", "GET"): Operation(
+        "drawJoinQr",
+        "The page's address as a QR code, for a screen",
+        "Operation",
+        "anyone",
+        {200: "image/svg+xml"},
+        errors=(400,),
+        query={"code": Query({"type": "string"}, "A join code that the address has filled in; it is not looked up.")},
+        about="The address is `PUBLIC_URL`, or else where this request was sent.",
     ),
     ("/healthz", "GET"): Operation("checkHealth", "The process lives", "Operation", "anyone", {200: shapes.Health}),
     ("/readyz", "GET"): Operation(

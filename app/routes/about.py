@@ -29,5 +29,6 @@ async def show(request: Request) -> Response:
             color=settings.brand_color or UNSET,
             welcome=settings.brand_welcome or UNSET,
         ),
+        url=UNSET if settings.public_url is None else settings.public_url,
     )
     return JSON(about, headers={"Cache-Control": "public, max-age=60"})

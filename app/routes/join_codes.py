@@ -1,11 +1,9 @@
 """Join codes: operators make, list and delete them."""
 
-import io
 from dataclasses import asdict
 from typing import Annotated
 
 import msgspec
-import segno
 import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +15,7 @@ from app.domain.ids import JoinCodeId, is_id
 from app.domain.moments import Moment, in_utc
 from app.http.answers import JSON, read_json
 from app.routes.admin import LONGEST_PAGE, PAGE, MayHaveReason
+from app.routes.join_qr import qr_svg
 from app.routes.operator_shapes import JoinCodeRecord, JoinCodeRecords, NewJoinCode
 from app.routes.operators import change, operator
 from app.routes.paging import cursor_of, limit_of
@@ -75,10 +74,3 @@ async def delete(request: Request) -> Response:
         lambda conn: join_codes.delete(conn, JoinCodeId(code_id), actor=who.actor, reason=body.reason),
     )
     return Response(status_code=204)
-
-
-def qr_svg(text: str) -> str:
-    """Return a QR code as an SVG document, as wide as whatever shows it, with the margin that scanners need."""
-    drawn = io.BytesIO()
-    segno.make(text, micro=False).save(drawn, kind="svg", xmldecl=False, omitsize=True, nl=False, light="#fff")
-    return drawn.getvalue().decode()

@@ -78,8 +78,13 @@ def _written(name: str, attributes: str, language: str, settings: Settings, rele
 
 
 async def page(request: Request) -> Response:
-    """GET /: the live page."""
-    return html(request, "index.html")
+    """GET /: the live page; with `?wall` the wall."""
+    return html(request, "wall.html" if "wall" in request.query_params else "index.html")
+
+
+async def wall(request: Request) -> Response:
+    """GET /wall: the boards on a screen for a hall."""
+    return html(request, "wall.html")
 
 
 async def operator_page(request: Request) -> Response:

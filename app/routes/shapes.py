@@ -131,7 +131,7 @@ class Brand(msgspec.Struct):
 
 
 class About(msgspec.Struct, rename="camel"):
-    """What a page needs to know to offer only what works."""
+    """What a page needs to know to offer only what works; `url`: where people open it, if `PUBLIC_URL` says so."""
 
     name: str
     version: str
@@ -141,3 +141,4 @@ class About(msgspec.Struct, rename="camel"):
     top_scores_auth: Literal["optional", "required"]
     ask_email: bool
     brand: Brand
+    url: str | msgspec.UnsetType = msgspec.UNSET

@@ -1,5 +1,7 @@
 /** Marks newcomers and climbers for a few seconds: by a word in their row, and by its class. */
 
+import { t } from "./words.js";
+
 const MARK_MS = 6_000;
 const MOST = 2; // at once: more are followed by nobody
 
@@ -20,7 +22,7 @@ export class Marks {
     this.remove(row);
     if (this._timers.size >= MOST) this.remove(this._timers.keys().next().value);
     row.classList.add("climb");
-    row.querySelector(".mark").textContent = before === undefined ? "new" : `▲ ${before - rank}`;
+    row.querySelector(".mark").textContent = before === undefined ? t("board.new") : `▲ ${before - rank}`;
     this._timers.set(row, setTimeout(() => this.remove(row), MARK_MS));
   }
 

@@ -1,6 +1,7 @@
 /** What there is to say of a place: by how much the first one leads, and who of two with the same value was first. */
 
 import { written } from "./values.js";
+import { t } from "./words.js";
 
 /**
  * @param {import("./sealed.js").Row[]} rows from the first place on
@@ -10,6 +11,6 @@ import { written } from "./values.js";
 export function noteOf(rows, at, rule) {
   const [row, next] = [rows[at], rows[at + 1]];
   if (row.sealed || !next) return "";
-  if (row.score === next.score) return `first to reach ${written(row.score, rule.unit)}`;
-  return row.rank === 1 ? `leads by ${written(Math.abs(row.score - next.score), rule.unit)}` : "";
+  if (row.score === next.score) return t("board.first-to-reach", { value: written(row.score, rule.unit) });
+  return row.rank === 1 ? t("board.leads-by", { by: written(Math.abs(row.score - next.score), rule.unit) }) : "";
 }

@@ -2,6 +2,7 @@
 
 import { nameOf } from "./names.js";
 import { written } from "./values.js";
+import { t } from "./words.js";
 
 /**
  * @typedef {import("./sealed.js").Row} Row
@@ -17,7 +18,6 @@ export function makeRow() {
   const who = make("span", "who");
   const [name, you, mark, bar] = [make("bdi", "name"), make("span", "you"), make("span", "mark"), make("span", "bar")];
   player.scope = "row";
-  you.textContent = "you";
   name.translate = false; // nobody's name is a word, whatever a browser takes it for
   for (const unheard of [mark, bar]) unheard.setAttribute("aria-hidden", "true");
   who.append(name, make("bdi", "username"), you, mark);
@@ -50,10 +50,11 @@ export function fillRow(row, { userId, username, displayName, score, rank, seale
   row.classList.toggle("sealed", Boolean(sealed));
   row.classList.toggle("next", sealed === "next");
   row.dataset.rank = rank ? String(rank) : "";
+  write(part(row, "you"), t("board.you"));
   part(row, "you").hidden = !own;
   write(part(row, "rank").firstElementChild, rank ? String(rank) : "–");
   const name = part(row, "name");
-  write(name, sealed ? "Not revealed yet" : nameOf({ username, displayName }));
+  write(name, sealed ? t("board.not-revealed") : nameOf({ username, displayName }));
   name.title = displayName ? `${displayName} (${username})` : username;
   write(part(row, "username"), username);
   part(row, "username").hidden = !displayName;

@@ -69,6 +69,6 @@ export function loadBoardsSoon() {
 
 /** @param {BoardInfo[]} items */
 function untilNext(items) {
-  const ends = items.map(({ endsAt }) => Date.parse(endsAt ?? "") - serverNow()).filter((ms) => ms > 0);
+  const ends = items.map(({ endsAt }) => Date.parse(endsAt || "") - serverNow()).filter((ms) => ms > 0);
   return Math.min(EVERY_MS, ...ends.map((ms) => ms + 500 + Math.random() * CROWD_MS));
 }

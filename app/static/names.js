@@ -1,9 +1,11 @@
 /** How users are named: by the display name where there is one, and the username beside it, since that one is unique. */
 
+import { t } from "./words.js";
+
 /** @typedef {{username: string | null, displayName?: string | null}} Named */
 
 /** @param {Named} user @returns {string} the name to show */
-export const nameOf = ({ username, displayName }) => displayName ?? username ?? "An erased user";
+export const nameOf = ({ username, displayName }) => displayName || username || t("board.erased-user");
 
 /** Makes elements that show a user; each keeps the direction of its script to itself. */
 export function namesOf(user) {

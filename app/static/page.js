@@ -21,7 +21,6 @@ import { onEnd, renewIfDue, restore, session, signOut, signOutEverywhere } from 
 import { comeBack, offerSignIns } from "./sign-ins.js";
 import { lookAgain, noteChange, watchBoards } from "./switcher.js";
 import { loadTypes } from "./types.js";
-import { toggleWall, watchWall } from "./wall.js";
 
 function takeBoard(board) {
   const before = shown;
@@ -97,7 +96,6 @@ onClick("sign-out-everywhere", "player-message", signOutEverywhere);
 onClick("older", "player-message", loadOlder);
 $("history").addEventListener("toggle", loadHistory);
 $("switch").addEventListener("click", switchForm);
-$("wall").addEventListener("click", toggleWall);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   renewIfDue();
@@ -118,7 +116,6 @@ onOwn((own) => {
   loadAroundSoon();
 });
 onEnd(leave);
-watchWall();
 watchAround();
 watchFind();
 watchLines();

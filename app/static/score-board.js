@@ -8,9 +8,10 @@ import { Marks } from "./board-marks.js";
 import { boxesOf, glide, moves } from "./board-motion.js";
 import { noteOf } from "./board-notes.js";
 import { fillRow, makeRow } from "./board-row.js";
-import { makeTable } from "./board-table.js";
-import { withSealed } from "./sealed.js";
+import { makeTable, writeHeads } from "./board-table.js";
+import { windowOf, withSealed } from "./sealed.js";
 import { written } from "./values.js";
+import { ready } from "./words.js";
 
 /**
  * @typedef {import("./scoreboard.js").Entry} Entry
@@ -35,9 +36,14 @@ export class ScoreBoard extends HTMLElement {
   }
 
   connectedCallback() {
-    if (!this.querySelector("table")) this.append(makeTable());
+    const own = this.querySelector("table");
+    if (!own) this.append(makeTable());
     this._table = this.querySelector("table");
     if (this._drawn || this._newest.payload.length) this._draw();
+    ready.then(() => {
+      if (!own) writeHeads(this._table);
+      this._redraw(); // on somebody else's page words come later
+    });
   }
 
   disconnectedCallback() {
@@ -100,7 +106,8 @@ export class ScoreBoard extends HTMLElement {
     clearTimeout(this._timer);
     if (!this._table) return; // it is drawn when it is put into the page
     const most = Number(this.getAttribute("rows")) || Infinity;
-    const entries = withSealed(this._newest).slice(0, most);
+    const entries = windowOf(withSealed(this._newest), most);
+    this.dataset.from = entries.length ? String(entries[0].rank) : "1";
     const before = this._drawn;
     const boxes = before && moves() ? boxesOf(this._rows) : null;
     this._write(entries, before);
@@ -126,9 +133,10 @@ export class ScoreBoard extends HTMLElement {
       // Only rows out of place are touched: to reinsert one would cut its bar's transition short.
       if (body.children[at] !== it.row) body.insertBefore(it.row, body.children[at] || null);
       fillRow(it.row, entry, look, noteOf(entries, at, look.rule));
-      if (before && !entry.sealed) this._marks.note(it.row, entry.rank, before.get(entry.userId));
+      if (before && before.size && !entry.sealed) this._marks.note(it.row, entry.rank, before.get(entry.userId));
     });
   }
 }
 
-customElements.define("score-board", ScoreBoard);
+// A page that has it twice, from two addresses, keeps the first.
+if (!customElements.get("score-board")) customElements.define("score-board", ScoreBoard);

@@ -16,5 +16,16 @@ export function withSealed({ payload, revealed = 0, places = 0 }) {
   return [...sealed, ...payload];
 }
 
+/**
+ * Returns the rows of a board that there is room for: the first ones, but while places are revealed those around the next.
+ * @param {Row[]} rows
+ * @param {number} most
+ */
+export function windowOf(rows, most) {
+  const next = rows.findIndex(({ sealed }) => sealed === "next");
+  const from = Math.max(0, Math.min(next - Math.floor(most / 2), rows.length - most));
+  return next < 0 ? rows.slice(0, most) : rows.slice(from, from + most);
+}
+
 /** @returns {Row} */
 const sealedAt = (rank) => ({ userId: `sealed-${rank}`, username: "", score: 0, rank, sealed: "later" });

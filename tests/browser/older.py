@@ -64,3 +64,34 @@ def make_older(context: BrowserContext) -> None:
 
     context.add_init_script(_TAKE_AWAY)
     context.route("**/*.css", strip)
+
+
+# What was still missing in Chromium 79, which TVs of 2021 have (webOS 6).
+_TAKE_MORE_AWAY = """
+for (const [owner, names] of [
+    [Element.prototype, ["getAnimations", "replaceChildren"]],
+    [Document.prototype, ["getAnimations", "timeline"]],
+    [String.prototype, ["replaceAll"]],
+    [Promise, ["any"]],
+    [globalThis, ["WeakRef", "FinalizationRegistry", "AggregateError"]],
+]) for (const name of names) delete owner[name];
+const animate = Element.prototype.animate;
+Element.prototype.animate = function (frames, options) {
+  if (options && options.pseudoElement) throw new TypeError("it would animate the element itself");
+  return animate.call(this, frames, options);
+};
+"""
+_YOUNG = re.compile(r"[^{}]*:(?:not\([^)]*,|focus-visible)[^{}]*\{[^{}]*\}")
+_YOUNG_DECLARATION = re.compile(r"(?<![\w-])(?:inset|gap|row-gap|column-gap|aspect-ratio)\s*:[^;{}]*;?")
+
+
+def make_tv(context: BrowserContext) -> None:
+    """Take away from a context what the browser of a TV of 2021 hasn't."""
+
+    def strip(route: Route) -> None:
+        answer = route.fetch()
+        sheet = _YOUNG_DECLARATION.sub("", _YOUNG.sub("", older_css(answer.text())))
+        route.fulfill(response=answer, body=sheet)
+
+    context.add_init_script(_TAKE_AWAY + _TAKE_MORE_AWAY)
+    context.route("**/*.css", strip)

@@ -211,15 +211,6 @@ def test_time_that_is_left_is_counted_down_and_then_the_boards_are_asked_for(win
         pass
 
 
-def test_wall_shows_the_board_of_its_address(windows: Windows, web: Process) -> None:
-    page = windows.open(f"{web.url}/?wall&board=laps", viewport={"width": 1920, "height": 1080}, color_scheme="dark")
-    expect(page.locator("#rows tr")).to_have_count(10)
-    expect(page.get_by_role("heading", name="Fastest laps")).to_be_visible()
-    for hidden in ("#boards", "#lines", "#places"):
-        expect(page.locator(hidden)).to_be_hidden()
-    page.wait_for_function("() => document.documentElement.scrollHeight <= innerHeight")
-
-
 def test_page_of_one_board_has_no_tabs(windows: Windows, service: Service, stores: Stores, tmp_path: Path) -> None:
     alone = tmp_path / "boards.toml"
     alone.write_text("[boards.all-time]\n")

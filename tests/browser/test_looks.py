@@ -1,4 +1,4 @@
-"""How the page looks: on a phone, on a wall, and in the README."""
+"""How the page looks: on a phone, on a desk, and in the README."""
 
 import os
 import re
@@ -108,32 +108,6 @@ def test_newcomer_and_a_climber_are_marked_for_a_while(windows: Windows, web: Pr
     )
     assert ends[0] <= ends[1]  # one can be read beside the other
     expect(newcomer.locator(".mark")).to_have_text("", timeout=10_000)
-
-
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080), (3840, 2160), (1080, 1920)])
-def test_wall_board_fills_the_screen(windows: Windows, web: Process, score: Score, width: int, height: int) -> None:
-    score(PLAYERS)
-    page = windows.open(f"{web.url}/?wall", viewport={"width": width, "height": height}, color_scheme="dark")
-    expect(page.locator("#rows tr")).to_have_count(10)
-    expect(page.locator("#guest")).to_be_hidden()
-    page.wait_for_function("() => document.documentElement.scrollHeight <= innerHeight")
-    board = page.locator(".board").bounding_box()
-    assert board
-    assert board["width"] > 0.9 * width
-    assert board["height"] > 0.8 * height
-
-
-def test_wall_view_is_entered_and_left_with_the_keyboard(windows: Windows, web: Process) -> None:
-    page = windows.open(web.url)
-    button = page.locator("#wall")
-    button.focus()
-    page.keyboard.press("Enter")
-    expect(button).to_have_text("Leave wall view")
-    expect(button).to_have_attribute("aria-pressed", "true")
-    expect(page.locator("#guest")).to_be_hidden()
-    page.keyboard.press("Escape")
-    expect(button).to_have_text("Wall view")
-    expect(page.locator("#guest")).to_be_visible()
 
 
 def _expect_no_sideways_scroll(page: Page) -> None:

@@ -1,14 +1,12 @@
 """Every page works in a browser of five years ago, such as the one in a TV."""
 
-from collections.abc import Callable
-
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.older import older_css
 from tests.browser.test_operator import choose, found
 from tests.browser.test_signatures import FOLLOW, named
-from tests.browser.windows import Windows, connection, expect_score, guest_message, message, row, sign_in
+from tests.browser.windows import Windows, connection, expect_score, guest_message, message, sign_in
 from tests.support.people import Player, unique
 from tests.support.service import ROOT, Process, Service
 
@@ -32,17 +30,6 @@ def test_older_browser_plays_and_signs_out(windows: Windows, web: Process, worke
     assert chosen.evaluate("(it) => getComputedStyle(it, '::before').borderTopWidth") == "1px"
     page.get_by_role("button", name="Sign out", exact=True).click()
     expect(guest_message(page)).to_have_text("You are signed out on this device.")
-
-
-def test_older_browser_shows_the_wall(windows: Windows, web: Process, score: Callable[[dict[str, int]], None]) -> None:
-    name = unique("wall")
-    score({name: 5_000_000})
-    page = windows.open(f"{web.url}/?wall", older=True, viewport={"width": 1920, "height": 1080})
-    expect(row(page, name)).to_be_visible()
-    expect(page.locator("#guest")).to_be_hidden()
-    board = page.locator(".board").bounding_box()
-    assert board
-    assert board["width"] > 0.9 * 1920
 
 
 def test_older_browser_operates(windows: Windows, web: Process, operator: Player, alice: Player) -> None:

@@ -69,7 +69,7 @@ def test_player_signs_in_and_plays_live(windows: Windows, site: str, alice: Play
     expect(message(page)).to_have_text("+10 for default")
     expect_score(page, alice.username, int(alice.http.get(f"/users/{alice.user_id}").json()["totalScore"]))
     page.goto(f"{site}/?wall")
-    expect(connection(page)).to_have_text("Live")
+    expect(page.locator("#state")).to_have_text("Live")
     assert urlsplit(page.url).path == f"{BELOW}/"
 
 

@@ -8,8 +8,7 @@ from playwright.sync_api import Page
 from tests.browser.windows import Windows
 from tests.support.service import Process
 
-ELEMENT = """async () => {
-  await import("/static/score-board.js");
+ELEMENT = """() => {
   const made = () => {
     const board = document.createElement("score-board");
     document.body.append(board);

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, WebError, expect
 
-from tests.browser.older import make_older
+from tests.browser.older import make_older, make_tv
 from tests.support.people import PASSWORD
 
 # The browser's own lines about requests, which no page can keep from the console.
@@ -23,7 +23,14 @@ class Windows:
         self._provoked: set[str] = set()
 
     def open(
-        self, url: str, *, fake_clock: bool = False, older: bool = False, beside: tuple[str, ...] = (), **options: Any
+        self,
+        url: str,
+        *,
+        fake_clock: bool = False,
+        older: bool = False,
+        tv: bool = False,
+        beside: tuple[str, ...] = (),
+        **options: Any,
     ) -> Page:
         """Open the page in a window of its own, without animations unless asked for by `reduced_motion`.
 
@@ -31,6 +38,7 @@ class Windows:
             fake_clock: its timers can be put forward; they run by themselves nevertheless.
             beside: other addresses whose servers may be asked.
             older: what browsers have learned in the last five years is taken away.
+            tv: and what Chromium 79 hadn't learned yet.
         """
         context = self._browser.new_context(**{"reduced_motion": "reduce", "locale": "en-GB", **options})
         self._contexts.append(context)
@@ -54,6 +62,8 @@ class Windows:
         context.on("request", on_request)
         if older:
             make_older(context)
+        if tv:
+            make_tv(context)
         page = context.new_page()
         if fake_clock:
             page.clock.install()

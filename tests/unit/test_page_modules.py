@@ -11,7 +11,13 @@ from app.routes.page_files import with_files
 from app.routes.static_files import release
 
 STATIC = Path(__file__).parents[2] / "app" / "static"
-ENTRIES = {"index.html": "page.js", "docs.html": "docs.js", "operator.html": "organizer.js", "embed.html": "embed.js"}
+ENTRIES = {
+    "index.html": "page.js",
+    "docs.html": "docs.js",
+    "operator.html": "organizer.js",
+    "embed.html": "embed.js",
+    "wall.html": "wall.js",
+}
 """The pages, and the module with which each begins."""
 IMPORT = re.compile(r'^import (?:[^"]*? from )?"(.+?)";$', re.MULTILINE)
 
