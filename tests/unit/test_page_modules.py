@@ -83,3 +83,30 @@ def test_file_that_is_edited_is_seen_by_who_develops_alone(tmp_path: Path, monke
     assert [it.files["page.js"].body for it in after] == [b"1;", b"one();"]
     assert before[1].digest != after[1].digest
     static_files._read.cache_clear()
+
+
+YOUNG = {
+    "optional chaining or ?? (80)": r"\?\.(?!\d)|\?\?",
+    "logical assignment (85)": r"(?:\|\||&&)=",
+    "a private method (84)": r"^\s+(?:async |static )?#\w+\(",
+    "a static block (94)": r"\bstatic \{",
+    "await at the top (89)": r"^(?:const .*= )?await ",
+    "a younger function": r"\.(?:at|replaceAll|replaceChildren|getAnimations|findLast|toSorted)\("
+    r"|structuredClone|Promise\.any|AbortSignal\.(?:timeout|any)|WeakRef|crypto\.randomUUID|Object\.hasOwn|pseudoElement",
+}
+"""What Chromium 79 doesn't read, by what it is and when Chromium learned it."""
+
+
+@pytest.mark.parametrize("page", ["wall.html", "embed.html"])
+def test_tv_of_2021_can_read_every_module(page: str) -> None:
+    """One that it can't read would leave it without any: a mistake of syntax anywhere stops all of a page's modules."""
+    needed: set[str] = set()
+    found = {ENTRIES[page]}
+    while found:
+        needed |= found
+        found = set().union(*(imports(module) for module in found)) - needed
+    for module in sorted(needed):
+        text = re.sub(r"/\*.*?\*/|(?<![:\"'])//[^\n]*", "", (STATIC / module).read_text(), flags=re.DOTALL)
+        text = re.sub(r'"(?:[^"\\\n]|\\.)*"', '""', text)
+        found_young = {what: re.findall(young, text, re.MULTILINE) for what, young in YOUNG.items()}
+        assert {what: there for what, there in found_young.items() if there} == {}, module
