@@ -1,6 +1,7 @@
 """The organizer's page: what an organizer does there moves the board in other windows, and can be undone."""
 
 import re
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -26,6 +27,12 @@ def worker(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Proces
 def desk(windows: Windows, web: Process, operator: Player) -> Page:
     """The page, with an organizer signed in."""
     return desk_of(windows, web, operator)
+
+
+@pytest.fixture
+def fine(windows: Windows, web: Process) -> Page:
+    """The page, with nobody signed in."""
+    return windows.open(f"{web.url}/operator")
 
 
 def desk_of(windows: Windows, web: Process, operator: Player, section: str = "now") -> Page:
@@ -69,6 +76,11 @@ def leave(desk: Page, how: str) -> None:
     """Sign out by the menu of the account."""
     desk.locator("#account > summary").click()
     desk.locator("#account").get_by_role("button", name=how, exact=True).click()
+
+
+def check_everything(desk: Page) -> None:
+    desk.get_by_role("button", name="Check everything now").click()
+    expect(desk.locator("#audit")).to_have_attribute("aria-busy", "false")
 
 
 def undo(desk: Page) -> None:
@@ -197,7 +209,7 @@ def test_one_sentence_says_what_is_wrong(
     player.score()
     expect_score(board, player.username, 20)
     desk.get_by_text("For engineers").click()
-    desk.get_by_role("button", name="Check everything now").click()
+    check_everything(desk)
     expect(desk.locator("#checks li", has_text="top-scores")).to_contain_text("right")
     expect(desk.locator("#checks .bad")).to_have_count(0)
     counter = desk.locator("#counters div", has_text="completions/min").locator("dd")
@@ -206,11 +218,80 @@ def test_one_sentence_says_what_is_wrong(
     expect(desk.locator("#hour-points")).to_have_text(re.compile(r"^[1-9]"))
     expect(desk.locator("#preview .name").first).not_to_be_empty()
     stores.execute("UPDATE users SET total_score = total_score + 1 WHERE id = :id", id=player.user_id)
-    desk.get_by_role("button", name="Check everything now").click()
+    check_everything(desk)
     expect(desk.locator("#checks .bad").first).to_be_visible()
     expect(verdict).to_have_attribute("data-tone", "bad")
     expect(verdict).to_contain_text("The check found")
     stores.execute("UPDATE users SET total_score = total_score - 1 WHERE id = :id", id=player.user_id)
+
+
+@pytest.mark.parametrize(
+    ("news", "tone", "words"),
+    [
+        ("", "good", "Everything is fine. All points are on the board and nothing is held."),
+        ("reachable: false", "bad", "The service can't be reached."),
+        ("stats: null", "wait", "Looking …"),
+        ("stats: {held: 0, settleLagSeconds: 40.4, unsettled: 3}", "bad", "Points are late by 40 s"),
+        ("stats: {held: 3, settleLagSeconds: 0}", "wait", "3 scores wait for you. All other points"),
+        (
+            "audit: {ok: false, at: new Date(), checks: [{name: 'a', violations: 2}]}",
+            "bad",
+            "The check found 2 mistakes.",
+        ),
+        ("flags: [{name: 'broadcast', enabled: false}]", "wait", "Updates are paused"),
+        ("boards: [{frozen: true}, {frozen: false}]", "good", "Everything is fine. One board is frozen"),
+    ],
+)
+def test_sentence_says_the_worst_first(fine: Page, news: str, tone: str, words: str) -> None:
+    told = fine.evaluate(
+        f"""async () => {{
+            const {{ judge }} = await import(new URL("static/organize/verdict.js", document.baseURI).href);
+            const stats = {{held: 0, settleLagSeconds: 0, unsettled: 0}};
+            return judge({{stats, reachable: true, flags: [], boards: [], audit: null, {news}}});
+        }}"""
+    )
+    assert told["tone"] == tone
+    assert f"{told['words']} {told['about']}".startswith(words)
+
+
+def test_settings_and_snippets_are_made_and_undone(web: Process, worker: Process, desk: Page) -> None:
+    go(desk, "Settings")
+    desk.get_by_role("button", name="Mine", exact=True).click()
+    form = desk.locator("#network-form")
+    expect(form.get_by_label("Address or network")).to_have_value(re.compile(r"^127\.0\.0\.1"))
+    form.get_by_label("Reason").fill("the hall")
+    form.get_by_role("button", name="Trust it").click()
+    network = desk.locator("#networks li", has_text="the hall")
+    expect(network).to_be_visible()
+    undo(desk)
+    expect(network).to_have_count(0)
+
+    hook = desk.locator("#webhook-form")
+    hook.get_by_label("Address").fill("http://127.0.0.1:9/never-answers")
+    hook.get_by_label("points that are held").check()
+    hook.get_by_role("button", name="Make a webhook").click()
+    expect(desk.locator("#new-secret-itself")).to_have_value(re.compile("^whsec_"))
+    made = desk.locator("#webhooks > li", has_text="never-answers")
+    made.get_by_role("button", name="Pause").click()
+    expect(made).to_contain_text("paused")
+    undo(desk)
+    expect(made).not_to_contain_text("paused")
+    made.get_by_role("button", name="Delete").click()
+    answer(desk, "it was a test")
+    expect(made).to_have_count(0)
+
+    go(desk, "Share")
+    snippet = desk.locator("#snippet-form")
+    snippet.get_by_label("Rows").fill("5")
+    snippet.get_by_label("transparent").check()
+    expect(desk.locator("#snippet")).to_have_value(
+        re.compile('^<iframe src="[^"]*/embed.board=all-time&amp;rows=5&amp;transparent=1"')
+    )
+    with desk.expect_download() as saved:
+        desk.get_by_role("button", name="Save the players").click()
+    lines = Path(saved.value.path()).read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0].startswith("rank,username,")
+    assert any("operator" in line for line in lines[1:])
 
 
 def test_section_has_an_address_and_keeps_the_focus_when_it_is_refreshed(

@@ -34,4 +34,4 @@ export function forgetDesk() {
 }
 
 /** Whether updates go out to screens. */
-export const broadcasting = () => desk.flags.find(({ name }) => name === "broadcast")?.enabled !== false;
+export const broadcasting = (flags = desk.flags) => flags.find(({ name }) => name === "broadcast")?.enabled !== false;

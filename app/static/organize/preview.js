@@ -12,9 +12,11 @@ const EVERY_MS = 4_000;
 
 async function load() {
   const board = $("chosen-board").value || "all-time";
-  const [{ data }, rule] = await Promise.all([call("GET", `/top-scores?board=${encodeURIComponent(board)}`, { tries: 2 }), ruleOf(board)]);
+  const [{ data, headers }, rule] = await Promise.all([call("GET", `/top-scores?board=${encodeURIComponent(board)}`, { tries: 2 }), ruleOf(board)]);
   if (board !== ($("chosen-board").value || "all-time")) return;
   const preview = $("preview");
+  // While updates are paused every screen stands still, and so does this one.
+  if (headers.get("Broadcasting") === "false" && preview.rule === rule) return;
   if (preview.rule !== rule) preview.clear(rule);
   preview.show({ payload: data, revealed: rule?.revealed, places: rule?.places });
 }

@@ -22,7 +22,7 @@ export async function checkIfOld() {
 }
 
 /** What is said, the worst first. @returns {{tone: "good" | "wait" | "bad", sign: string, words: string, about: string}} */
-export function judge({ stats, reachable, audit, boards }) {
+export function judge({ stats, reachable, audit, boards, flags }) {
   const checked = audit ? t(audit.ok ? "organizer.checked" : "organizer.checked-wrong", { at: clockOf(audit.at) }) : "";
   if (!reachable) return told("bad", "!", t("organizer.unreachable"), t("organizer.unreachable-about"));
   if (!stats) return told("wait", "…", t("organizer.looking"), "");
@@ -34,7 +34,7 @@ export function judge({ stats, reachable, audit, boards }) {
     return told("bad", "!", t("organizer.violated", { count }), `${t("organizer.violated-about")} ${checked}`);
   }
   if (stats.held > 0) return told("wait", number(stats.held), t("organizer.scores-wait", { count: stats.held }), `${t("organizer.all-others")} ${checked}`);
-  if (!broadcasting()) return told("wait", "Ⅱ", t("organizer.paused-now"), `${t("organizer.paused-safe")} ${checked}`);
+  if (!broadcasting(flags)) return told("wait", "Ⅱ", t("organizer.paused-now"), `${t("organizer.paused-safe")} ${checked}`);
   const frozen = boards.filter((it) => it.frozen).length;
   const about = t(frozen ? "organizer.fine-frozen" : "organizer.fine-about", { count: frozen });
   return told("good", "✓", t("organizer.fine"), `${about} ${checked}`);
