@@ -1,9 +1,12 @@
-/** The form that signs in or makes an account, and which of the two panels is up. */
+/** Joining: the form that signs in or makes an account, and who is told what at the top of the page. */
 
 import { $ } from "./elements.js";
 import { forgetLinkedCode, linkedCode } from "./join-link.js";
 import { say } from "./messages.js";
 import { logIn, register, session } from "./session.js";
+import { t } from "./words.js";
+
+const BEEN_HERE = "been-here"; // somebody has signed in in this browser before
 
 let joining = false; // the form makes an account first
 let needsCode = false;
@@ -18,6 +21,7 @@ export async function signIn() {
     setJoining(false); // from here on the account exists: a second try only signs in
   }
   await logIn(username, password);
+  localStorage.setItem(BEEN_HERE, "yes");
   form.reset();
 }
 
@@ -28,29 +32,46 @@ export function switchForm() {
   focusFirst();
 }
 
+/** Opens the form, or closes it. */
+export function toggleForm() {
+  showForm($("joining").hidden);
+  if (!$("joining").hidden) focusFirst();
+}
+
 /** Offers what works here, and nothing else. @param {import("./about.js").About} about */
 export function offer({ registration, passwordLogin, askEmail }) {
   needsCode = registration === "code";
   asksEmail = askEmail;
+  const open = registration !== "closed" && passwordLogin;
   $("sign-in").hidden = !passwordLogin;
-  $("switch").hidden = registration === "closed";
-  $("no-account").hidden = registration !== "closed" || !passwordLogin;
+  $("switch").hidden = !open;
+  $("no-account").hidden = open || !passwordLogin;
+  $("join").hidden = false;
+  $("join").textContent = open ? t("account.join") : t("account.sign-in");
+  $("guest-title").textContent = open ? t("account.watch-or-join") : t("account.watch-or-sign-in");
   const code = linkedCode();
   if (needsCode && code !== null) $("sign-in").joinCode.value = code;
-  setJoining(registration !== "closed" && (joining || code !== null));
-  if (code !== null && session === null) focusFirst();
+  setJoining(open && (joining || code !== null || localStorage.getItem(BEEN_HERE) === null));
+  if (code === null || session !== null) return;
+  showForm(true);
+  focusFirst();
+}
+
+function showForm(on) {
+  $("joining").hidden = !on;
+  $("join").setAttribute("aria-expanded", String(on));
 }
 
 /** Puts the keyboard's focus where there is something to type. */
 function focusFirst() {
   const form = $("sign-in");
+  if (form.hidden) return;
   (joining && needsCode && !form.joinCode.value ? form.joinCode : form.username).focus();
 }
 
 function setJoining(on) {
   const form = $("sign-in");
   joining = on;
-  $("guest-title").textContent = on ? "Create an account" : "Sign in to play";
   $("rules").hidden = !on;
   ask("join-code", form.joinCode, on && needsCode);
   ask("email", form.email, on && asksEmail);
@@ -58,8 +79,8 @@ function setJoining(on) {
   form.username.pattern = on ? "[A-Za-z0-9][A-Za-z0-9_.\\-]*" : ".*";
   form.password.minLength = on ? 8 : 0;
   form.password.autocomplete = on ? "new-password" : "current-password";
-  form.querySelector(".primary").textContent = on ? "Create account" : "Sign in";
-  $("switch").textContent = on ? "Have an account? Sign in" : "New here? Create an account";
+  form.querySelector(".primary").textContent = on ? t("account.create") : t("account.sign-in");
+  $("switch").textContent = on ? t("account.have-one") : t("account.new-here");
   $("switch").setAttribute("aria-pressed", String(on));
 }
 
@@ -68,10 +89,12 @@ function ask(id, field, on) {
   $(id).hidden = field.disabled = !on;
 }
 
-/** Puts up the panel of the one who is here; the keyboard's focus isn't lost with the other one. */
+/** Shows what is there for the one who is here; the keyboard's focus isn't lost with the rest. */
 export function showPanel() {
-  const focusLost = [$("guest"), $("player")].some((panel) => panel.contains(document.activeElement));
+  const parts = [$("guest"), $("player"), $("play"), $("mine")];
+  const focusLost = parts.some((part) => part.contains(document.activeElement));
   $("guest").hidden = session !== null;
-  $("player").hidden = session === null;
+  for (const part of parts.slice(1)) part.hidden = session === null;
+  if (session) showForm(false);
   if (focusLost) $(session ? "player-name" : "guest-title").focus();
 }

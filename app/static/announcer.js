@@ -4,6 +4,7 @@ import { look, ownEntry } from "./board.js";
 import { $ } from "./elements.js";
 import { nameOf } from "./names.js";
 import { spoken } from "./values.js";
+import { t } from "./words.js";
 
 /** @typedef {import("./scoreboard.js").Entry} Entry */
 
@@ -17,9 +18,9 @@ let announcedAt = -EVERY_MS;
 export function announce(payload, before) {
   const own = ownEntry(payload);
   const leader = payload[0]?.rank === 1 ? payload[0] : undefined; // the first is revealed last
-  if (own && own.rank !== ownEntry(before)?.rank) announcement = `You are now on rank ${own.rank}.`;
+  if (own && own.rank !== ownEntry(before)?.rank) announcement = t("player.now-on-rank", { rank: own.rank });
   else if (leader && leader.userId !== before[0]?.userId) {
-    announcement = `${nameOf(leader)} leads with ${spoken(leader.score, look().rule.unit)}.`;
+    announcement = t("player.leads", { name: nameOf(leader), score: spoken(leader.score, look().rule.unit) });
   } else return;
   clearTimeout(timer);
   timer = setTimeout(() => {

@@ -5,7 +5,7 @@ import { isNewer } from "./newer.js";
 import { chosen } from "./chosen.js";
 import { $ } from "./elements.js";
 import { session } from "./session.js";
-import { t } from "./words.js";
+import { t, time as written } from "./words.js";
 
 /** @typedef {import("./scoreboard.js").Entry} Entry */
 /** @typedef {{epoch: string, version: number, payload: Entry[], timestamp: string, period?: string,
@@ -30,7 +30,7 @@ export function clearBoard(rule) {
   $("updated").textContent = "–";
   $("updated").removeAttribute("datetime");
   $("empty").hidden = false;
-  showAbsence("Loading the board…");
+  showAbsence(t("player.loading-board"));
 }
 
 /** Has it look as its rule says. @param {import("./board-row.js").Rule} rule */
@@ -50,7 +50,7 @@ export const ownEntry = (payload = shown?.payload) => payload?.find((entry) => e
 export function show(board) {
   if (board.version >= 0 && !isNewer(shown, board)) return false;
   shown = board;
-  $("empty").textContent = chosen.period || board.frozen ? "Nobody was on it." : t("board.nobody-yet");
+  $("empty").textContent = chosen.period || board.frozen ? t("player.nobody-was") : t("board.nobody-yet");
   $("empty").hidden = board.payload.length > 0;
   showTime(new Date(board.timestamp));
   element().show(board);
@@ -63,7 +63,6 @@ export function showAbsence(text) {
 }
 
 function showTime(time) {
-  const today = time.toDateString() === new Date().toDateString();
   $("updated").dateTime = time.toISOString();
-  $("updated").textContent = today ? time.toLocaleTimeString() : time.toLocaleString();
+  $("updated").textContent = written(time);
 }

@@ -3,12 +3,13 @@
 import { serverNow } from "./boards.js";
 import { $ } from "./elements.js";
 import { clock } from "./numbers.js";
+import { locale, t } from "./words.js";
 
 const [HOUR, DAY] = [3_600, 86_400]; // seconds
 const TICK_MS = 1_000;
 
 let until = NaN;
-let words = "";
+let words = ""; // their key
 let over = () => {};
 let timer;
 
@@ -19,13 +20,13 @@ export function onCountdownEnd(callback) {
 
 /**
  * Counts down to a time, or stops.
- * @param {string} text what happens then, such as "Ends in"
+ * @param {string} key of the words, such as "common.ends-in"
  * @param {string} [time] none: nothing to count down to
  */
-export function countDownTo(text, time) {
-  [words, until] = [text, Date.parse(time ?? "")];
+export function countDownTo(key, time) {
+  [words, until] = [key, Date.parse(time ?? "")];
   if (!(until > serverNow())) until = NaN; // what is over already doesn't end once more
-  $("ends").title = Number.isNaN(until) ? "" : new Date(until).toLocaleString();
+  $("ends").title = Number.isNaN(until) ? "" : new Date(until).toLocaleString(locale);
   tick();
 }
 
@@ -34,7 +35,7 @@ export function tick() {
   clearTimeout(timer);
   if (document.hidden) return;
   const left = Math.ceil((until - serverNow()) / 1000);
-  write(left > 0 ? `${words} ${inWords(left)}` : "");
+  write(left > 0 ? t(words, { time: inWords(left) }) : "");
   if (left > 0) timer = setTimeout(tick, TICK_MS);
   else if (!Number.isNaN(until)) end();
 }
@@ -52,5 +53,6 @@ function write(text) {
 function inWords(seconds) {
   if (seconds < HOUR) return clock(seconds);
   const [days, hours] = [Math.floor(seconds / DAY), Math.floor((seconds % DAY) / HOUR)];
-  return days ? `${days}\u00a0d ${hours}\u00a0h` : `${hours}\u00a0h ${Math.floor((seconds % HOUR) / 60)}\u00a0min`;
+  if (days) return t("common.days-hours", { days, hours }).replace(/ /g, "\u00a0");
+  return t("common.hours-minutes", { hours, minutes: Math.floor((seconds % HOUR) / 60) }).replace(/ /g, "\u00a0");
 }

@@ -5,6 +5,7 @@ import { $ } from "./elements.js";
 import { attend, say } from "./messages.js";
 import { profile, takeProfile } from "./profile.js";
 import { session } from "./session.js";
+import { t } from "./words.js";
 
 /** Fills the name in as it is; what somebody is typing stays. */
 export function fillDisplayName() {
@@ -18,7 +19,7 @@ async function changeDisplayName() {
   const { data } = await call("PATCH", `/users/${session.userId}`, { body });
   takeProfile(data);
   form.reset();
-  say($("account-message"), data.displayName ? "Boards show this name now." : "Boards show your username now.", "good");
+  say($("account-message"), data.displayName ? t("account.name-shown") : t("account.username-shown"), "good");
 }
 
 $("display-name").addEventListener("submit", (event) => {

@@ -32,7 +32,7 @@ async function find() {
   if (mine !== asked) return;
   if (!data) return show(error.message, []);
   const count = data.items.length;
-  show(count ? t("board.players-found", { count }) : "Nobody on this board is called so.", data.items);
+  show(count ? t("board.players-found", { count }) : t("player.nobody-called-so"), data.items);
 }
 
 /** @param {string} text @param {Entry[]} players */

@@ -4,18 +4,20 @@ import { call } from "./api.js";
 import { $, copyOf } from "./elements.js";
 import { grouped } from "./numbers.js";
 import { session } from "./session.js";
+import { titleOf } from "./types.js";
+import { locale, t } from "./words.js";
 
 /** @typedef {import("./play.js").Action} Action */
 
 const PAGE = 10;
 const OUTCOMES = {
-  started: ["Open", ""],
-  cancelled: ["Cancelled", ""],
-  pending: ["Being checked", ""],
-  held: ["Held for review", "held"],
-  reversed: ["Taken back", "held"],
+  started: ["player.open", ""],
+  cancelled: ["player.cancelled", ""],
+  pending: ["player.being-checked", ""],
+  held: ["player.held", "held"],
+  reversed: ["player.taken-back", "held"],
 };
-const when = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "short" });
+const when = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 
 /** @type {Action[]} */
 let actions = [];
@@ -72,13 +74,13 @@ function write(next) {
 
 function item({ type, status, settlement, score, startAt }) {
   const row = copyOf("action");
-  const [text, tone] = OUTCOMES[settlement ?? status] ?? [`+${grouped(score ?? 0)}`, "good"];
-  row.querySelector(".action-type").textContent = type;
+  const [key, tone] = OUTCOMES[settlement ?? status] ?? [null, "good"];
+  row.querySelector(".action-type").textContent = titleOf(type);
   const time = row.querySelector("time");
   time.dateTime = startAt;
   time.textContent = when.format(new Date(startAt));
   const outcome = row.querySelector(".action-outcome");
-  outcome.textContent = text;
+  outcome.textContent = key ? t(key) : `+${grouped(score ?? 0)}`;
   outcome.dataset.tone = tone;
   return row;
 }

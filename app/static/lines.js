@@ -10,6 +10,7 @@ import { namesOf } from "./names.js";
 import { profile } from "./profile.js";
 import { session } from "./session.js";
 import { written } from "./values.js";
+import { locale, t } from "./words.js";
 
 const POINTS = 60;
 const MOST = 10; // lines
@@ -34,7 +35,7 @@ export async function loadLines() {
 export function forgetLines() {
   asked += 1;
   write({ items: [] });
-  $("no-lines").textContent = "Loading…";
+  $("no-lines").textContent = t("common.loading");
   loadLines();
 }
 
@@ -53,7 +54,7 @@ function write({ items, from, to }) {
   writeScale(lines.flatMap(({ points }) => points.flatMap(({ score }) => score ?? [])), unit, order);
   writeTime($("lines-from"), from);
   writeTime($("lines-to"), to);
-  $("no-lines").textContent = lines.length ? "" : "There is nothing to show yet.";
+  $("no-lines").textContent = lines.length ? "" : t("player.nothing-to-show");
 }
 
 function nameOfLine(item, at, unit) {
@@ -79,7 +80,7 @@ function writeScale(scores, unit, order) {
 }
 
 function writeTime(element, time) {
-  element.textContent = time ? new Date(time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) : "";
+  element.textContent = time ? new Date(time).toLocaleString(locale, { dateStyle: "medium", timeStyle: "short" }) : "";
   if (time) element.dateTime = time;
 }
 

@@ -1,12 +1,13 @@
 /** The board that is looked at, as it comes, and what is said of the connection. */
 
 import { showAbsence } from "./board.js";
+import { infoOf } from "./boards.js";
 import { chosen } from "./chosen.js";
 import { $ } from "./elements.js";
 import { SUSPENDED_TEXT } from "./messages.js";
 import { ENDED_TEXT, end, renew, renewIfDue, session } from "./session.js";
 import { sourceOf } from "./source.js";
-import { t } from "./words.js";
+import { t, time } from "./words.js";
 
 /** @type {import("./source.js").Source | null} */
 let source = null;
@@ -57,18 +58,24 @@ function follow(board, state) {
   if (board) take(board);
   if (problem?.status === 404) showAbsence(t("board.no-such-board"));
   if (problem?.status === 401 && !session) showAbsence(t("board.sign-in-to-see"));
-  if (state !== "ended") return showState(state, state === "reconnecting" && !navigator.onLine ? t("common.offline") : wordsOf(state));
+  if (state !== "ended") return showState(state, isOver() && state === "live" ? t("player.over") : wordsOf(state));
   if (session && problem?.code === "user-suspended") return end(SUSPENDED_TEXT);
   if (session && problem?.code === "unauthorized") return end(ENDED_TEXT);
   showState("ended", problem?.status === 401 ? t("board.sign-in-to-see") : t("common.ended"));
 }
 
+/** Whether what is shown is a period that is over. */
+const isOver = () => chosen.period !== null && infoOf(chosen.board)?.period !== chosen.period;
+
+/** A board that may be old says of when it is. */
 function wordsOf(state) {
   if (state === "live") return t("common.live");
   if (state === "paused") return t("common.paused");
   if (state === "frozen") return t("common.frozen");
   if (state === "connecting") return t("common.connecting");
-  return t("common.reconnecting");
+  const away = navigator.onLine ? t("common.reconnecting") : t("common.offline");
+  const from = source.value ? source.heardAt || Date.parse(source.value.timestamp) : null;
+  return from ? t("common.board-of", { state: away, time: time(new Date(from)) }) : away;
 }
 
 function showState(state, text) {

@@ -1,10 +1,10 @@
 /** What is said to the person in front of the page. */
 
 import { CallError, pause } from "./api.js";
-import { clock, grouped } from "./numbers.js";
+import { clock } from "./numbers.js";
 import { t } from "./words.js";
 
-export const SUSPENDED_TEXT = "This account is suspended. An operator can say why, and lift it.";
+export const SUSPENDED_TEXT = t("account.suspended");
 const DEFAULT_WAIT = 5; // seconds
 
 /** Shows a message; parts are text or elements. Nothing hides the box. */
@@ -33,18 +33,18 @@ export async function attend(button, box, work) {
 /** Says what a failed call means. */
 function explain({ status, code, problem, message }) {
   const { detail, action: recorded } = problem;
-  if (status === 0) return message;
+  if (status === 0) return t("common.unreachable");
   if (code === "wrong-credentials") return t("account.wrong-credentials");
-  if (code === "fraud-rule") return `Not counted: that was against the rules. ${detail ?? ""}`;
+  if (code === "fraud-rule") return `${t("common.against-rules")} ${detail ?? ""}`;
   if (code.includes("suspend")) return SUSPENDED_TEXT;
-  if (code === "action-expired") return "It was open for too long and has been cancelled. No points this time.";
+  if (code === "action-expired") return t("common.was-open-too-long");
   if (status === 409 && recorded) {
-    if (recorded.status === "completed") return `It had been completed already: +${grouped(recorded.score ?? 0)}.`;
-    return `It is ${recorded.status} already.`;
+    if (recorded.status === "completed") return t("common.completed-already", { points: recorded.score ?? 0 });
+    return t("common.cancelled-already");
   }
-  if (status === 429) return "That was too often in a short time. You can try again in ";
-  if (status === 503) return "The service is busy or being worked on. You can try again in ";
-  if (status >= 500) return "Something went wrong on the server. Please try again.";
+  if (status === 429) return `${t("common.too-often")} `;
+  if (status === 503) return `${t("common.busy")} `;
+  if (status >= 500) return t("common.went-wrong");
   return message; // the problem's own detail
 }
 
@@ -62,5 +62,5 @@ async function countDown(box, text, seconds) {
     left.textContent = `${clock(rest)}.`;
     await pause(until - Date.now() - (rest - 1) * 1000);
   }
-  if (left.isConnected) say(box, "You can try again now.");
+  if (left.isConnected) say(box, t("common.try-again-now"));
 }

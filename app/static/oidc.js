@@ -5,6 +5,7 @@
  */
 
 import { CallError, parse } from "./api.js";
+import { t } from "./words.js";
 
 /**
  * @typedef {{id: string, title: string, issuer: string, clientId: string, audience: string, scope: string,
@@ -21,7 +22,7 @@ const redirectUri = () => location.origin + location.pathname;
 
 /** Leaves for the issuer's page. @param {SignInWith} signIn */
 export async function leaveForIssuer(signIn) {
-  if (!crypto.subtle) throw failure("Signing in needs a page that was opened by https.");
+  if (!crypto.subtle) throw failure(t("account.needs-https"));
   const [state, nonce, verifier] = [random(), random(), random()];
   sessionStorage.setItem(PENDING, JSON.stringify({ signIn, state, nonce, verifier, redirectUri: redirectUri() }));
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
@@ -54,9 +55,9 @@ export async function finishSignIn(answer) {
   const pending = parse(sessionStorage.getItem(PENDING) ?? "null");
   sessionStorage.removeItem(PENDING);
   // An answer to nothing that was asked here: somebody else's account, perhaps.
-  if (!pending || answer.get("state") !== pending.state) throw failure("That sign-in was not begun here. Please try again.");
+  if (!pending || answer.get("state") !== pending.state) throw failure(t("account.not-begun-here"));
   const { signIn, nonce, verifier } = pending;
-  if (answer.has("iss") && answer.get("iss") !== signIn.issuer) throw failure("The answer came from somebody else.");
+  if (answer.has("iss") && answer.get("iss") !== signIn.issuer) throw failure(t("account.somebody-else"));
   if (answer.has("error")) throw failure(refusal(signIn.title, answer.get("error")));
   const tokens = await ask(signIn.tokenEndpoint, {
     grant_type: "authorization_code",
@@ -65,7 +66,7 @@ export async function finishSignIn(answer) {
     client_id: signIn.clientId,
     code_verifier: verifier,
   });
-  if (!tokens.id_token || claimsOf(tokens.id_token)?.nonce !== nonce) throw failure("The answer is to another sign-in.");
+  if (!tokens.id_token || claimsOf(tokens.id_token)?.nonce !== nonce) throw failure(t("account.another-sign-in"));
   return chosen(tokens, signIn);
 }
 
@@ -82,7 +83,7 @@ function chosen(tokens, { tokenEndpoint, clientId, audience, refreshToken = null
   const meant = [claimsOf(tokens.access_token)?.aud].flat().includes(audience);
   const accessToken = meant ? tokens.access_token : tokens.id_token;
   const { exp, iat } = claimsOf(accessToken) ?? {};
-  if (!(exp > iat)) throw failure("The answer holds no token for this service.");
+  if (!(exp > iat)) throw failure(t("account.no-token"));
   const renewal = { tokenEndpoint, clientId, audience, refreshToken: tokens.refresh_token ?? refreshToken };
   return { accessToken, expiresIn: exp - iat, renewal };
 }
@@ -98,17 +99,17 @@ async function ask(endpoint, parameters) {
     status = response.status;
     data = parse(await response.text());
   } catch {
-    throw failure("The sign-in service can't be reached. Please try again.");
+    throw failure(t("account.issuer-away"));
   } finally {
     clearTimeout(timer);
   }
-  if (status >= 500) throw failure("The sign-in service is busy or away. Please try again.");
-  if (status !== 200 || !data) throw failure("The sign-in service refused. Please sign in again.", status);
+  if (status >= 500) throw failure(t("account.issuer-busy"));
+  if (status !== 200 || !data) throw failure(t("account.issuer-refused"), status);
   return data;
 }
 
 function refusal(title, error) {
-  return error === "access_denied" ? `Signing in with ${title} was cancelled.` : `${title} refused: ${error}.`;
+  return error === "access_denied" ? t("account.cancelled-there", { title }) : t("account.refused-there", { title, error });
 }
 
 const failure = (detail, status = 0) => new CallError(status, { detail });

@@ -5,6 +5,7 @@ import { $ } from "./elements.js";
 import { goLive, leaveLive } from "./live.js";
 import { attend, say } from "./messages.js";
 import { end, session, takeToken } from "./session.js";
+import { t } from "./words.js";
 
 async function changePassword() {
   const form = $("new-password");
@@ -14,14 +15,14 @@ async function changePassword() {
   takeToken(data);
   goLive();
   form.reset();
-  say($("account-message"), "The password is changed. You are signed out everywhere else.", "good");
+  say($("account-message"), t("account.password-changed"), "good");
 }
 
 async function erase() {
   const { password } = Object.fromEntries(new FormData($("erase"))); // none of who comes from elsewhere
   await offline(() => call("DELETE", `/users/${session.userId}`, { body: { password } }));
   forgetForms();
-  end("Your account is erased.");
+  end(t("account.erased"));
 }
 
 /** Makes a call that ends the token: a socket that is told so first would take it for the end of the session. */

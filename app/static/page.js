@@ -1,9 +1,9 @@
 /** The live page, wired. Whatever players typed reaches it through textContent alone. */
 
 import { loadAbout } from "./about.js";
-import { offer, showPanel, signIn, switchForm } from "./account.js";
+import { offer, showPanel, signIn, toggleForm, switchForm } from "./account.js";
 import { announce } from "./announcer.js";
-import { forgetAround, loadAroundSoon, watchAround } from "./around.js";
+import { forgetAround, loadAroundSoon, onNeighbours, watchAround } from "./around.js";
 import { redraw, show, shown } from "./board.js";
 import { fillDisplayName } from "./display-name.js";
 import { $ } from "./elements.js";
@@ -14,20 +14,20 @@ import { forgetLines, loadLines, watchLines } from "./lines.js";
 import { followAnother, goLive, isLive, leaveLive, onBoard, onOwn } from "./live.js";
 import { attend, say } from "./messages.js";
 import { forgetForms } from "./own-account.js";
-import { cancel, complete, resume, showAction, start } from "./play.js";
-import { forgetProfile, loadProfile, loadProfileSoon, onProfile, showProfile, takeOwn } from "./profile.js";
+import { forgetActions, offerActions, resume } from "./play.js";
+import { forgetProfile, loadProfile, loadProfileSoon, onNumbers, onProfile, takeOwn } from "./profile.js";
 import { watchLinks } from "./reset.js";
 import { onEnd, renewIfDue, restore, session, signOut, signOutEverywhere } from "./session.js";
 import { comeBack, offerSignIns } from "./sign-ins.js";
+import { showStrip } from "./strip.js";
 import { lookAgain, noteChange, watchBoards } from "./switcher.js";
-import { loadTypes } from "./types.js";
 
 function takeBoard(board) {
   const before = shown;
   if (!show(board)) return;
   if (before) announce(board.payload, before.payload);
   noteChange(board);
-  showProfile();
+  showStrip();
   if (session && !isLive()) loadProfileSoon();
   loadAroundSoon();
 }
@@ -45,9 +45,9 @@ function enter() {
   say($("player-message"), "");
   showPanel();
   redraw();
-  showProfile();
+  showStrip();
   goLive();
-  loadTypes();
+  offerActions();
   resume();
   loadProfile();
 }
@@ -55,7 +55,7 @@ function enter() {
 function leave(message) {
   leaveLive();
   showPanel();
-  showAction(null);
+  forgetActions();
   forgetProfile();
   forgetHistory();
   fillDisplayName();
@@ -88,14 +88,12 @@ function onClick(id, box, work) {
 }
 
 onSubmit("sign-in", "guest-message", signInAndEnter);
-onSubmit("start", "player-message", start);
-onClick("complete", "player-message", complete);
-onClick("cancel", "player-message", cancel);
 onClick("sign-out", "player-message", () => signOut());
 onClick("sign-out-everywhere", "player-message", signOutEverywhere);
 onClick("older", "player-message", loadOlder);
 $("history").addEventListener("toggle", loadHistory);
 $("switch").addEventListener("click", switchForm);
+$("join").addEventListener("click", toggleForm);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   renewIfDue();
@@ -110,6 +108,8 @@ onProfile(() => {
   fillDisplayName();
   loadAroundSoon();
 });
+onNumbers(showStrip);
+onNeighbours(showStrip);
 onBoard(takeBoard);
 onOwn((own) => {
   takeOwn(own);
@@ -120,7 +120,7 @@ watchAround();
 watchFind();
 watchLines();
 watchLanguage();
-watchBoards(lookAtAnother);
+watchBoards(lookAtAnother, showStrip);
 restore();
 if (session) enter();
 else {

@@ -1,5 +1,7 @@
 /** Periods in words: "Friday, 27 November 2026", "16 November to 22 November 2026", "November 2026". */
 
+import { locale } from "./words.js";
+
 const FORMS = {
   daily: { weekday: "short", day: "numeric", month: "short", year: "numeric" },
   weekly: { day: "numeric", month: "short", year: "numeric" },
@@ -21,8 +23,8 @@ export function nameOfPeriod({ window, zone }, { period, startsAt, endsAt }) {
 /** @returns {Intl.DateTimeFormat} */
 function dateIn(timeZone, form) {
   try {
-    return new Intl.DateTimeFormat([], { ...form, timeZone });
+    return new Intl.DateTimeFormat(locale, { ...form, timeZone });
   } catch {
-    return new Intl.DateTimeFormat([], { ...form, timeZone: "UTC" }); // a zone that this browser doesn't know
+    return new Intl.DateTimeFormat(locale, { ...form, timeZone: "UTC" }); // a zone that this browser doesn't know
   }
 }

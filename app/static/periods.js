@@ -5,6 +5,7 @@ import { infoOf } from "./boards.js";
 import { choose, chosen } from "./chosen.js";
 import { $ } from "./elements.js";
 import { nameOfPeriod } from "./period-names.js";
+import { t } from "./words.js";
 
 const PAGE = 50;
 const OLDER = "…"; // no period is called so
@@ -58,8 +59,8 @@ function write(info, next = periods) {
   const over = periods.filter(({ period }) => period !== info.period);
   // One that the address names may be further back than what was asked for.
   if (chosen.period && !chosenPeriod() && chosen.period !== info.period) over.push({ period: chosen.period });
-  const options = [new Option("Now", ""), ...over.map((it) => new Option(nameOfPeriod(info, it), it.period))];
-  if (cursor) options.push(new Option("Older ones…", OLDER));
+  const options = [new Option(t("player.now"), ""), ...over.map((it) => new Option(nameOfPeriod(info, it), it.period))];
+  if (cursor) options.push(new Option(t("player.older-periods"), OLDER));
   const same = options.map(({ text }) => text).join("\n") === [...$("period").options].map(({ text }) => text).join("\n");
   if (!same) $("period").replaceChildren(...options); // it may be open
   $("period").value = chosen.period === info.period ? "" : (chosen.period ?? "");

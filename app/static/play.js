@@ -1,12 +1,14 @@
-/** Playing: start an action, watch its time, complete or cancel it. */
+/** Playing: one action of each type at a time is started, watched, and finished or given up. */
 
-import { call, clockSkew } from "./api.js";
+import { buttonOf, dressAct, showActs } from "./acts.js";
+import { call, clockSkew, parse } from "./api.js";
 import { $, calm } from "./elements.js";
-import { say } from "./messages.js";
-import { clock, grouped, span } from "./numbers.js";
+import { attend, say } from "./messages.js";
+import { grouped, span } from "./numbers.js";
 import { loadProfileSoon } from "./profile.js";
 import { session } from "./session.js";
-import { chosenType, rulesOf } from "./types.js";
+import { askForTypes, offered, rulesOf, titleOf } from "./types.js";
+import { t } from "./words.js";
 
 /**
  * @typedef {{actionId: string, type: string, status: string, startAt: string, score: number | null,
@@ -14,103 +16,109 @@ import { chosenType, rulesOf } from "./types.js";
  */
 
 const TICK_MS = 250;
+const KEPT = "actions"; // those that run, in this tab, for a reload
 
-/** @type {Action | null} */
-let action = null;
-let startedAt = 0; // by our own clock
+/** @type {Map<string, {action: Action, startedAt: number}>} by type; `startedAt` by our own clock */
+const running = new Map();
 let ticker;
 
 const pathOf = (actionId) => `/users/${session.userId}/actions/${actionId}`;
-const secondsRunning = () => Math.max(0, (Date.now() - startedAt) / 1000);
-const secondsToWait = () => Math.ceil((rulesOf(action.type).minSeconds ?? 0) - secondsRunning());
+const secondsOf = (type) => Math.max(0, (Date.now() - running.get(type).startedAt) / 1000);
 
-export async function start() {
-  const body = { status: "started", type: chosenType() };
-  const { data } = await call("POST", `/users/${session.userId}/actions`, { body });
-  if (!session) return;
-  startedAt = Date.now();
-  showAction(data);
-  $("complete").focus();
+/** Offers what there is to do. */
+export async function offerActions() {
+  draw();
+  await askForTypes();
+  draw();
 }
 
-/** Takes up the action that was open before the page was reloaded. */
+/** Takes up what ran before the page was reloaded. */
 export async function resume() {
-  const id = sessionStorage.getItem("action");
-  if (!id) return;
-  const { data } = await call("GET", pathOf(id), { tries: 3 }).catch(() => ({ data: null }));
-  if (data?.status !== "started" || !session || action) return;
-  startedAt = Date.parse(data.startAt) - clockSkew;
-  showAction(data);
+  const ids = parse(sessionStorage.getItem(KEPT) ?? "[]") ?? [];
+  const asked = session;
+  for (const id of ids) {
+    const { data } = await call("GET", pathOf(id), { tries: 3 }).catch(() => ({ data: null }));
+    if (!session || session !== asked) return;
+    if (data?.status === "started" && !running.has(data.type)) run(data, Date.parse(data.startAt) - clockSkew);
+  }
 }
 
-export async function complete() {
-  const early = secondsToWait();
-  if (early > 0) return say($("player-message"), `Not yet: this takes ${span(early)} more.`);
-  const recorded = await finish("completed");
-  sayAward(recorded);
+/** Forgets what runs here: it stays open for the one who has signed out. */
+export function forgetActions() {
+  running.clear();
+  draw();
+}
+
+const wishes = {
+  press: (type, { main }) => attend(main, $("player-message"), () => (running.has(type) ? complete(type) : start(type))),
+  giveUp: (type, { cancel }) => attend(cancel, $("player-message"), () => giveUp(type)),
+};
+
+async function start(type) {
+  const { data } = await call("POST", `/users/${session.userId}/actions`, { body: { status: "started", type } });
+  if (session) run(data, Date.now());
+}
+
+async function complete(type) {
+  const early = Math.ceil((rulesOf(type).minSeconds ?? 0) - secondsOf(type));
+  if (early > 0) return say($("player-message"), t("player.not-yet", { time: span(early) }));
+  sayAward(await finish(type, "completed"));
   loadProfileSoon();
 }
 
-export async function cancel() {
-  await finish("cancelled");
-  say($("player-message"), "Cancelled.");
+async function giveUp(type) {
+  await finish(type, "cancelled");
+  say($("player-message"), t("player.given-up"));
 }
 
-/** Ends the action. To repeat is safe: an answer that got lost comes back as a 409 with what is recorded. */
-async function finish(status) {
+/** Ends an action. To repeat is safe: an answer that got lost comes back as a 409 with what is recorded. */
+async function finish(type, status) {
+  const { action } = running.get(type);
   try {
     const { data } = await call("PUT", pathOf(action.actionId), { body: { status }, tries: 3 });
-    leaveAction();
+    leave(type);
     return data;
   } catch (error) {
     if (![404, 409].includes(error.status) || !session) throw error;
-    leaveAction();
+    leave(type);
     if (error.problem.action?.status !== status) throw error;
     return error.problem.action;
   }
 }
 
-function leaveAction() {
-  showAction(null);
-  $("start").querySelector(".primary").focus();
-}
-
 function sayAward({ type, score, settlement }) {
-  if (!score) return say($("player-message"), "Completed, but today's limit for this action is reached: no points.");
+  if (!score) return say($("player-message"), t("player.limit-reached"));
   const points = document.createElement("strong");
   points.textContent = `+${grouped(score)}`;
-  const review = settlement === "held" ? ", held for review: the points count once it is released." : "";
-  say($("player-message"), [points, ` for ${type}${review}`], "good");
+  const title = titleOf(type);
+  const rest = settlement === "held" ? t("player.award-held", { title }) : t("player.award", { title });
+  say($("player-message"), [points, ` ${rest}`], "good");
   if (calm.matches) return;
   $("player-message").animate([{ transform: "scale(.96)" }, { transform: "scale(1.02)" }, { transform: "none" }], 350);
 }
 
-/** Shows the action that runs, and remembers it for this tab; null: there is none. */
-export function showAction(next) {
-  action = next;
+function run(action, startedAt) {
+  running.set(action.type, { action, startedAt });
+  keep();
+  draw();
+}
+
+function leave(type) {
+  running.delete(type);
+  keep();
+  draw();
+  buttonOf(type)?.focus();
+}
+
+const keep = () => sessionStorage.setItem(KEPT, JSON.stringify([...running.values()].map(({ action }) => action.actionId)));
+
+function draw() {
   clearInterval(ticker);
-  if (action) sessionStorage.setItem("action", action.actionId);
-  else sessionStorage.removeItem("action");
-  $("running").hidden = !action;
-  $("start").hidden = Boolean(action);
-  if (!action) return;
-  $("running-type").textContent = action.type;
+  showActs([...new Set([...offered(), ...running.keys()])], wishes);
   tick();
-  ticker = setInterval(tick, TICK_MS);
+  if (running.size > 0) ticker = setInterval(tick, TICK_MS);
 }
 
 function tick() {
-  const { points, minSeconds = 0, maxSeconds } = rulesOf(action.type);
-  const seconds = secondsRunning();
-  const left = maxSeconds ? Math.ceil(maxSeconds - seconds) : null;
-  $("elapsed").textContent = clock(seconds);
-  $("progress").hidden = !minSeconds;
-  $("progress").max = minSeconds || 1;
-  $("progress").value = seconds;
-  // It stays focusable while it waits, so that the keyboard needn't look for it again.
-  $("complete").setAttribute("aria-disabled", String(secondsToWait() > 0));
-  const worth = points === undefined ? "" : `Worth ${grouped(points)} points. `;
-  const over = left !== null && left <= 0;
-  const open = left === null ? "" : `Open for ${clock(left)} more.`;
-  $("running-hint").textContent = over ? "Open for too long: it no longer counts." : worth + open;
+  for (const type of new Set([...offered(), ...running.keys()])) dressAct(type, running.has(type) ? secondsOf(type) : null);
 }

@@ -1,15 +1,9 @@
-/** The own player: all points, and rank and points on the board that is looked at; and the own row below its rows. */
+/** The own player: all points, and rank and points on the board that is looked at. */
 
 import { call } from "./api.js";
-import { fillRow, makeRow } from "./board-row.js";
-import { look, ownEntry } from "./board.js";
 import { pathOf } from "./board-paths.js";
 import { ALL_TIME, chosen } from "./chosen.js";
-import { $ } from "./elements.js";
-import { nameOf } from "./names.js";
-import { clearCount, countTo } from "./numbers.js";
 import { rename, session } from "./session.js";
-import { written } from "./values.js";
 
 const EVERY_MS = 1_500;
 const SOON_MS = 200;
@@ -17,14 +11,19 @@ const SOON_MS = 200;
 /** @type {{username?: string, displayName?: string | null, totalScore?: number, score?: number, rank?: number | null} | null} */
 export let profile = null;
 let loaded = () => {};
+let changed = () => {};
 let timer;
 let askedAt = -EVERY_MS;
-let shownUnit;
 let told = 0; // how often the socket has told the own numbers
 
 /** Sets what to do after the server was asked. */
 export function onProfile(callback) {
   loaded = callback;
+}
+
+/** Sets what to do whenever one of the numbers may be another one. */
+export function onNumbers(callback) {
+  changed = callback;
 }
 
 /** Asks the server after a change that may concern us. */
@@ -59,7 +58,7 @@ const ask = async (path) => (await call("GET", path).catch(() => ({ data: null }
 export function takeProfile(data) {
   profile = data;
   rename(data.username);
-  showProfile();
+  changed();
   loaded();
 }
 
@@ -69,7 +68,7 @@ export function takeOwn({ board, totalScore, score, rank }) {
   told += 1;
   const scored = totalScore !== profile?.totalScore || score !== profile?.score;
   profile = { ...profile, totalScore, score, rank };
-  showProfile();
+  changed();
   if (scored) loaded();
 }
 
@@ -77,39 +76,11 @@ export function takeOwn({ board, totalScore, score, rank }) {
 export function forgetPlace() {
   told += 1; // an answer about that board is too late
   if (profile) profile = { ...profile, score: undefined, rank: undefined };
-  clearCount($("own-score"));
-  showProfile();
+  changed();
 }
 
 export function forgetProfile() {
   clearTimeout(timer);
   profile = null;
-  showProfile();
-}
-
-/** Shows what is known: numbers of one moment, so that they change together. */
-export function showProfile() {
-  const { rank, score, totalScore } = profile ?? {};
-  $("player-name").textContent = session ? nameOf({ ...session, ...profile }) : "";
-  $("player-name").title = session?.username ?? "";
-  $("own-rank").textContent = rank ?? "–";
-  const { unit } = look().rule;
-  if (unit !== shownUnit) clearCount($("own-score")); // a number that stays the same is not written again
-  shownUnit = unit;
-  const none = Boolean(unit && !score && !rank); // a socket tells 0 then; nobody was that fast
-  for (const [id, value, write] of [["own-score", none ? undefined : score, (it) => written(it, unit)], ["own-total", totalScore]]) {
-    if (value === undefined) clearCount($(id));
-    else countTo($(id), value, write);
-  }
-  showPinned();
-}
-
-/** Keeps the own row in sight below the ten. */
-function showPinned() {
-  const pinned = $("pinned");
-  pinned.hidden = !session || Boolean(ownEntry()) || !(profile?.score || profile?.rank);
-  pinned.closest(".board").classList.toggle("pinned", !pinned.hidden); // its rows make room
-  if (pinned.hidden) return pinned.replaceChildren();
-  if (!pinned.firstElementChild) pinned.append(makeRow());
-  fillRow(pinned.firstElementChild, { ...session, ...profile }, look());
+  changed();
 }

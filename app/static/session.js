@@ -8,6 +8,7 @@
 import { authorize, call, onTokenRefused, parse } from "./api.js";
 import { SUSPENDED_TEXT } from "./messages.js";
 import { renewTokens } from "./oidc.js";
+import { t } from "./words.js";
 
 /**
  * @typedef {{accessToken: string, userId: string, username: string, renewAt: number, expiresAt: number,
@@ -15,12 +16,12 @@ import { renewTokens } from "./oidc.js";
  */
 
 const RENEW_AFTER = 2 / 3; // of the token's life
-const EXPIRED_TEXT = "Your session has expired. Please sign in again.";
+const EXPIRED_TEXT = t("account.expired");
 const RENEW_RETRY_MS = 15_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const SIGN_OUTS = "sign-outs"; // the number of sign-outs in this browser: it ends the sessions from before
-export const ENDED_TEXT = "Your session has ended. Please sign in again.";
-const SIGNED_OUT_TEXT = "You are signed out on this device.";
+export const ENDED_TEXT = t("account.session-ended");
+const SIGNED_OUT_TEXT = t("account.signed-out");
 
 /** @type {Session | null} */
 export let session = null;
@@ -81,7 +82,7 @@ export function signOut(message = SIGNED_OUT_TEXT) {
 export async function signOutEverywhere() {
   const told = await call("POST", "/auth/logout").then(() => true, () => false);
   if (!session && !told) return; // it had ended already, and said so
-  signOut(told ? "You are signed out, on every device." : `${SIGNED_OUT_TEXT} The server couldn't be told of the others.`);
+  signOut(told ? t("account.signed-out-everywhere") : `${SIGNED_OUT_TEXT} ${t("account.others-not-told")}`);
 }
 
 const signOuts = () => localStorage.getItem(SIGN_OUTS);

@@ -5,6 +5,7 @@ import { $ } from "./elements.js";
 import { attend } from "./messages.js";
 import { finishSignIn, leaveForIssuer, takeAnswer } from "./oidc.js";
 import { takeForeignTokens } from "./session.js";
+import { t } from "./words.js";
 
 const TRIES = 4;
 const RETRY_MS = 3_000;
@@ -24,7 +25,7 @@ export async function offerSignIns({ issuers }) {
 function buttonFor(signIn) {
   const button = document.createElement("button");
   button.type = "button";
-  button.textContent = `Sign in with ${signIn.title}`;
+  button.textContent = t("account.sign-in-with", { title: signIn.title });
   button.addEventListener("click", () => attend(button, $("guest-message"), () => leaveForIssuer(signIn)));
   return button;
 }

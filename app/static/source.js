@@ -47,6 +47,7 @@ export function sourceOf({ board = "all-time", period = null, token, onOwn } = {
   /** @type {import("./scoreboard.js").Following} */ let following;
   let closed = false;
   begin();
+  askForPast();
 
   function begin() {
     clearTimeout(timer);

@@ -6,7 +6,7 @@ import { infoOf, loadBoards, loadBoardsSoon, onBoards } from "./boards.js";
 import { chosen, onChoice } from "./chosen.js";
 import { onCountdownEnd, tick } from "./countdown.js";
 import { showPeriods, watchPeriods } from "./periods.js";
-import { forgetPlace, showProfile } from "./profile.js";
+import { forgetPlace } from "./profile.js";
 import { showTabs, watchTabs } from "./tabs.js";
 
 const rule = () => infoOf(chosen.board) ?? {};
@@ -14,14 +14,15 @@ const rule = () => infoOf(chosen.board) ?? {};
 /**
  * Follows the choice among the boards.
  * @param {() => void} changed called when another one is looked at
+ * @param {() => void} told called when it is known which there are, and how their values are written
  */
-export function watchBoards(changed) {
+export function watchBoards(changed, told) {
   watchTabs();
   watchPeriods();
   onBoards(() => {
     setRule(rule());
-    showProfile();
     showAll();
+    told();
   });
   onChoice(() => {
     clearBoard(rule());

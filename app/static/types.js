@@ -1,10 +1,13 @@
 /** The types of actions, with the rules that the server scores them by. */
 
 import { call } from "./api.js";
-import { $, copyOf } from "./elements.js";
-import { grouped, span } from "./numbers.js";
+import { span } from "./numbers.js";
+import { t } from "./words.js";
 
-/** @typedef {{type?: string, points?: number, minSeconds?: number, maxSeconds?: number, perDay?: number}} Rules */
+/**
+ * @typedef {{type?: string, title?: string, points?: number, minSeconds?: number, maxSeconds?: number | null,
+ *   perDay?: number | null, value?: object}} Rules
+ */
 
 /** @type {Map<string, Rules>} */
 let types = new Map([["default", {}]]);
@@ -12,33 +15,25 @@ let types = new Map([["default", {}]]);
 /** @returns {Rules} */
 export const rulesOf = (type) => types.get(type) ?? {};
 
-export const chosenType = () => new FormData($("start")).get("type") ?? "default";
+/** What people read of a type. */
+export const titleOf = (type) => rulesOf(type).title ?? type;
 
-/** Asks for the types and offers them; without an answer there is the default one, without its rules. */
-export async function loadTypes() {
+/** Those that are offered, by their names. */
+export const offered = () => [...types.keys()];
+
+/** Asks for the types; without an answer there is the default one, without its rules. */
+export async function askForTypes() {
   const { data } = await call("GET", "/action-types", { tries: 2 }).catch(() => ({ data: null }));
   // What has a value is measured: a server reports it, and nobody enters it here.
-  const offered = data?.types.filter((rules) => !rules.value) ?? [];
-  types = new Map(offered.length > 0 ? offered.map((rules) => [rules.type, rules]) : [["default", {}]]);
-  const chosen = types.has(chosenType()) ? chosenType() : [...types.keys()][0];
-  $("types").replaceChildren(...[...types].map(([name, rules]) => choice(name, rules, name === chosen)));
+  const all = data?.types.filter((rules) => !rules.value) ?? [];
+  types = new Map(all.length > 0 ? all.map((rules) => [rules.type, rules]) : [["default", {}]]);
 }
 
-function choice(name, rules, checked) {
-  const label = copyOf("type");
-  const radio = label.querySelector("input");
-  radio.value = name;
-  radio.checked = checked;
-  label.querySelector(".type-name").textContent = name;
-  label.querySelector(".type-points").textContent = rules.points === undefined ? "" : `+${grouped(rules.points)}`;
-  label.querySelector(".type-rules").textContent = describe(rules);
-  return label;
-}
-
-function describe({ minSeconds, maxSeconds, perDay }) {
+/** Says what the rules of a type are, beside its points. @param {Rules} rules */
+export function describe({ minSeconds, maxSeconds, perDay }) {
   const parts = [];
-  if (minSeconds) parts.push(`at least ${span(minSeconds)}`);
-  if (maxSeconds) parts.push(`within ${span(maxSeconds)}`);
-  if (perDay) parts.push(`${perDay} a day`);
-  return parts.map((part) => part.replaceAll(" ", "\u00a0")).join(" · "); // each part stays on its line
+  if (minSeconds) parts.push(t("player.at-least", { time: span(minSeconds) }));
+  if (maxSeconds) parts.push(t("player.within", { time: span(maxSeconds) }));
+  if (perDay) parts.push(t("player.a-day", { count: perDay }));
+  return parts.map((part) => part.replace(/ /g, "\u00a0")).join(" · "); // each part stays on its line
 }

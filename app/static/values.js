@@ -1,6 +1,7 @@
 /** Values of a board as people read them, in the board's unit. */
 
 import { clock, grouped } from "./numbers.js";
+import { t } from "./words.js";
 
 /**
  * Writes a value: milliseconds as "1:23.456", seconds as "1:23", points as "12,345", others with their unit: "12,345 m".
@@ -16,4 +17,4 @@ export function written(value, unit) {
 }
 
 /** Writes a value to be read aloud within a sentence. */
-export const spoken = (value, unit) => (unit && unit !== "points" ? written(value, unit) : `${grouped(value)} points`);
+export const spoken = (value, unit) => (unit && unit !== "points" ? written(value, unit) : t("common.points", { count: value }));

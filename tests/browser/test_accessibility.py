@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_operator import choose, found
-from tests.browser.windows import Windows, guest_message, heading, sign_in
+from tests.browser.windows import Windows, act, guest_message, heading, sign_in
 from tests.support.people import Player, set_role
 from tests.support.service import Process, Stores, eventually
 
@@ -33,13 +33,14 @@ def test_board_and_the_sign_in(windows: Windows, web: Process, score: Score, sch
     sign_in(page, "nobody", "wrong password")
     expect(guest_message(page)).to_contain_text("Wrong")
     page.get_by_role("button", name="New here?").click()
+    expect(page.get_by_role("button", name="Create account")).to_be_visible()
     assert findings(page) == []
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_playing(windows: Windows, web: Process, alice: Player, score: Score, stores: Stores, scheme: str) -> None:
     score({f"player-{n:02}": 1000 - n * 7 for n in range(12)})
-    score({alice.username: 5})  # pinned below the ten
+    score({alice.username: 5})  # below the ten
     for _ in range(3):
         alice.score()
     ids = [row[0] for row in stores.rows("SELECT id FROM actions WHERE user_id = :id", id=alice.user_id)]
@@ -48,14 +49,16 @@ def test_playing(windows: Windows, web: Process, alice: Player, score: Score, st
         stores.execute(settled, id=action_id, to=outcome)
     page = windows.open(web.url, color_scheme=scheme)
     sign_in(page, alice.username)
-    expect(page.get_by_role("radio", name="quest")).to_be_visible()
+    expect(act(page, "Quest")).to_be_visible()
+    expect(page.locator("#around-rows .own")).to_be_visible()
     page.get_by_text("Your actions").click()
     expect(page.locator("#actions li")).to_have_count(3)
     assert findings(page) == []
-    page.get_by_role("button", name="Start").click()
-    expect(page.locator("#running")).to_be_visible()
+    act(page, "Quest").click()
+    act(page, "Action").click()
+    expect(page.locator(".runs")).to_have_count(2)
     assert findings(page) == []
-    page.get_by_role("button", name="Complete").click()
+    act(page, "Action").click()
     expect(page.locator("#player-message")).to_contain_text("+10")
     assert findings(page) == []
 

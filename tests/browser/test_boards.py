@@ -13,7 +13,7 @@ from app.domain import board_rules
 from config import rules
 from tests.browser.standings import stand_on
 from tests.browser.test_accessibility import findings
-from tests.browser.windows import Windows, connection, expect_score, message, row, sign_in
+from tests.browser.windows import Windows, connection, expect_score, message, play, row, sign_in
 from tests.support.people import Player, unique
 from tests.support.service import Process, Service, Stores
 
@@ -127,9 +127,8 @@ def test_one_socket_turns_to_the_board_that_is_looked_at(
     page.on("websocket", lambda socket: sockets.append(socket.url))
     sign_in(page, clara.username)
     expect(connection(page)).to_have_text("Live")
-    page.get_by_role("button", name="Start").click()
-    page.get_by_role("button", name="Complete").click()
-    expect(message(page)).to_have_text("+10 for default")
+    play(page)
+    expect(message(page)).to_have_text("+10 for Action")
     expect(page.locator("#own-score")).to_have_text("10")
     stand({clara.username: (990, 59_000)})
     expect_score(page, clara.username, 1_000, within=5)
@@ -159,6 +158,10 @@ def test_own_neighbours_and_whoever_is_looked_for(windows: Windows, web: Process
     expect(around.get_by_role("heading", name="Around you")).to_be_visible()
     expect(around.locator("tbody tr")).to_have_count(5)
     expect(around.locator(".own .score")).to_have_text("3")
+    expect(page.locator("#own-distance")).to_have_text(re.compile(r"^\d+ points to place \d+$"))
+    expect(page.locator("#rows tr:visible")).to_have_count(5)
+    around.get_by_role("button", name="All places").click()
+    expect(page.locator("#rows tr:visible")).to_have_count(10)
     assert findings(page) == []
 
     page.get_by_label("Find a player").fill("WALKER1")

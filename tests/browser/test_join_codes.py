@@ -57,7 +57,7 @@ def test_code_goes_from_the_operators_screen_to_a_pupils_account(
 
     windows.provoke("/auth/register")
     late = windows.open(coded.url)
-    late.get_by_role("button", name="New here?").click()
+    late.get_by_role("button", name="Join", exact=True).click()
     expect(late.get_by_label("Join code")).to_be_focused()
     late.get_by_label("Join code").fill(code.lower())
     join(late, unique("late"))
@@ -87,7 +87,8 @@ def test_closed_board_offers_no_form_that_is_refused(windows: Windows, service: 
     page = windows.open(f"{closed.url}/?join=K7QM9XT2")
     expect(page.get_by_text("No account yet?")).to_be_visible()
     expect(page.get_by_role("button", name="New here?")).to_be_hidden()
-    expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+    expect(page.locator("#sign-in .primary")).to_have_text("Sign in")
+    expect(page.locator("#sign-in .primary")).to_be_visible()
 
 
 def test_code_in_an_address_is_in_no_log_and_no_referrer(web: Process) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.windows import Windows, connection, expect_score, row, sign_in
+from tests.browser.windows import Windows, act, connection, expect_score, row, sign_in
 from tests.support.people import Player
 from tests.support.service import ROOT, Process
 
@@ -29,6 +29,11 @@ PLAYERS = {
 
 Score = Callable[[dict[str, int]], None]
 
+SEEN = """(part) => {
+  const box = document.querySelector(part).getBoundingClientRect();
+  return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight;
+}"""
+
 
 @pytest.fixture(scope="module")
 def clara(web: Process) -> Iterator[Player]:
@@ -43,14 +48,16 @@ def test_board_as_the_readme_shows_it(windows: Windows, web: Process, clara: Pla
     sign_in(page, clara.username)
     expect(connection(page)).to_have_text("Live")
     expect(page.locator("#own-rank")).to_have_text("6")
-    expect(page.get_by_role("radio", name="quest")).to_be_visible()
+    expect(page.locator("#own-distance")).to_have_text("760 points to place 5")
+    expect(act(page, "Quest")).to_be_visible()
     score({clara.username: 2_250, "nadia_b": 1_100})
     expect_score(page, clara.username, 15_450)
     expect(row(page, clara.username).locator(".rank")).to_have_text("4")
     expect(page.locator("#rows tr")).to_have_count(10)
     page.clock.fast_forward(3_000)  # the marks are still there
     expect(page.locator("#own-total")).to_have_text("15,450")
-    expect(page.locator("#around .own .rank")).to_have_text("4")  # the neighbours are those of the new place
+    expect(page.locator("#own-distance")).to_have_text("1,430 points to place 3")
+    expect(page.locator("#around")).to_be_hidden()  # the board shows one's own place
     _expect_no_sideways_scroll(page)
     if os.environ.get("UPDATE_SCREENSHOTS"):
         page.screenshot(path=ROOT / "docs" / "board.png")
@@ -64,32 +71,35 @@ def test_page_never_scrolls_sideways(windows: Windows, web: Process, clara: Play
     expect(row(page, longest)).to_be_visible()
     _expect_no_sideways_scroll(page)
     sign_in(page, clara.username)
-    expect(page.get_by_role("radio", name="quest")).to_be_visible()
-    expect(connection(page)).to_have_text("Live")
+    expect(act(page, "Quest")).to_be_visible()
+    act(page, "Quest").click()
+    expect(page.locator(".runs")).to_be_visible()
     _expect_no_sideways_scroll(page)
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080), (3840, 2160)])
-def test_ten_and_the_own_row_are_seen_at_once(
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 720), (1920, 1080), (3840, 2160)])
+def test_what_one_does_the_board_and_the_own_place_are_seen_at_once(
     windows: Windows, web: Process, clara: Player, score: Score, width: int, height: int
 ) -> None:
     score({**PLAYERS, clara.username: 1})
     page = windows.open(web.url, viewport={"width": width, "height": height})
+    expect(page.locator("#rows tr")).to_have_count(10)
+    page.wait_for_function(SEEN, arg="#board")  # all ten, for guests
     sign_in(page, clara.username)
-    expect(page.locator("#pinned tr")).to_contain_text(clara.username)
-    page.wait_for_function("() => document.querySelector('.board').getBoundingClientRect().bottom <= innerHeight")
+    expect(page.locator("#around-rows .own")).to_contain_text(clara.username)
+    expect(act(page, "Quest")).to_be_visible()
+    for part in ("#player", "#play", "#board", "#around"):
+        page.wait_for_function(SEEN, arg=part)
 
 
-def test_own_row_on_a_phone_stays_below_the_ranks_being_read(
-    windows: Windows, web: Process, clara: Player, score: Score
-) -> None:
+def test_own_place_stays_while_the_page_is_read(windows: Windows, web: Process, clara: Player, score: Score) -> None:
     score({**PLAYERS, clara.username: 1})
     page = windows.open(web.url, viewport={"width": 360, "height": 480})
     sign_in(page, clara.username)
-    expect(page.locator("#pinned tr")).to_contain_text(clara.username)
-    page.evaluate("() => scrollTo(0, 0)")
-    expect(page.locator("#pinned tr")).to_be_in_viewport(ratio=1)
-    expect(page.locator("#rows tr").first).to_be_in_viewport()
+    expect(page.locator("#around-rows .own")).to_contain_text(clara.username)
+    page.evaluate("() => scrollTo(0, document.documentElement.scrollHeight)")
+    expect(page.locator("#player")).to_be_in_viewport(ratio=0.99)
+    expect(page.locator("#own-distance")).to_have_text(re.compile("^[0-9,]+ points to place 1[0-9]$"))
 
 
 def test_newcomer_and_a_climber_are_marked_for_a_while(windows: Windows, web: Process, score: Score) -> None:

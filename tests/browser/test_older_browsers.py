@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from tests.browser.older import older_css
 from tests.browser.test_operator import choose, found
 from tests.browser.test_signatures import FOLLOW, named
-from tests.browser.windows import Windows, connection, expect_score, guest_message, message, sign_in
+from tests.browser.windows import Windows, act, connection, expect_score, guest_message, message, play, sign_in
 from tests.support.people import Player, unique
 from tests.support.service import ROOT, Process, Service
 
@@ -19,15 +19,16 @@ def test_older_browser_plays_and_signs_out(windows: Windows, web: Process, worke
     expect(connection(page)).to_have_text("Live")
     sign_in(page, alice.username)
     expect(connection(page)).to_have_text("Live")
-    page.get_by_role("button", name="Start").click()
-    page.get_by_role("button", name="Complete").click()
-    expect(message(page)).to_have_text("+10 for default")
+    play(page)
+    expect(message(page)).to_have_text("+10 for Action")
     expect_score(page, alice.username, 10)
     page.get_by_text("Your actions").click()
     expect(page.locator("#actions li")).to_have_count(1)
-    page.get_by_role("radio", name="quest").check()
-    chosen = page.locator(".type", has_text="quest").locator(".type-name")
-    assert chosen.evaluate("(it) => getComputedStyle(it, '::before').borderTopWidth") == "1px"
+    act(page, "Quest").click()
+    fill = page.locator(".runs .act-fill")
+    assert fill.evaluate("(it) => getComputedStyle(it).position") == "absolute"
+    page.get_by_role("button", name="Give up").click()
+    expect(message(page)).to_have_text("Given up.")
     page.get_by_role("button", name="Sign out", exact=True).click()
     expect(guest_message(page)).to_have_text("You are signed out on this device.")
 

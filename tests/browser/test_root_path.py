@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.windows import Windows, connection, expect_score, message, sign_in
+from tests.browser.windows import Windows, connection, expect_score, message, play, sign_in
 from tests.support import nginx
 from tests.support.people import Player
 from tests.support.service import Process, Service, free_port
@@ -64,9 +64,8 @@ def test_player_signs_in_and_plays_live(windows: Windows, site: str, alice: Play
     page = windows.open(site)  # without the slash at its end
     sign_in(page, alice.username)
     expect(connection(page)).to_have_text("Live")
-    page.get_by_role("button", name="Start").click()
-    page.get_by_role("button", name="Complete").click()
-    expect(message(page)).to_have_text("+10 for default")
+    play(page)
+    expect(message(page)).to_have_text("+10 for Action")
     expect_score(page, alice.username, int(alice.http.get(f"/users/{alice.user_id}").json()["totalScore"]))
     page.goto(f"{site}/?wall")
     expect(page.locator("#state")).to_have_text("Live")

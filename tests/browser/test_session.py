@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.windows import Windows, connection, guest_message, heading, sign_in, sign_up
+from tests.browser.windows import Windows, connection, guest_message, heading, open_form, sign_in, sign_up
 from tests.support.people import PASSWORD, Player, unique
 from tests.support.service import Process, Service
 
@@ -58,7 +58,7 @@ def test_newcomer_signs_up_and_is_still_there_after_a_reload(windows: Windows, w
 def test_name_that_is_taken_is_said_and_another_one_works(windows: Windows, web: Process, alice: Player) -> None:
     windows.provoke("/auth/register")
     page = windows.open(web.url)
-    page.get_by_role("button", name="New here?").click()
+    open_form(page, joining=True)
     page.get_by_label("Username").fill(alice.username.upper())
     page.get_by_label("Password", exact=True).fill("a fine password")
     page.get_by_role("button", name="Create account").click()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.provider import Provider
-from tests.browser.windows import Windows, guest_message, heading
+from tests.browser.windows import Windows, guest_message, heading, play
 from tests.support.people import unique
 from tests.support.service import Process, Service, eventually, free_port, problem
 from tests.support.tokens import authorization, sign
@@ -46,6 +46,7 @@ def page(windows: Windows, web: Process, provider: Provider) -> Page:
 
 def sign_in(page: Page, name: str) -> dict[str, Any]:
     """Sign in at the provider, and return the session that the page keeps."""
+    page.locator("#join").click()
     page.get_by_role("button", name="Sign in with Example Ltd").click()
     log_in_there(page, name)
     page.get_by_role("button", name="Continue").click()
@@ -70,8 +71,7 @@ def test_player_signs_in_at_the_provider_and_plays(page: Page, web: Process, pro
         session = sign_in(page, name)
     issued = token_answer.value.json()
     assert page.url == f"{web.url}/", "neither code nor state is left in the address"
-    page.get_by_role("button", name="Start").click()
-    page.get_by_role("button", name="Complete").click()
+    play(page)
     expect(page.locator("#own-total")).to_have_text("10")
 
     page.reload()
@@ -125,6 +125,7 @@ def test_account_without_a_password_is_erased_on_the_page(page: Page, web: Proce
 
 
 def test_who_cancels_there_is_told_so_here(page: Page, web: Process) -> None:
+    page.locator("#join").click()
     page.get_by_role("button", name="Sign in with Example Ltd").click()
     page.get_by_role("link", name=re.compile("Cancel")).click()
     expect(guest_message(page)).to_have_text("Signing in with Example Ltd was cancelled.")
@@ -166,7 +167,6 @@ def test_keys_are_rotated_tokens_forged_and_the_provider_taken_away(
 
     provider.stop()
     assert status(web, old) == status(web, new) == 200
-    page.get_by_role("button", name="Start").click()
-    page.get_by_role("button", name="Complete").click()
+    play(page)
     expect(page.locator("#own-total")).to_have_text("10")
     provider.start()

@@ -87,9 +87,34 @@ class Windows:
         return self._complaints
 
 
+def open_form(page: Page, *, joining: bool) -> None:
+    """Have the player's page show the form that makes an account, or the one that signs in; others show theirs."""
+    page.wait_for_load_state()
+    if page.locator("#joining").count() == 0:
+        return
+    expect(page.locator("#join")).to_be_visible()
+    if page.locator("#joining").is_hidden():
+        page.locator("#join").click()
+    switch = page.locator("#switch")
+    if switch.is_visible() and (switch.get_attribute("aria-pressed") == "true") != joining:
+        switch.click()
+
+
+def act(page: Page, title: str) -> Locator:
+    """The button of a type of action: it starts one, and finishes it."""
+    return page.locator(".act", has=page.get_by_text(re.compile(f"^(Finish )?{title}$"))).locator(".act-main")
+
+
+def play(page: Page, title: str = "Action") -> None:
+    """Start an action and finish it."""
+    act(page, title).click()
+    expect(act(page, title)).to_contain_text("Finish")
+    act(page, title).click()
+
+
 def sign_up(page: Page, username: str) -> None:
     """Make an account and be signed in."""
-    page.get_by_role("button", name="New here?").click()
+    open_form(page, joining=True)
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Create account").click()
@@ -98,9 +123,10 @@ def sign_up(page: Page, username: str) -> None:
 
 def sign_in(page: Page, username: str, password: str = PASSWORD) -> None:
     """Fill in the form and send it."""
+    open_form(page, joining=False)
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password", exact=True).fill(password)
-    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.locator("form").get_by_role("button", name="Sign in", exact=True).click()
 
 
 def heading(page: Page) -> Locator:
