@@ -109,7 +109,7 @@ _NEXT = sa.text(f"""
         webhook_deliveries.created_at, attempts, url, template, secret, clock_timestamp()
     FROM webhooks JOIN webhook_deliveries ON {_DUE}
     WHERE webhooks.id = :webhook AND NOT paused AND not_before <= now()
-    ORDER BY greatest(attempts, 2), webhook_deliveries.id LIMIT 1
+    ORDER BY GREATEST(attempts, 2), webhook_deliveries.id LIMIT 1
 """)
 
 
@@ -206,6 +206,14 @@ _FORGET_OLD = sa.text("""
         ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
     ))
 """)
+# A busy board is told of once a second: what of it was taken is soon of no interest.
+_FORGET_TOLD = sa.text("""
+    DELETE FROM webhook_deliveries WHERE id = ANY(ARRAY(
+        SELECT id FROM webhook_deliveries
+        WHERE created_at < now() - interval '1 h' AND status = 'delivered' AND event = 'top10.changed'
+        ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    ))
+""")
 _BURY_EXCESS = sa.text("""
     UPDATE webhook_deliveries SET status = 'dead', last_error = 'too many were waiting'
     FROM webhooks CROSS JOIN LATERAL (
@@ -226,7 +234,12 @@ def forget_user(conn: sa.Connection, user_id: UserId) -> None:
 
 
 def tidy(conn: sa.Connection, *, days: int, most: int, limit: int) -> None:
-    """Delete what was done over `days` days ago, and give up the oldest where over `most` wait, `limit` of each."""
+    """Delete what was done over `days` days ago, of boards over an hour ago; give up the oldest where over `most` wait.
+
+    Args:
+        limit: how many of each, at most.
+    """
+    conn.execute(_FORGET_TOLD, {"limit": limit})
     conn.execute(_FORGET_OLD, {"days": days, "limit": limit})
     conn.execute(_BURY_EXCESS, {"most": most, "limit": limit})
 

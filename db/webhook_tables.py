@@ -59,11 +59,19 @@ webhook_deliveries = sa.Table(
     sa.CheckConstraint("status IN ('pending', 'delivered', 'dead')", name="status"),
 )
 sa.Index("webhook_deliveries_webhook_idx", webhook_deliveries.c.webhook_id, webhook_deliveries.c.id)
+# In the order in which they are sent: see db/webhook_outbox.py.
 sa.Index(
     "webhook_deliveries_pending_idx",
     webhook_deliveries.c.webhook_id,
+    sa.text("GREATEST(attempts, 2)"),
     webhook_deliveries.c.id,
     postgresql_where=sa.text("status = 'pending'"),
+)
+sa.Index(
+    "webhook_deliveries_dead_idx",
+    webhook_deliveries.c.webhook_id,
+    webhook_deliveries.c.id,
+    postgresql_where=sa.text("status = 'dead'"),
 )
 # Of a board only the newest state is told, so that nothing piles up, however busy it is.
 sa.Index(

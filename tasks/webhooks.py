@@ -22,6 +22,8 @@ MOST_WAITING = 10_000
 """Deliveries that may wait for one webhook; beyond that the oldest are dead."""
 TIDY_EVERY = 30
 """Seconds after which, on average, what is too old or too much goes."""
+TIDIED = 5000
+"""Deliveries that go at once: more than twenty webhooks get in that time, each of some boards that change always."""
 
 log = logging.getLogger("scoreboard.webhooks")
 
@@ -52,7 +54,7 @@ def webhooks() -> None:
         if random.randrange(TIDY_EVERY) == 0:
             in_transaction(
                 _outbound.engine,
-                lambda conn: webhook_outbox.tidy(conn, days=KEEP_DAYS, most=MOST_WAITING, limit=queues.BATCH),
+                lambda conn: webhook_outbox.tidy(conn, days=KEEP_DAYS, most=MOST_WAITING, limit=TIDIED),
             )
         if _sender is None:
             _sender = Sender(_outbound)

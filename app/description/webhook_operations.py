@@ -72,7 +72,7 @@ WEBHOOK_OPERATIONS: dict[tuple[str, str], Operation] = {
             "cursor": Query({"type": "string", "pattern": "^[0-9]{1,18}$"}, "`nextCursor` of the page before."),
         },
         errors=(400, 404),
-        about="Newest first; what was delivered or given up for a week.",
+        about="Newest first; what was delivered or given up for a week, of `top10.changed` for an hour.",
     ),
     ("/admin/webhooks/{id}/deliveries/{delivery_id}/repeat", "POST"): Operation(
         "repeatDelivery",

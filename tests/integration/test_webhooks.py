@@ -356,6 +356,31 @@ def test_receiver_of_the_docs_takes_what_is_signed_and_nothing_else(
     assert process.output() == "webhook.test {}\n"
 
 
+def test_what_is_old_goes_and_of_too_many_the_oldest_are_dead(
+    engine: sa.Engine, stores: Stores, receiver: Receiver
+) -> None:
+    webhook_id, _ = made(engine, receiver, "top10.changed")
+    add = (
+        "INSERT INTO webhook_deliveries (webhook_id, event, status, created_at) VALUES (:id, :event, :status, now() - "
+    )
+    for event, status_, age in (
+        ("top10.changed", "delivered", "59 min"),
+        ("top10.changed", "delivered", "61 min"),
+        ("action.held", "delivered", "6 d"),
+        ("action.held", "dead", "8 d"),
+        ("action.held", "pending", "9 d"),
+        ("action.held", "pending", "1 d"),
+    ):
+        stores.execute(f"{add} interval '{age}')", id=webhook_id, event=event, status=status_)
+    in_transaction(engine, lambda conn: webhook_outbox.tidy(conn, days=7, most=1, limit=10))
+    assert stores.rows("SELECT event, status, last_error FROM webhook_deliveries ORDER BY id") == [
+        ("top10.changed", "delivered", None),
+        ("action.held", "delivered", None),
+        ("action.held", "dead", "too many were waiting"),
+        ("action.held", "pending", None),
+    ]
+
+
 # Receivers that fail
 
 

@@ -61,8 +61,9 @@ CREATE TABLE IF NOT EXISTS webhook_deliveries (
     last_error text
 );
 CREATE INDEX IF NOT EXISTS webhook_deliveries_webhook_idx ON webhook_deliveries (webhook_id, id);
-CREATE INDEX IF NOT EXISTS webhook_deliveries_pending_idx ON webhook_deliveries (webhook_id, id)
-    WHERE status = 'pending';
+CREATE INDEX IF NOT EXISTS webhook_deliveries_pending_idx
+    ON webhook_deliveries (webhook_id, (GREATEST(attempts, 2)), id) WHERE status = 'pending';
+CREATE INDEX IF NOT EXISTS webhook_deliveries_dead_idx ON webhook_deliveries (webhook_id, id) WHERE status = 'dead';
 CREATE UNIQUE INDEX IF NOT EXISTS webhook_deliveries_board_idx ON webhook_deliveries (webhook_id, board_id)
     WHERE status = 'pending' AND event = 'top10.changed';
 CREATE INDEX IF NOT EXISTS webhook_deliveries_user_idx ON webhook_deliveries (user_id) WHERE user_id IS NOT NULL;
