@@ -47,5 +47,5 @@ def test_tasks_can_be_read(windows: Windows, web: Process, worker: Process, flow
     task.locator("a[href^='/task/']").click()
     expect(page.locator("body")).to_contain_text(re.compile("[0-9a-f-]{36}'"))  # the actions' ids
     page.goto(f"{flower.url}/broker")
-    for queue in ("settle", "sweep"):
+    for queue in ("settle", "sweep", "webhooks"):
         expect(page.get_by_role("cell", name=queue, exact=True)).to_be_visible()
