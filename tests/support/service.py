@@ -163,8 +163,10 @@ class Service:
         return process
 
     def beat(self, **env: str) -> Process:
-        """Start the scheduler."""
-        return self.start("beat", ["celery", "-A", "workers.app", "beat"], self.stores.environment(**env))
+        """Start the scheduler and wait until it schedules: before that a signal ends it at once."""
+        process = self.start("beat", ["celery", "-A", "workers.app", "beat"], self.stores.environment(**env))
+        eventually(lambda: "process.started" in process.output(), within=20, what=f"a scheduler ({process.log})")
+        return process
 
     def start(self, name: str, command: list[str], env: Mapping[str, str], port: int = 0) -> Process:
         """Start any process."""
