@@ -35,10 +35,11 @@ export const show = (board) => document.getElementById("board").show(board);"""
 def _serve(route: Route) -> None:
     name = route.request.url.rpartition("/")[2] or "index.html"
     if "/old/" in route.request.url:
-        return route.fulfill(path=OLD / name)
-    if name == "index.html":
-        return route.fulfill(body=NEW, content_type="text/html")
-    return route.fulfill(body=ELEMENT, content_type="text/javascript")
+        route.fulfill(path=OLD / name)
+    elif name == "index.html":
+        route.fulfill(body=NEW, content_type="text/html")
+    else:
+        route.fulfill(body=ELEMENT, content_type="text/javascript")
 
 
 def _busy(client: CDPSession) -> float:

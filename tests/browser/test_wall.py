@@ -246,12 +246,13 @@ def test_boards_take_turns(windows: Windows, web: Process, stands: None) -> None
 def test_wall_is_left_by_keys_touch_and_remote_control(windows: Windows, web: Process, stands: None) -> None:
     page = windows.open(web.url, viewport=HD)
     page.get_by_role("link", name="Wall view").click()
-    for leave in (
+    ways: tuple[Callable[[], object], ...] = (
         lambda: page.keyboard.press("Escape"),
         lambda: page.evaluate("() => dispatchEvent(new KeyboardEvent('keydown', { keyCode: 461, bubbles: true }))"),
         lambda: page.get_by_role("button", name="Leave the wall").click(),
         _long_press(page),
-    ):
+    )
+    for leave in ways:
         expect(page.locator("#board tbody tr")).to_have_count(10)
         expect(page.locator("#event")).to_have_text("Scoreboard")
         expect(page.locator("#controls")).to_have_css("opacity", "0")
