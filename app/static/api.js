@@ -64,7 +64,7 @@ async function callOnce(method, path, body, headers, longest) {
     response = await fetch(address(path), options);
     text = await response.text();
   } catch {
-    throw new CallError(0, { detail: "The server can't be reached. Check your connection and try again." });
+    throw new CallError(0, { detail: "The server can't be reached. Check your connection and try again.", code: "unreachable" });
   } finally {
     clearTimeout(timer);
   }

@@ -33,7 +33,8 @@ export async function attend(button, box, work) {
 /** Says what a failed call means. */
 function explain({ status, code, problem, message }) {
   const { detail, action: recorded } = problem;
-  if (status === 0) return t("common.unreachable");
+  if (code === "unreachable") return t("common.unreachable");
+  if (status === 0) return message;
   if (code === "wrong-credentials") return t("account.wrong-credentials");
   if (code === "fraud-rule") return `${t("common.against-rules")} ${detail ?? ""}`;
   if (code.includes("suspend")) return SUSPENDED_TEXT;
