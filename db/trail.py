@@ -13,12 +13,13 @@ from app.domain.undo import ABOUT_USERS, NAMED_BY
 # `kind = :kind ORDER BY id` PostgreSQL may rather look through the newest events for those of the kind, which is all of
 # them when the last one was long ago: so the rows are ordered by all columns of the index. Of a column that is equal
 # to something it would know that this needs no order; of one that is equal to any of an array it doesn't.
+# Names are looked up one by one: a join may read all users where it takes them for few.
 _PAGE = """
-    SELECT events.id, kind, user_id::text, users.username, action_id::text, points, reason, actor,
-        operators.username AS actor_name, details::text, at
+    SELECT events.id, kind, user_id::text, (SELECT username FROM users WHERE users.id = user_id), action_id::text, points,
+        reason, actor, (
+            SELECT username FROM users WHERE users.id = CASE WHEN actor ~ '^[0-9a-f-]{{36}}$' THEN CAST(actor AS uuid) END
+        ) AS actor_name, details::text, at
     FROM (SELECT * FROM audit_events WHERE id < :before {of_these} ORDER BY {newest_first} LIMIT :limit) AS events
-    LEFT JOIN users ON users.id = events.user_id
-    LEFT JOIN users AS operators ON operators.id = CASE WHEN actor ~ '^[0-9a-f-]{{36}}$' THEN CAST(actor AS uuid) END
     ORDER BY events.id DESC
 """
 _OF_THESE = {
