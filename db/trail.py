@@ -15,9 +15,10 @@ from app.domain.undo import ABOUT_USERS, NAMED_BY
 # to something it would know that this needs no order; of one that is equal to any of an array it doesn't.
 # Names are looked up one by one: a join may read all users where it takes them for few.
 _PAGE = """
-    SELECT events.id, kind, user_id::text, (SELECT username FROM users WHERE users.id = user_id), action_id::text, points,
-        reason, actor, (
-            SELECT username FROM users WHERE users.id = CASE WHEN actor ~ '^[0-9a-f-]{{36}}$' THEN CAST(actor AS uuid) END
+    SELECT events.id, kind, user_id::text, (SELECT username FROM users WHERE users.id = user_id), action_id::text,
+        points, reason, actor, (
+            SELECT username FROM users
+            WHERE users.id = CASE WHEN actor ~ '^[0-9a-f-]{{36}}$' THEN CAST(actor AS uuid) END
         ) AS actor_name, details::text, at
     FROM (SELECT * FROM audit_events WHERE id < :before {of_these} ORDER BY {newest_first} LIMIT :limit) AS events
     ORDER BY events.id DESC
