@@ -1,5 +1,6 @@
 """The organizer's page: what an organizer does there moves the board in other windows, and can be undone."""
 
+import os
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.windows import Windows, connection, expect_score, guest_message, row, sign_in
 from tests.support.people import PASSWORD, Player, unique
-from tests.support.service import Process, Service, Stores, eventually
+from tests.support.service import ROOT, Process, Service, Stores, eventually
 
 RULES = "[velocity]\ncompletions_per_minute = 3\n"
 
@@ -101,6 +102,9 @@ def test_held_points_are_decided_and_the_decision_is_undone(
     settled = "SELECT count(*) FROM actions WHERE user_id = :id AND settlement = :state"
     eventually(lambda: stores.value(settled, id=player.user_id, state="held") == 2, what="two held actions")
     expect_score(board, player.username, 30)
+    expect(desk.locator("#now .case").first).to_be_visible()
+    if os.environ.get("UPDATE_SCREENSHOTS"):
+        desk.screenshot(path=ROOT / "docs" / "operator.png")
     go(desk, "To decide")
     case = desk.locator("#cases .case", has_text=player.username)
     expect(case).to_contain_text("held: +20")
