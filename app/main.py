@@ -96,7 +96,8 @@ def wire(
     """Make a web process's resources. Needs a running event loop; connects to nothing yet."""
     # More connections than lanes and threads: nobody waits for one, the event loop above all.
     database = engine.connect(settings.database_url, engine.WEB, pool_size=15, name="web")
-    cache = redis.connect(settings.redis_url, timeout=0.5)
+    # Two checks of the boards at once, as at the start, would leave a second one open for ever.
+    cache = redis.connect(settings.redis_url, timeout=0.5, connections=1)
     threads = Threads("database", 3, depth=200)
     # Of its own: what keeps sessions and board fresh must not wait behind requests.
     upkeep = Threads("upkeep", 2, depth=20)

@@ -49,16 +49,24 @@ def token_bucket_key(policy: str, owner: str) -> str:
     return f"scoreboard:tokens:{policy}:{owner}"
 
 
-def connect(url: str, *, timeout: float, retries: int = 1) -> Redis:
+def connect(url: str, *, timeout: float, retries: int = 1, connections: int = 100) -> Redis:
     """Make a client; no connection is opened yet.
 
     Args:
-        timeout: seconds that connecting, and every command, may take.
+        timeout: seconds that connecting, every command, and the wait for a free connection may take.
         retries: further attempts after a connection error, without which the first command after a restart of Redis
             fails on a stale connection. A time-out is never tried again.
+        connections: at most so many at once. Those that were opened stay open.
     """
-    kind = redis_connection.for_address(url)
-    return redis.Redis.from_url(url, **_bounds(timeout), retry=Retry(*_repeat(retries)), connection_class=kind)
+    pool = redis.BlockingConnectionPool.from_url(
+        url,
+        **_bounds(timeout),
+        retry=Retry(*_repeat(retries)),
+        connection_class=redis_connection.for_address(url),
+        max_connections=connections,
+        timeout=timeout,
+    )
+    return redis.Redis.from_pool(pool)
 
 
 def connect_on_loop(url: str, *, timeout: float, retries: int = 1) -> AsyncRedis:
