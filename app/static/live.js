@@ -5,7 +5,7 @@ import { infoOf } from "./boards.js";
 import { chosen } from "./chosen.js";
 import { $ } from "./elements.js";
 import { SUSPENDED_TEXT } from "./messages.js";
-import { ENDED_TEXT, end, renew, renewIfDue, session } from "./session.js";
+import { currentToken, ENDED_TEXT, end, session } from "./session.js";
 import { sourceOf } from "./source.js";
 import { t, time } from "./words.js";
 
@@ -44,13 +44,6 @@ export function followAnother() {
 export function leaveLive() {
   source?.close();
   source = null;
-}
-
-/** @param {string | null} [refused] */
-async function currentToken(refused) {
-  if (refused && refused === session?.accessToken) await renew(); // or the session ends
-  else await renewIfDue();
-  return session?.accessToken ?? null;
 }
 
 function follow(board, state) {

@@ -112,6 +112,13 @@ export async function renewIfDue() {
   await renew();
 }
 
+/** The token to follow a board with, renewed when it is due or was refused. @param {string | null} [refused] */
+export async function currentToken(refused) {
+  if (refused && refused === session?.accessToken) await renew(); // or the session ends
+  else await renewIfDue();
+  return session?.accessToken ?? null;
+}
+
 /** Renews the token now. A refusal ends the session; a server out of reach is asked again later. */
 export function renew() {
   renewing ??= (async () => {

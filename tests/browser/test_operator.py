@@ -220,7 +220,8 @@ def test_one_sentence_says_what_is_wrong(
     expect(counter).to_have_text(re.compile(r"^[1-9]"))
     expect(desk.locator("#hour i")).to_have_count(60)
     expect(desk.locator("#hour-points")).to_have_text(re.compile(r"^[1-9]"))
-    expect(desk.locator("#preview .name").first).not_to_be_empty()
+    own = desk.locator("#preview tr", has_text=player.username)
+    expect(own.locator(".score")).to_have_text("20")
     stores.execute("UPDATE users SET total_score = total_score + 1 WHERE id = :id", id=player.user_id)
     check_everything(desk)
     expect(desk.locator("#checks .bad").first).to_be_visible()
@@ -369,7 +370,7 @@ def test_operator_signs_out_here_and_everywhere(windows: Windows, web: Process, 
 
 def test_service_goes_away_and_comes_back(windows: Windows, service: Service, operator: Player) -> None:
     web = service.web()
-    windows.provoke("/admin/", "/top-scores", "/boards")
+    windows.provoke("/admin/", "/top-scores", "/boards", "/ws")
     page = windows.open(f"{web.url}/operator")
     sign_in(page, operator.username)
     expect(connection(page)).to_have_text("Live")
