@@ -6,7 +6,8 @@ const RETRY_MS = 5_000;
 
 /**
  * @typedef {{name: string, version: string, registration: "open" | "code" | "closed", passwordLogin: boolean,
- *   issuers: {id: string, title: string}[], topScoresAuth: "optional" | "required", askEmail: boolean}} About
+ *   issuers: {id: string, title: string}[], topScoresAuth: "optional" | "required", askEmail: boolean,
+ *   url?: string}} About
  */
 
 /** Asks until there is an answer. @returns {Promise<About>} */

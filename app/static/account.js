@@ -1,6 +1,6 @@
 /** Joining: the form that signs in or makes an account, and who is told what at the top of the page. */
 
-import { $ } from "./elements.js";
+import { $, filledIn } from "./elements.js";
 import { forgetLinkedCode, linkedCode } from "./join-link.js";
 import { say } from "./messages.js";
 import { logIn, register, session } from "./session.js";
@@ -14,7 +14,7 @@ let asksEmail = false;
 
 export async function signIn() {
   const form = $("sign-in");
-  const { username, password, email, joinCode } = Object.fromEntries(new FormData(form));
+  const { username, password, email, joinCode } = filledIn(form);
   if (joining) {
     await register({ username, password, ...(email && { email }), ...(joinCode && { joinCode }) });
     forgetLinkedCode();

@@ -38,7 +38,14 @@ export function onTokenRefused(callback) {
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Calls the service; only what may safely run twice is given more than one try. */
+/**
+ * Calls the service; only what may safely run twice is given more than one try.
+ * @param {string} method
+ * @param {string} path
+ * @param {{body?: any, headers?: Record<string, string>, tries?: number, timeout?: number}} [options] `timeout` in milliseconds
+ * @returns {Promise<{status: number, headers: Headers, data: any}>}
+ * @throws {CallError}
+ */
 export async function call(method, path, { body, headers = {}, tries = 1, timeout = TIMEOUT_MS } = {}) {
   for (let attempt = 1; ; attempt++) {
     try {

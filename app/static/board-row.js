@@ -67,7 +67,10 @@ function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** How much of the bar a value fills: of the best one all, whether that is the highest or the lowest. */
+/**
+ * How much of the bar a value fills: of the best one all, whether that is the highest or the lowest.
+ * @param {number} score @param {number} best @param {Rule} rule
+ */
 function share(score, best, { order }) {
   const [part, whole] = order === "lowest" ? [best, score] : [score, best];
   return whole > 0 ? Math.min(1, Math.max(0, part / whole)) : 0;

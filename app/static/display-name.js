@@ -1,7 +1,7 @@
 /** The form in which players choose the name that boards show. */
 
 import { call } from "./api.js";
-import { $ } from "./elements.js";
+import { $, filledIn } from "./elements.js";
 import { attend, say } from "./messages.js";
 import { profile, takeProfile } from "./profile.js";
 import { session } from "./session.js";
@@ -14,7 +14,7 @@ export function fillDisplayName() {
 
 async function changeDisplayName() {
   const form = $("display-name");
-  const { displayName } = Object.fromEntries(new FormData(form));
+  const { displayName } = filledIn(form);
   const body = { displayName: displayName.trim() || null };
   const { data } = await call("PATCH", `/users/${session.userId}`, { body });
   takeProfile(data);

@@ -4,10 +4,10 @@ import { $ } from "./elements.js";
 
 /** Lets the field filter what is on the page. */
 export function offerSearch() {
-  const operations = [...document.querySelectorAll("section.operation")].map((section) => ({
+  const operations = [.../** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("section.operation"))].map((section) => ({
     section,
     link: document.querySelector(`nav a[href="#${section.id}"]`).parentElement,
-    text: [section.id, ...section.querySelectorAll("h3, .signature, .about")].map((it) => it.textContent ?? it).join(" ").toLowerCase(),
+    text: [section.id, ...section.querySelectorAll("h3, .signature, .about")].map((it) => (typeof it === "string" ? it : it.textContent)).join(" ").toLowerCase(),
   }));
   $("search").parentElement.hidden = false;
   $("search").addEventListener("input", () => {
@@ -17,7 +17,7 @@ export function offerSearch() {
       section.hidden = link.hidden = !words.every((word) => text.includes(word));
       found += section.hidden ? 0 : 1;
     }
-    for (const group of document.querySelectorAll(".group")) {
+    for (const group of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".group"))) {
       group.hidden = !group.querySelector("section.operation:not([hidden]), li:not([hidden])");
     }
     $("found").textContent = words.length ? `${found} of ${operations.length} operations` : "";

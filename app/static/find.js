@@ -28,7 +28,10 @@ async function find() {
   const mine = ++asked;
   const name = $("find").name.value.trim();
   if (!name) return show("", []);
-  const { data, error } = await call("GET", pathOf("players", { name })).catch((problem) => ({ error: problem }));
+  const { data, error } = await call("GET", pathOf("players", { name })).then(
+    ({ data }) => ({ data, error: null }),
+    (error) => ({ data: null, error }),
+  );
   if (mine !== asked) return;
   if (!data) return show(error.message, []);
   const count = data.items.length;

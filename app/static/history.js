@@ -72,6 +72,7 @@ function write(next) {
   $("older").hidden = !cursor;
 }
 
+/** @param {any} action */
 function item({ type, status, settlement, score, startAt }) {
   const row = copyOf("action");
   const [key, tone] = OUTCOMES[settlement ?? status] ?? [null, "good"];

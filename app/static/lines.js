@@ -34,7 +34,7 @@ export async function loadLines() {
 /** Takes the lines of another board away. */
 export function forgetLines() {
   asked += 1;
-  write({ items: [] });
+  write({ items: [], from: null, to: null });
   $("no-lines").textContent = t("common.loading");
   loadLines();
 }

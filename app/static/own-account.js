@@ -1,7 +1,7 @@
 /** What players do with their own accounts: change the password, erase everything. */
 
 import { call } from "./api.js";
-import { $ } from "./elements.js";
+import { $, filledIn } from "./elements.js";
 import { goLive, leaveLive } from "./live.js";
 import { attend, say } from "./messages.js";
 import { end, session, takeToken } from "./session.js";
@@ -9,7 +9,7 @@ import { t } from "./words.js";
 
 async function changePassword() {
   const form = $("new-password");
-  const { current, chosen } = Object.fromEntries(new FormData(form));
+  const { current, chosen } = filledIn(form);
   const body = { currentPassword: current, newPassword: chosen };
   const { data } = await offline(() => call("POST", `/users/${session.userId}/password`, { body }));
   takeToken(data);
@@ -19,7 +19,7 @@ async function changePassword() {
 }
 
 async function erase() {
-  const { password } = Object.fromEntries(new FormData($("erase"))); // none of who comes from elsewhere
+  const { password } = filledIn($("erase")); // none of who comes from elsewhere
   await offline(() => call("DELETE", `/users/${session.userId}`, { body: { password } }));
   forgetForms();
   end(t("account.erased"));
@@ -51,7 +51,7 @@ function askForPasswords() {
 }
 
 $("own-account").addEventListener("toggle", askForPasswords);
-for (const [id, work] of [["new-password", changePassword], ["erase", erase]]) {
+for (const [id, work] of /** @type {[string, () => Promise<void>][]} */ ([["new-password", changePassword], ["erase", erase]])) {
   $(id).addEventListener("submit", (event) => {
     event.preventDefault();
     attend($(id).querySelector(".primary"), $("account-message"), work);

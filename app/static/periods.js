@@ -56,6 +56,7 @@ async function ask(info, before, after) {
 
 function write(info, next = periods) {
   periods = next;
+  /** @type {{period: string, startsAt?: string, endsAt?: string}[]} */
   const over = periods.filter(({ period }) => period !== info.period);
   // One that the address names may be further back than what was asked for.
   if (chosen.period && !chosenPeriod() && chosen.period !== info.period) over.push({ period: chosen.period });

@@ -1,7 +1,7 @@
 /** The way back in for who forgot the password: a link of an operator's, `/#reset=TOKEN`, asks for a new one. */
 
 import { call } from "./api.js";
-import { $ } from "./elements.js";
+import { $, filledIn } from "./elements.js";
 import { attend, say } from "./messages.js";
 import { begin, end, session } from "./session.js";
 
@@ -30,7 +30,7 @@ function takeLink() {
 }
 
 async function setPassword(entered) {
-  const { password } = Object.fromEntries(new FormData($("reset")));
+  const { password } = filledIn($("reset"));
   const { data } = await call("POST", "/auth/reset", { body: { token, password } });
   token = null;
   $("reset").reset();

@@ -140,7 +140,7 @@ export function renew() {
   return renewing;
 }
 
-/** A new token from whoever has issued this one; null when there is none to be had without signing in. */
+/** A new token from whoever has issued this one; null when there is none to be had without signing in. @param {Session} before */
 async function renewed({ renewal }) {
   return renewal ? renewTokens(renewal) : (await call("POST", "/auth/refresh")).data;
 }

@@ -22,12 +22,16 @@ export function showStrip() {
   if (unit !== shownUnit) clearCount($("own-score")); // a number that stays the same is not written again
   shownUnit = unit;
   const none = Boolean(unit && !score && !rank); // a socket tells 0 then; nobody was that fast
-  for (const [id, value, write] of [["own-score", none ? undefined : score, (it) => written(it, unit)], ["own-total", totalScore]]) {
-    if (value === undefined) clearCount($(id));
-    else countTo($(id), value, write);
-  }
+  showNumber($("own-score"), none ? undefined : score, (it) => written(it, unit));
+  showNumber($("own-total"), totalScore);
   $("own-unit").hidden = Boolean(unit && unit !== "points");
   $("own-distance").textContent = distance();
+}
+
+/** @param {HTMLElement} element @param {number | undefined} value @param {(value: number) => string} [write] */
+function showNumber(element, value, write) {
+  if (value === undefined) clearCount(element);
+  else countTo(element, value, write);
 }
 
 /** How far it is to the next place, or how far ahead one is: by the rows that are at hand, if they are of this moment. */

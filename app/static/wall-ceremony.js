@@ -56,6 +56,7 @@ export function watchCeremony(shown, changed) {
 
 const isControl = (target) => target instanceof Element && Boolean(target.closest("form, button"));
 
+/** @param {{board: string, period?: string}} shown @param {(token?: () => Promise<string | null>) => void} changed */
 async function reveal({ board, period }, changed) {
   if (busy || performance.now() < revealedAt + LEAST_MS) return;
   busy = true;

@@ -55,11 +55,13 @@ function take(board) {
   $("board").show(board);
 }
 
+/** @returns {import("./wall-view.js").WallState} */
 function stateNow() {
   if (performance.now() - lostAt > AWAY_MS) return "away";
   if (shown && shown.places) return "ceremony";
   if (!shown) return "connecting";
-  return UP.includes(source.state) ? source.state : shown.frozen ? "frozen" : "live";
+  const { state } = source;
+  return state === "live" || state === "paused" || state === "frozen" ? state : shown.frozen ? "frozen" : "live";
 }
 
 /** Writes what is known: whenever something comes, and each second. */

@@ -1,6 +1,6 @@
 /** "Activity": everything that was done, newest first, in sentences, with a way back where there is one. */
 
-import { $ } from "../elements.js";
+import { $, filledIn } from "../elements.js";
 import { attend } from "../messages.js";
 import { t } from "../words.js";
 import { element } from "./elements.js";
@@ -19,7 +19,7 @@ let shown = [];
 let next = null;
 let paged = false; // more than the first page is shown
 
-const filter = () => Object.fromEntries(new FormData($("trail-form")));
+const filter = () => filledIn($("trail-form"));
 
 async function load() {
   if (isUp("now")) return show($("latest"), (await readEvents({}, LATEST)).items);

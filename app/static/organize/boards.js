@@ -39,6 +39,7 @@ function boardItem(board) {
   return made;
 }
 
+/** @param {Freeze} board */
 function stateOf({ frozen, frozenFrom, places, revealed }) {
   if (!frozen) return frozenFrom ? t("organizer.will-freeze", { at: clockOf(frozenFrom) }) : t("organizer.shown-as-is");
   const since = t("organizer.frozen-since", { at: clockOf(frozenFrom) });

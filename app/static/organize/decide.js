@@ -80,7 +80,7 @@ function caseOf(held) {
   return made;
 }
 
-/** What the rule saw, in words; the service's own words where it measures nothing. */
+/** What the rule saw, in words; the service's own words where it measures nothing. @param {import("./held.js").HeldPlayer} held */
 function whyHeld({ rule, reason, measure, saw, limit }) {
   const words = t(RULES[rule] ?? "organizer.rule-other");
   if (saw == null || limit == null) return [element("b", "", words), " ", reason ?? ""];

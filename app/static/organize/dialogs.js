@@ -1,6 +1,6 @@
 /** Dialogs: for what can't be undone, and for what needs more than a tap. */
 
-import { $ } from "../elements.js";
+import { $, filledIn } from "../elements.js";
 
 /**
  * Shows a dialog until its form is sent or left.
@@ -22,7 +22,7 @@ export function fill(dialog) {
     };
     form.onsubmit = (event) => {
       event.preventDefault();
-      leave(Object.fromEntries(new FormData(form)));
+      leave(filledIn(form));
     };
     form.querySelector(".leave").onclick = () => leave(null);
     dialog.onclose = () => leave(null);

@@ -1,6 +1,6 @@
 /** What the lists, tables and menus of the organizer's page are made of. */
 
-import { $ } from "../elements.js";
+import { $, filledIn } from "../elements.js";
 import { attend } from "../messages.js";
 import { nameOf } from "../names.js";
 
@@ -46,11 +46,11 @@ export function named(user) {
 /** A word in a coloured pill. @param {"wait" | "bad" | "soft"} tone */
 export const tag = (tone, words) => element("span", `tag ${tone}`, words);
 
-/** Has a form do its work when it is sent. @param {(values: Record<string, any>) => Promise<void>} work */
+/** Has a form do its work when it is sent. @param {(values: any) => Promise<void>} work */
 export function onSubmit(form, box, work) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const button = event.submitter ?? form.querySelector("button:not([type])");
-    attend(button, box, () => work(Object.fromEntries(new FormData(form))));
+    attend(button, box, () => work(filledIn(form)));
   });
 }

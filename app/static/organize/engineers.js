@@ -8,7 +8,7 @@ import { element, item } from "./elements.js";
 import { showRows } from "./rows.js";
 import { check } from "./verdict.js";
 
-const COUNTERS = [
+const COUNTERS = /** @type {[name: string, words: string, decimals?: number][]} */ ([
   ["completionsPerMinute", "organizer.completions-per-minute"],
   ["settleLagSeconds", "organizer.settle-lag", 1],
   ["unsettled", "organizer.unsettled"],
@@ -19,7 +19,7 @@ const COUNTERS = [
   ["suspended", "organizer.suspended"],
   ["connections", "organizer.connections-here"],
   ["boardVersion", "organizer.board-version"],
-];
+]);
 
 function show() {
   const { stats, audit } = desk;

@@ -21,6 +21,6 @@ function close(open) {
 /** Closes menus that are left. */
 export function watchMenus() {
   const others = (kept) => document.querySelectorAll("details.menu[open]").forEach((it) => it !== kept && close(it));
-  document.addEventListener("click", ({ target }) => others(target.closest("details.menu")));
+  document.addEventListener("click", ({ target }) => others(/** @type {Element} */ (target).closest("details.menu")));
   document.addEventListener("keydown", ({ key }) => key === "Escape" && others(null));
 }

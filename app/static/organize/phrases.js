@@ -12,7 +12,7 @@ const [OPEN, CLOSE] = ["\u0001", "\u0002"]; // in no name: the service takes no 
  * @returns {(string | Node)[]}
  */
 export function phrase(key, values) {
-  const plain = {};
+  /** @type {Record<string, string | number>} */ const plain = {};
   for (const [name, value] of Object.entries(values)) plain[name] = value instanceof Node ? OPEN + name + CLOSE : value;
   return t(key, plain)
     .split(/(\u0001[^\u0002]*\u0002)/)

@@ -1,7 +1,7 @@
 /** "Players": everybody, found as one types, page by page, each with what can be done. */
 
 import { call } from "../api.js";
-import { $ } from "../elements.js";
+import { $, filledIn } from "../elements.js";
 import { attend } from "../messages.js";
 import { nameOf } from "../names.js";
 import { number, t } from "../words.js";
@@ -18,13 +18,13 @@ const TYPED_MS = 250;
 const EVERY_MS = 15_000;
 const COUNTED_TO = 1_000; // there the service stops to count
 /** The chips over the table: a status, and its word. */
-const STATUSES = [
+const STATUSES = /** @type {[value: string, words: string][]} */ ([
   ["", "organizer.status-all"],
   ["held", "organizer.status-held"],
   ["suspended", "organizer.status-suspended"],
   ["hidden", "organizer.status-hidden"],
   ["never", "organizer.status-never"],
-];
+]);
 
 /** @type {any[]} */
 let players = [];
@@ -34,7 +34,7 @@ let status = "";
 let timer;
 
 const query = (cursor) => {
-  const { query: typed, sort } = Object.fromEntries(new FormData($("find")));
+  const { query: typed, sort } = filledIn($("find"));
   return new URLSearchParams({ limit: String(PAGE), sort, ...(typed.trim() && { query: typed.trim() }), ...(status && { status }), ...(cursor && { cursor }) }).toString();
 };
 

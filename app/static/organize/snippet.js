@@ -1,7 +1,7 @@
 /** What one pastes into another page, or into OBS, to have a board there. */
 
 import { address } from "../api.js";
-import { $ } from "../elements.js";
+import { $, filledIn } from "../elements.js";
 import { attend } from "../messages.js";
 import { copyField } from "./copy.js";
 import { desk, onDesk } from "./desk.js";
@@ -9,7 +9,7 @@ import { desk, onDesk } from "./desk.js";
 const [ROW_PX, WIDTH_PX] = [44, 480];
 
 function write() {
-  const { board, rows, theme, transparent } = Object.fromEntries(new FormData($("snippet-form")));
+  const { board, rows, theme, transparent } = filledIn($("snippet-form"));
   if (!board) return;
   const query = new URLSearchParams({ board, rows, ...(theme !== "auto" && { theme }), ...(transparent && { transparent: "1" }) });
   const url = address(`/embed?${query}`);
