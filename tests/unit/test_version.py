@@ -1,5 +1,6 @@
 """One version, from one place: what can't import it says the same."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -31,6 +32,13 @@ def test_project_takes_version_and_licence_from_their_files() -> None:
     assert project["project"]["license"] == "MIT"
     (licence,) = project["project"]["license-files"]
     assert (ROOT / licence).read_text().startswith("MIT License\n\nCopyright (c) 2026 the Scoreboard authors\n")
+
+
+def test_version_of_the_clients_is_that_of_the_service() -> None:
+    about = tomllib.loads((ROOT / "clients" / "python" / "pyproject.toml").read_text())["project"]
+    assert about["version"] == version.VERSION
+    assert about["license"] == json.loads((ROOT / "clients/js/package.json").read_text())["license"] == "MIT"
+    assert (ROOT / "clients/python/LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
 def test_descriptions_say_the_version_they_are_given() -> None:
