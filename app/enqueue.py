@@ -6,13 +6,11 @@ A lost message costs seconds, never a score: the sweep settles actions that no m
 import asyncio
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
-
-from celery import Celery
 
 from app.concurrency.batching import Batcher
 from app.domain.ids import ActionId
+from app.settle_messages import SettleMessages
 from config import queues
 from db import redis
 from telemetry import tracing
@@ -38,19 +36,11 @@ class Enqueuer:
     """Sends the ids of completed actions to the settle queue, off the path of the request."""
 
     def __init__(self, broker_url: str) -> None:
-        self._celery = Celery("scoreboard-web", broker=broker_url, set_as_current=False)
-        self._celery.conf.update(
-            task_serializer="json",
-            task_ignore_result=True,
-            task_routes=queues.ROUTES,
-            broker_pool_limit=1,
-            broker_connection_timeout=1,
-            broker_transport_options=queues.broker_options(socket_timeout=1),
-            broker_use_ssl=queues.broker_tls(broker_url),
-        )
-        self._broker = redis.connect(broker_url, timeout=1)
+        self._messages = SettleMessages()
+        self._broker = redis.connect_on_loop(broker_url, timeout=1)
+        self._waiting = 0
+        """Messages in the queue, as Redis told with the last one that was sent there."""
         self._reachable = True
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="enqueue")
         self._batcher: Batcher[Completed, None] = Batcher("enqueue", self._gather, lanes=1, limit=queues.BATCH)
 
     def completed(self, action_id: ActionId, request_id: str) -> None:
@@ -60,35 +50,31 @@ class Enqueuer:
 
     async def _gather(self, batch: Sequence[Completed]) -> list[None]:
         """Send a batch, then wait while the next one gathers, unless more than one batch is waiting already."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._send, batch)
+        await self._send(batch)
         if len(batch) < queues.BATCH:
             await asyncio.sleep(GATHER if len(batch) < MANY else GATHER_MANY)
         return [None] * len(batch)
 
-    def _send(self, batch: Sequence[Completed]) -> None:
+    async def _send(self, batch: Sequence[Completed]) -> None:
         try:
-            if self._broker.llen(queues.SETTLE_QUEUE) > queues.LONGEST_SETTLE_QUEUE:
+            if self._waiting > queues.LONGEST_SETTLE_QUEUE:
+                self._waiting = await self._broker.llen(queues.SETTLE_QUEUE)
+            if self._waiting > queues.LONGEST_SETTLE_QUEUE:
                 raise OverflowError("the queue is full")
-            self._celery.send_task(
-                queues.SETTLE,
-                args=[[it.action_id for it in batch]],
-                # In headers, not arguments, so that workers of another version can ignore them.
-                headers={
-                    queues.REQUESTS: [it.request_id for it in batch],
-                    queues.SPANS: [it.span for it in batch if it.span],
-                },
-                retry=False,
-                ignore_result=True,
+            message = self._messages.message(
+                [it.action_id for it in batch],
+                [it.request_id for it in batch],
+                [it.span for it in batch if it.span],
             )
-        except Exception as error:  # whatever kombu or Redis raise: the sweep settles what is committed
+            self._waiting = await self._broker.lpush(queues.SETTLE_QUEUE, message)
+        except Exception as error:  # whatever Celery or Redis raise: the sweep settles what is committed
             if self._reachable:
                 log.warning("messages can't be sent, actions are left to the sweep: %r", error)
             self._reachable = False
         else:
             self._reachable = True
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._batcher.close()
-        self._thread.shutdown(wait=False, cancel_futures=True)
-        self._celery.close()
-        self._broker.close()
+        self._messages.close()
+        await self._broker.aclose()

@@ -152,7 +152,7 @@ def wire(
 async def close(web: Web) -> None:
     """Let go of a web process's resources."""
     for part in (
-        *(web.admission, web.starts, web.ends, web.posts, web.ranks, web.stretches, web.enqueuer),
+        *(web.admission, web.starts, web.ends, web.posts, web.ranks, web.stretches),
         *(web.identities, web.sessions, web.keys),
     ):
         part.close()
@@ -160,4 +160,5 @@ async def close(web: Web) -> None:
         threads.close()
     web.engine.dispose()
     web.publisher.client.close()
+    await web.enqueuer.close()
     await web.redis.aclose()

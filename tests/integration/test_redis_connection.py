@@ -108,6 +108,6 @@ def test_celery_leaves_a_replica(server: embedded.Redis, operator: redis.Redis) 
         operator.replicaof("NO", "ONE")
         enqueuer.completed(ActionId(new_id()), "request")
         await until(lambda: operator.llen(queues.SETTLE_QUEUE) == 2)
-        enqueuer.close()
+        await enqueuer.close()
 
     asyncio.run(scenario())
