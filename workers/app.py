@@ -52,6 +52,7 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=True,
     worker_prefetch_multiplier=1,
     worker_pool="workers.pool:PromptPool",
+    worker_consumer="workers.consumer:LateEventsConsumer",
     worker_hijack_root_logger=False,
     worker_send_task_events=True,
     task_send_sent_event=False,

@@ -29,9 +29,24 @@ class _ResultHandler(asynpool.ResultHandler):
 
 
 class _Pool(asynpool.AsynPool):
-    """Replaces a child that died at once, where Celery's own may take five seconds to see it."""
+    """Hands a job to a child that waits at once, and replaces a child that died at once.
+
+    Celery's own pool waits for the event loop's next turn, and may take five seconds to see a death.
+    """
 
     ResultHandler = _ResultHandler
+
+    def _create_write_handlers(self: Any, hub: Any, *args: Any, **kwargs: Any) -> None:
+        super()._create_write_handlers(hub, *args, **kwargs)  # type: ignore[misc]
+        queue, write = self._quick_put, hub.consolidate_callback
+
+        def put(job: Any) -> None:
+            queue(job)
+            # Those that run a job are passed over; then it is written when one of them is done, as Celery does.
+            if free := list(self._all_inqueues - self._active_writes):
+                write(free)
+
+        self._quick_put = put
 
     def _event_process_exit(self, hub: Any, process: Any) -> None:
         # The kernel closes a dying child's pipe, by which we learn of its end, an instant before the child can be
