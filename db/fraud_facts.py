@@ -17,18 +17,6 @@ _CLAIMED = """
     unnest(CAST(:ids AS uuid[]), CAST(:users AS uuid[]), CAST(:ends AS timestamptz[])) AS claimed(id, user_id, end_at)
 """
 
-# Laterally, and without the status (only what is completed has a score): or else the planner comes to read the whole
-# table, or all that a user has ever done.
-_WINDOWS = sa.text(f"""
-    SELECT claimed.id::text, own.completions, own.points FROM {_CLAIMED}
-    CROSS JOIN LATERAL (
-        SELECT count(score) AS completions, coalesce(sum(score), 0) AS points FROM actions
-        WHERE actions.user_id = claimed.user_id
-            AND actions.end_at > claimed.end_at - make_interval(secs => :window) AND actions.end_at <= claimed.end_at
-    ) AS own
-""")
-
-
 # Of the windows that end with the action or with a later one of its user, less than a window after it. A frame of
 # RANGE includes both its ends, a window only the later one: a microsecond, the least there is, is taken off.
 _FULLEST_WINDOWS = sa.text(f"""
@@ -48,17 +36,15 @@ _FULLEST_WINDOWS = sa.text(f"""
 """)
 
 
-def windows(conn: sa.Connection, claimed: Sequence[Facts]) -> dict[ActionId, tuple[int, int]]:
-    """Count each action's user's completions, and their points, in the window that ends with the action.
+def fullest_windows(conn: sa.Connection, late: Sequence[Facts]) -> dict[ActionId, tuple[int, int]]:
+    """Count each late action's user's completions, and their points, in the fullest window that the action lies in.
 
-    Of a late action: in the fullest of the windows that it lies in, and that end with it or with a later one.
+    That ends with the action, or with a later one.
     """
-    found: dict[ActionId, tuple[int, int]] = {}
-    for query, late in ((_WINDOWS, False), (_FULLEST_WINDOWS, True)):
-        if of_these := [facts for facts in claimed if facts.late == late]:
-            rows = conn.execute(query, {**_values(of_these), "window": WINDOW}).all()
-            found |= {action_id: (completions, int(points)) for action_id, completions, points in rows}
-    return found
+    if not late:
+        return {}
+    rows = conn.execute(_FULLEST_WINDOWS, {**_values(late), "window": WINDOW})
+    return {action_id: (completions, int(points)) for action_id, completions, points in rows}
 
 
 _MINUTES = sa.text(f"""

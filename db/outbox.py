@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 
-from app.domain.fraud import Facts
+from app.domain.fraud import WINDOW, Facts
 from app.domain.ids import ActionId
 from db import marks
 from db.driver import note_transaction_id, send_with_next
@@ -18,19 +18,34 @@ RECORDED = "coalesce(recorded_at, end_at)"
 
 _UNSETTLED = f"status = 'completed' AND settled_at IS NULL AND {RECORDED} >= {marks.AT.format(name=marks.OUTBOX)}"
 
+# With the window that ends with each action, for the fraud rules: laterally, and without the status (only what is
+# completed has a score), or else the planner comes to read the whole table, or all that a user has ever done.
 _CLAIM = sa.text("""
-    SELECT pg_current_xact_id()::text, id::text, user_id::text, score, start_at, end_at, host(client_ip),
-        recorded_at IS NOT NULL, type, value
-    FROM actions
-    WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'completed' AND settled_at IS NULL
-    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+    WITH claimed AS MATERIALIZED (
+        SELECT * FROM actions
+        WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'completed' AND settled_at IS NULL
+        ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+    )
+    SELECT pg_current_xact_id()::text, claimed.id::text, claimed.user_id::text, claimed.score, claimed.start_at,
+        claimed.end_at, host(claimed.client_ip), claimed.recorded_at IS NOT NULL, claimed.type, claimed.value,
+        own.completions, own.points
+    FROM claimed CROSS JOIN LATERAL (
+        SELECT count(score) AS completions, coalesce(sum(score), 0)::bigint AS points FROM actions
+        WHERE actions.user_id = claimed.user_id
+            AND actions.end_at > claimed.end_at - make_interval(secs => :window) AND actions.end_at <= claimed.end_at
+    ) AS own
+    ORDER BY claimed.id
 """)
 
 
 def claim(conn: sa.Connection, action_ids: Iterable[ActionId]) -> list[Facts]:
-    """Lock those of the actions that are completed, not settled, and not locked by another transaction."""
+    """Lock those of the actions that are completed, not settled, and not locked by another transaction.
+
+    Returns:
+        Them, with their users' completions and points in the window that ends with each.
+    """
     claimed = []
-    for xid, *facts in conn.execute(_CLAIM, {"ids": list(action_ids)}).all():
+    for xid, *facts in conn.execute(_CLAIM, {"ids": list(action_ids), "window": WINDOW}).all():
         note_transaction_id(conn, xid)
         claimed.append(Facts(*facts))
     return claimed

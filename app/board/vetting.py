@@ -103,12 +103,12 @@ def _suspend(engine: sa.Engine, boards: BoardRules, user_id: UserId, held: int) 
 
 def _gather(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> list[Facts]:
     rules = vetting.rules
-    windows: dict[ActionId, tuple[int, int]] = {}
+    windows = {facts.action_id: (facts.completions, facts.window_points) for facts in claimed}
     minutes: dict[ActionId, list[int]] = {}
     asked: list[Asked | None] = [None] * len(claimed)
     addresses: dict[Asked, tuple[int, int]] = {}
     if rules.velocity or rules.burst:
-        windows = fraud_facts.windows(conn, claimed)
+        windows |= fraud_facts.fullest_windows(conn, [facts for facts in claimed if facts.late])
     if rules.burst:
         # Fewer points than this can't be an outlier, since the scale is at least one default award.
         suspicious = rules.burst.robust_z * max(1, vetting.default_award)
@@ -120,7 +120,7 @@ def _gather(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> 
         addresses = fraud_facts.addresses(conn, {*filter(None, asked)}, limit=rules.shared_ip.completions_per_minute)
     known = []
     for facts, key in zip(claimed, asked, strict=True):
-        completions, points = windows.get(facts.action_id, (facts.completions, facts.window_points))
+        completions, points = windows[facts.action_id]
         ip_completions, ip_accounts = addresses[key] if key else (None, None)
         known.append(
             msgspec.structs.replace(

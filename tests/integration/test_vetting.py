@@ -91,7 +91,8 @@ def test_windows_leave_out_what_ended_a_whole_minute_before(engine: sa.Engine, s
         judged=judged,
     )
     with engine.begin() as conn:
-        assert fraud_facts.windows(conn, outbox.claim(conn, [judged])) == {judged: (1, 10)}
+        (facts,) = outbox.claim(conn, [judged])
+    assert (facts.completions, facts.window_points) == (1, 10)
 
 
 def test_points_over_the_cap_are_held_held_ones_counted(engine: sa.Engine) -> None:
