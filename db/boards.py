@@ -15,6 +15,7 @@ from app.domain.ranking import Standing
 from db.driver import send_with_next
 from db.freezes import FROZEN
 from db.order import PLACE
+from db.published import BoardNow
 from db.shown import SHOWN
 
 _EXISTING = sa.text("SELECT id FROM boards WHERE id = ANY(CAST(:ids AS text[]))")
@@ -39,7 +40,7 @@ def ensure(conn: sa.Connection, periods: Iterable[Period]) -> None:
 
 
 _LOCK = sa.text(f"""
-    SELECT id, version, {FROZEN.format(it="boards")} FROM boards
+    SELECT id, epoch::text, version, {FROZEN.format(it="boards")}, frozen_from IS NOT NULL FROM boards
     WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id COLLATE "C" FOR NO KEY UPDATE
 """)
 
@@ -61,7 +62,7 @@ _PRESENT = sa.text(f"""
     SELECT it.board_id, it.rank, it.user_id::text, coalesce(person.username, ''), coalesce(own.score, 0),
         coalesce(own.reached_at, it.updated_at), own.place IS NOT NULL AND person.shown, person.display_name,
         coalesce(own.lowest, false), coalesce(own.valued, false),
-        it.username, it.score, it.display_name
+        it.username, it.score, it.display_name, clock_timestamp()
     FROM looked_at AS it
     CROSS JOIN LATERAL (
         SELECT username, display_name, {SHOWN} AS shown FROM users WHERE id = it.user_id LIMIT 1
@@ -85,13 +86,19 @@ class Present:
     row: Row | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Locked:
-    """A board under lock: its version, whether its rows are to stay as they are, and who may be among them."""
+    """A board under lock: whether its rows are to stay as they are or will be, and who may be among them.
 
+    `now` is PostgreSQL's clock, when it was read; None when nobody may be among them.
+    """
+
+    epoch: str
     version: int
     frozen: bool
+    freezes: bool
     present: list[Present]
+    now: datetime | None = None
 
 
 def lock_and_read(
@@ -107,7 +114,10 @@ def lock_and_read(
         touched: the boards' rows and the users of whom something has changed there.
     """
     pairs = list(touched)
-    found = {row[0]: Locked(row[1], row[2], []) for row in conn.execute(_LOCK, {"ids": list(rules)})}
+    rows = conn.execute(_LOCK, {"ids": list(rules)})
+    found = {
+        board_id: Locked(epoch, version, frozen, freezes, []) for board_id, epoch, version, frozen, freezes in rows
+    }
     values = {
         "ids": list(rules),
         "sizes": msgspec.json.encode({board_id: rule.top for board_id, rule in rules.items()}).decode(),
@@ -115,10 +125,12 @@ def lock_and_read(
         "touched": [user_id for _, user_id in pairs],
     }
     for board_id, rank, user_id, *rest in conn.execute(_PRESENT, values):
-        username, score, reached_at, active, display_name, lowest, valued, *shown = rest
+        username, score, reached_at, active, display_name, lowest, valued, *shown, now = rest
         standing = Standing(user_id, username, score, reached_at, active, display_name, lowest, valued)
         row = _row(user_id, rank, *shown) if rank is not None else None
-        found[board_id].present.append(Present(standing, row))
+        board = found[board_id]
+        board.present.append(Present(standing, row))
+        board.now = board.now or now
     return found
 
 
@@ -131,37 +143,47 @@ def _row(user_id: UserId, rank: int, username: str, score: int, display_name: st
     return Row(user_id, username, score, rank, msgspec.UNSET if display_name is None else display_name)
 
 
-# A trigger on top_scores adds the display names; see db/board_tables.py.
+# A trigger on top_scores adds the display names; see db/board_tables.py. A user's first points on a board don't hold up
+# who gives that user another one: what was told of this version would be wrong, and the next version follows at once.
 _WRITE = sa.text("""
     WITH changed AS (
-        SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:versions AS bigint[]), CAST(:sizes AS int[]))
-            AS it(board_id, version, size)
+        SELECT * FROM unnest(
+            CAST(:ids AS text[]), CAST(:versions AS bigint[]), CAST(:sizes AS int[]), CAST(:moments AS timestamptz[])
+        ) AS it(board_id, version, size, at)
+    ), row AS (
+        SELECT * FROM unnest(
+            CAST(:row_boards AS text[]), CAST(:ranks AS int[]), CAST(:users AS uuid[]), CAST(:names AS text[]),
+            CAST(:scores AS bigint[]), CAST(:display_names AS text[])
+        ) AS it(board_id, rank, user_id, username, score, display_name)
     ), gone AS (
         DELETE FROM top_scores USING changed
         WHERE top_scores.board_id = changed.board_id AND top_scores.rank > changed.size
     ), written AS (
         INSERT INTO top_scores (board_id, rank, user_id, username, score, updated_at)
-        SELECT it.*, clock_timestamp() FROM unnest(
-            CAST(:row_boards AS text[]), CAST(:ranks AS int[]),
-            CAST(:users AS uuid[]), CAST(:names AS text[]), CAST(:scores AS bigint[])
-        ) AS it
+        SELECT row.board_id, row.rank, row.user_id, row.username, row.score, changed.at
+        FROM row JOIN changed ON changed.board_id = row.board_id
         ON CONFLICT (board_id, rank) DO UPDATE SET
             user_id = excluded.user_id, username = excluded.username, score = excluded.score,
             updated_at = excluded.updated_at
+        RETURNING board_id, rank, display_name
+    ), renamed AS (
+        SELECT row.board_id FROM row JOIN written ON written.board_id = row.board_id AND written.rank = row.rank
+        WHERE written.display_name IS DISTINCT FROM row.display_name
     )
-    UPDATE boards SET version = changed.version, updated_at = clock_timestamp() FROM changed
-    WHERE boards.id = changed.board_id
+    UPDATE boards SET updated_at = changed.at, version = changed.version
+        + CASE WHEN changed.board_id IN (SELECT board_id FROM renamed) THEN 1 ELSE 0 END
+    FROM changed WHERE boards.id = changed.board_id
 """)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A locked board's new version, how many rows it has, and those of them that are new or other than before."""
+    """A locked board as it is to be, which of its rows are new or other than before, and whether it is to freeze."""
 
     board_id: BoardId
-    version: int
-    size: int
+    board: BoardNow
     rows: list[Row]
+    freezes: bool
 
 
 def write_with_next(conn: sa.Connection, changes: Sequence[Change]) -> None:
@@ -169,13 +191,15 @@ def write_with_next(conn: sa.Connection, changes: Sequence[Change]) -> None:
     rows = [(change.board_id, row) for change in changes for row in change.rows]
     values = {
         "ids": [change.board_id for change in changes],
-        "versions": [change.version for change in changes],
-        "sizes": [change.size for change in changes],
+        "versions": [change.board.version for change in changes],
+        "sizes": [len(change.board.rows) for change in changes],
+        "moments": [change.board.updated_at for change in changes],
         "row_boards": [board_id for board_id, _ in rows],
         "ranks": [row.rank for _, row in rows],
         "users": [row.userId for _, row in rows],
         "names": [row.username for _, row in rows],
         "scores": [row.score for _, row in rows],
+        "display_names": [None if row.displayName is msgspec.UNSET else row.displayName for _, row in rows],
     }
     send_with_next(conn, _WRITE, values)
 

@@ -14,6 +14,7 @@ import redis
 import sqlalchemy as sa
 
 from app.board import freeze
+from app.board.top import board_of
 from app.domain import messages, periods
 from app.domain.board_rules import BoardRule, BoardRules
 from app.domain.errors import DatabaseUnavailable
@@ -90,11 +91,15 @@ def read_all(engine: sa.Engine, rules: BoardRules, signer: Signer = UNSIGNED) ->
 
 
 def _present(rule: BoardRule, period: Period, now: BoardNow, moment: datetime, signer: Signer) -> Present:
-    stamp = (now.epoch, now.version)
-    update = messages.update(rule.id, stamp, now.rows, now.updated_at, signer, period.label, now.freeze)
+    update = _update(rule, period, now, signer)
     ends_in = (period.ends - moment).total_seconds() if rule.periodic and period.ends else None
     freezes_in = (now.freezes_at - moment).total_seconds() if now.freezes_at else None
     return Present(update, period, ends_in, freezes_in)
+
+
+def _update(rule: BoardRule, period: Period, now: BoardNow, signer: Signer) -> Update:
+    stamp = (now.epoch, now.version)
+    return messages.update(rule.id, stamp, now.rows, now.updated_at, signer, period.label, now.freeze)
 
 
 def publish(engine: sa.Engine, publisher: Publisher, rule: BoardRule, *, seen: Update | None = None) -> Update:
@@ -133,6 +138,28 @@ def publish_all(
     except redis.RedisError as error:
         log.warning("Redis is away, the boards are not published: %s", error)
     return found
+
+
+def publish_written(publisher: Publisher, rules: BoardRules, written: Mapping[BoardId, BoardNow]) -> bool:
+    """Publish rows of boards as transactions have written them, without reading them again.
+
+    A version that was committed is what any read of it gives. What a read might find otherwise is in doubt: a period
+    that isn't the present one, and a key that holds something that isn't older.
+
+    Returns:
+        False when something is in doubt, or Redis is away: then it is for `publish_all`.
+    """
+    updates = []
+    for row, now in written.items():
+        rule = rules[board_of(row)]
+        period = periods.shown(rule, now.updated_at)
+        if period.id != row:
+            return False
+        updates.append(_update(rule, period, now, publisher.signer))
+    try:
+        return all(held is None for held in _push(publisher, updates))
+    except redis.RedisError:
+        return False
 
 
 def _judge(

@@ -5,17 +5,18 @@ Lock order: actions, standings, boards. Source: docs/architecture.md, "A complet
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from app.board import top
+from app.board.top import Refreshed
 from app.board.vetting import Vetting, judge
 from app.domain import fraud
 from app.domain.board_rules import BoardRules
 from app.domain.counting import earned
 from app.domain.fraud import Facts, Verdict
-from app.domain.ids import ActionId, UserId
+from app.domain.ids import ActionId, BoardId, UserId
 from db import audit_events, outbox
 from telemetry import logs
 
@@ -26,11 +27,15 @@ MAX_ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What one transaction has settled: how many actions were cleared, and the rule and user of each held one."""
+    """What one transaction has settled: how many actions were cleared, and the rule and user of each held one.
+
+    `boards` are the rows of boards that it has changed.
+    """
 
     cleared: int = 0
     held_by: tuple[str, ...] = ()
     held_of: frozenset[UserId] = frozenset()
+    boards: dict[BoardId, Refreshed] = field(default_factory=dict, compare=False)
 
     @property
     def held(self) -> int:
@@ -62,11 +67,12 @@ def _write(conn: sa.Connection, rules: BoardRules, judged: list[tuple[Facts, Ver
     held = [(facts, verdict) for facts, verdict in judged if verdict.held]
     for facts, verdict in held:
         _record(conn, facts, verdict)
-    top.add(conn, rules, earned(rules, [facts for facts, verdict in judged if not verdict.held]))
+    changed = top.add(conn, rules, earned(rules, [facts for facts, verdict in judged if not verdict.held]))
     return Settled(
         cleared=len(judged) - len(held),
         held_by=tuple(verdict.rule for _, verdict in held),
         held_of=frozenset(facts.user_id for facts, _ in held),
+        boards=changed,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -11,22 +12,31 @@ from app.domain.board_rules import BoardRule, BoardRules
 from app.domain.counting import Completed, Earned
 from app.domain.ids import BoardId, UserId
 from app.domain.ranking import Standing
-from db import boards, standings
+from db import boards, clock, standings
 from db.boards import Change, Locked
+from db.published import BoardNow
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 AT_ONCE = 100
 """Boards that are locked, read and written by one statement each."""
 
 
-def add(conn: sa.Connection, rules: BoardRules, earned: Sequence[Earned]) -> None:
-    """Add what was earned to standings, and bring the boards up to date."""
-    if earned:
-        boards.ensure(conn, (it.period for it in earned))
-        standings.raise_scores_with_next(conn, earned)
-        _refresh(
-            conn, {it.board_id: rules[it.period.board] for it in earned}, [(it.board_id, it.user_id) for it in earned]
-        )
+class Refreshed(NamedTuple):
+    """A board's row that has changed: its new version, and all that is shown of it unless that is to be read again."""
+
+    version: int
+    board: BoardNow | None
+
+
+def add(conn: sa.Connection, rules: BoardRules, earned: Sequence[Earned]) -> dict[BoardId, Refreshed]:
+    """Add what was earned to standings, and bring the boards up to date; return the rows of those that changed."""
+    if not earned:
+        return {}
+    boards.ensure(conn, (it.period for it in earned))
+    standings.raise_scores_with_next(conn, earned)
+    return _refresh(
+        conn, {it.board_id: rules[it.period.board] for it in earned}, [(it.board_id, it.user_id) for it in earned]
+    )
 
 
 def recompute(conn: sa.Connection, rules: BoardRules, completion: Completed) -> None:
@@ -58,7 +68,8 @@ def refresh_whole(conn: sa.Connection, rules: BoardRules, board_ids: Iterable[Bo
     Returns:
         The new versions of those that were not as the standings have them.
     """
-    return _refresh(conn, {board_id: rules[board_of(board_id)] for board_id in board_ids}, None, mend_frozen=True)
+    found = {board_id: rules[board_of(board_id)] for board_id in board_ids}
+    return {row: it.version for row, it in _refresh(conn, found, None, mend_frozen=True).items()}
 
 
 def board_of(row: BoardId) -> BoardId:
@@ -72,7 +83,7 @@ def _refresh(
     touched: Collection[tuple[BoardId, UserId]] | None,
     *,
     mend_frozen: bool = False,
-) -> dict[BoardId, int]:
+) -> dict[BoardId, Refreshed]:
     """Bring rows of boards up to date with the standings that this transaction has changed.
 
     The boards are locked first, always, in the order of their ids; only afterwards, in a fresh statement, are standings
@@ -84,9 +95,9 @@ def _refresh(
         mend_frozen: whether it may have changed whom frozen boards may show, and how; else these stay as they are.
 
     Returns:
-        The new versions of those that changed.
+        Those that changed.
     """
-    versions: dict[BoardId, int] = {}
+    refreshed: dict[BoardId, Refreshed] = {}
     ids = sorted(rows)
     for first in range(0, len(ids), AT_ONCE):
         these = {board_id: rows[board_id] for board_id in ids[first : first + AT_ONCE]}
@@ -98,11 +109,12 @@ def _refresh(
         ]
         if changes:
             boards.write_with_next(conn, changes)
-            versions |= {change.board_id: change.version for change in changes}
+            for it in changes:
+                refreshed[it.board_id] = Refreshed(it.board.version, None if it.freezes else it.board)
         if mend_frozen:
             mended = [it for it, board in locked.items() if board.frozen and frozen_rows.mend(conn, it)]
-            versions |= {board_id: locked[board_id].version + 1 for board_id in mended}
-    return versions
+            refreshed |= {board_id: Refreshed(locked[board_id].version + 1, None) for board_id in mended}
+    return refreshed
 
 
 def _change(
@@ -129,4 +141,5 @@ def _change(
     now = boards.rows_of(top)
     if now == shown:
         return None
-    return Change(board_id, board.version + 1, len(now), [row for row in now if row not in shown])
+    written = BoardNow(board.epoch, board.version + 1, board.now or clock.now(conn), now)
+    return Change(board_id, written, [row for row in now if row not in shown], board.freezes)
