@@ -5,10 +5,11 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
+import sqlalchemy as sa
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from app import clock
+from app import clock, replica
 from app.access.admission import Admission
 from app.access.identities import Identities
 from app.access.keys import Keys
@@ -35,7 +36,7 @@ from app.live.past import PastPeriods
 from app.live.push_latency import PushLatency
 from app.live.relay import SupervisedRedis
 from app.posts import run_posts
-from app.ranks import run_ranks, run_stretches
+from app.ranks import run_crowd_ranks, run_crowd_stretches, run_ranks, run_stretches
 from app.router import ROUTES
 from app.serving.draining import Draining
 from app.web import Web
@@ -43,8 +44,9 @@ from config import rules
 from config.settings import Settings
 from db import engine, redis
 from db.redis import Publisher
+from db.replica import Replica, connect
 from db.transaction import on_loop
-from telemetry import tracing
+from telemetry import metrics, tracing
 
 
 def create_app(settings: Settings) -> ASGIApp:
@@ -70,6 +72,7 @@ def create_app(settings: Settings) -> ASGIApp:
             asyncio.create_task(web.networks.poll_for_ever()),
             asyncio.create_task(web.identities.run()),
             asyncio.create_task(clock.watch_for_ever(web.engine, web.upkeep)),
+            asyncio.create_task(replica.watch_for_ever(web.replica, web.replica_watch)),
         ]
         try:
             yield
@@ -96,6 +99,7 @@ def wire(
     """Make a web process's resources. Needs a running event loop; connects to nothing yet."""
     # More connections than lanes and threads: nobody waits for one, the event loop above all.
     database = engine.connect(settings.database_url, engine.WEB, pool_size=15, name="web")
+    copy = _replica(settings, database)
     # Two checks of the boards at once, as at the start, would leave a second one open for ever.
     cache = redis.connect(settings.redis_url, timeout=0.5, connections=1)
     threads = Threads("database", 3, depth=200)
@@ -108,12 +112,19 @@ def wire(
     connections = Connections(settings)
     sessions = Sessions(database, upkeep, connections.user_changed)
     admission = Admission(settings, Batcher("limits", TokenBucketRateLimiter(cache_on_loop).hit_many, lanes=1))
+    ranks = crowd_ranks = Batcher("ranks", partial(on_loop, database, run_ranks), lanes=1)
+    # Few at once: each is a statement of its own.
+    stretches = crowd_stretches = Batcher("stretches", partial(on_loop, database, run_stretches), **_FEW)
+    if copy.engine is not None:
+        crowd_ranks = Batcher("crowd-ranks", partial(on_loop, database, run_crowd_ranks, copy), lanes=1)
+        crowd_stretches = Batcher("crowd-stretches", partial(on_loop, database, run_crowd_stretches, copy), **_FEW)
     return Web(
         settings=settings,
         rules=scoring_rules,
         board_rules=known_boards,
         blocked_names=blocked_names,
         engine=database,
+        replica=copy,
         redis=cache_on_loop,
         publisher=publisher,
         relay=relay,
@@ -128,9 +139,10 @@ def wire(
         starts=Batcher("starts", partial(on_loop, database, run_starts, scoring_rules), lanes=1),
         ends=Batcher("ends", partial(on_loop, database, run_ends, scoring_rules)),
         posts=Batcher("posts", partial(on_loop, database, run_posts, scoring_rules)),
-        ranks=Batcher("ranks", partial(on_loop, database, run_ranks), lanes=1),
-        # Few at once: each is a statement of its own.
-        stretches=Batcher("stretches", partial(on_loop, database, run_stretches), lanes=1, limit=20, depth=500),
+        ranks=ranks,
+        stretches=stretches,
+        crowd_ranks=crowd_ranks,
+        crowd_stretches=crowd_stretches,
         enqueuer=Enqueuer(settings.broker_url),
         boards=boards,
         past=PastPeriods(database, publisher.signer, threads),
@@ -140,6 +152,7 @@ def wire(
         database=threads,
         reads=Reads(Threads("reads", 2, depth=200)),
         upkeep=upkeep,
+        replica_watch=Threads("replica", 1, depth=1),
         passwords=Threads("passwords", 1, depth=64),
         draining=Draining(),
         readiness=SingleFlight(),
@@ -149,16 +162,30 @@ def wire(
     )
 
 
+_FEW = {"lanes": 1, "limit": 20, "depth": 500}
+
+
+def _replica(settings: Settings, primary: sa.Engine) -> Replica:
+    if settings.database_replica_url is None:
+        return Replica(primary)
+    # As many as threads and lanes that read, and one that looks.
+    engine_ = connect(settings.database_replica_url, engine.WEB, pool_size=10, name="web-replica")
+    metrics.begin_replica_at_zero()
+    return Replica(primary, engine_, settings.replica_max_lag)
+
+
 async def close(web: Web) -> None:
     """Let go of a web process's resources."""
     for part in (
         *(web.admission, web.starts, web.ends, web.posts, web.ranks, web.stretches),
-        *(web.identities, web.sessions, web.keys),
+        *(web.crowd_ranks, web.crowd_stretches, web.identities, web.sessions, web.keys),
     ):
         part.close()
-    for threads in (web.database, web.reads, web.upkeep, web.passwords):
+    for threads in (web.database, web.reads, web.upkeep, web.replica_watch, web.passwords):
         threads.close()
     web.engine.dispose()
+    if web.replica.engine is not None:
+        web.replica.engine.dispose()
     web.publisher.client.close()
     await web.enqueuer.close()
     await web.redis.aclose()

@@ -13,6 +13,7 @@ from app.domain.ids import BoardId, UserId
 from app.domain.periods import Period
 from db import ranks
 from db.ranks import Key, Listed, NotCounted, Ranked
+from db.replica import Replica
 from db.transaction import in_statement
 
 
@@ -43,6 +44,11 @@ class Places:
 def run_ranks(engine: sa.Engine, items: Sequence[Asked]) -> list[Places | Exception]:
     """Read the places that many requests ask for."""
     return in_statement(engine, lambda conn: _ranks(conn, items))
+
+
+def run_crowd_ranks(_: sa.Engine, replica: Replica, items: Sequence[Asked]) -> list[Places | Exception]:
+    """Read places that may be a little old."""
+    return replica.read(lambda conn: _ranks(conn, items), in_statement)
 
 
 def _ranks(conn: sa.Connection, items: Sequence[Asked]) -> list[Places | Exception]:
@@ -118,6 +124,11 @@ class Rows:
 def run_stretches(engine: sa.Engine, items: Sequence[Stretch]) -> list[Rows | Exception]:
     """Read the parts of boards that many requests ask for, one after the other."""
     return in_statement(engine, lambda conn: [_stretch(conn, item) for item in items])
+
+
+def run_crowd_stretches(_: sa.Engine, replica: Replica, items: Sequence[Stretch]) -> list[Rows | Exception]:
+    """Read parts of boards that may be a little old."""
+    return replica.read(lambda conn: [_stretch(conn, item) for item in items], in_statement)
 
 
 def _stretch(conn: sa.Connection, item: Stretch) -> Rows | Exception:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 import sqlalchemy as sa
+from msgspec import UNSET, UnsetType
 from redis.exceptions import RedisError, ResponseError
 
 from app.concurrency.threads import Threads
@@ -13,6 +14,8 @@ from app.live.relay import SupervisedRedis
 from db import redis
 from db.redis import WORKER_SEEN_KEY, AsyncRedis
 from db.redis_connection import ReadOnly as RedisReadOnly
+from db.replica import Replica
+from db.replica import Word as ReplicaWord
 from db.transaction import ReadOnly, check_writable
 
 Word = Literal["ok", "read-only", "down"]
@@ -25,18 +28,25 @@ class Checks(msgspec.Struct, frozen=True):
     redis: Word
     relay: Word
     worker: Word
+    replica: ReplicaWord | UnsetType = UNSET
+    """There where the settings name one; none of what is said depends on it, or on how far it is behind."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is there."""
+        return all(it in ("ok", UNSET) for it in msgspec.structs.astuple(self))
 
 
-READY = Checks("ok", "ok", "ok", "ok")
-
-
-async def check(engine: sa.Engine, cache: AsyncRedis, relay: SupervisedRedis, threads: Threads) -> Checks:
+async def check(
+    engine: sa.Engine, cache: AsyncRedis, relay: SupervisedRedis, threads: Threads, replica: Replica | None = None
+) -> Checks:
     """Ask the database and Redis at the same time: Redis on the loop, as all threads may be waiting for the database.
 
     The answer comes as soon as that of a thread must.
     """
     database, (redis_, worker) = await asyncio.gather(_database(engine, threads), _redis(cache))
-    return Checks(database, redis_, "ok" if relay.connected else "down", worker)
+    follows = UNSET if replica is None or replica.engine is None else replica.word
+    return Checks(database, redis_, "ok" if relay.connected else "down", worker, follows)
 
 
 async def _database(engine: sa.Engine, threads: Threads) -> Word:

@@ -40,6 +40,7 @@ from app.readiness import Checks
 from app.serving.draining import Draining
 from config.settings import Settings
 from db.redis import AsyncRedis, Publisher
+from db.replica import Replica
 from db.transaction import in_statement, in_transaction
 
 T = TypeVar("T")
@@ -54,6 +55,7 @@ class Web:
     board_rules: BoardRules
     blocked_names: BlockedNames
     engine: sa.Engine
+    replica: Replica
     redis: AsyncRedis
     publisher: Publisher
     relay: SupervisedRedis
@@ -68,6 +70,8 @@ class Web:
     posts: Batcher[Post, Recorded]
     ranks: Batcher[Asked, Places]
     stretches: Batcher[Stretch, Rows]
+    crowd_ranks: Batcher[Asked, Places]
+    crowd_stretches: Batcher[Stretch, Rows]
     enqueuer: Enqueuer
     boards: LiveBoards
     past: PastPeriods
@@ -77,6 +81,7 @@ class Web:
     database: Threads
     reads: Reads
     upkeep: Threads
+    replica_watch: Threads
     passwords: Threads
     draining: Draining
     readiness: SingleFlight[Checks]

@@ -41,6 +41,8 @@ class Settings:
 
     production: bool
     database_url: str
+    database_replica_url: str | None
+    replica_max_lag: int
     redis_url: str
     broker_url: str
     secret_key: str
@@ -134,6 +136,8 @@ def load(environ: Mapping[str, str]) -> Settings:
     settings = Settings(
         production=production,
         database_url=env.get("DATABASE_URL", store_urls.database_url, ""),
+        database_replica_url=env.get("DATABASE_REPLICA_URL", store_urls.database_url, None),
+        replica_max_lag=env.get("REPLICA_MAX_LAG", values.integer(1, 300), 2),
         redis_url=redis_url,
         broker_url=env.get("CELERY_BROKER_URL", store_urls.redis_url, redis_url),
         secret_key=env.get("SECRET_KEY", values.secret, DEVELOPMENT_SECRET),

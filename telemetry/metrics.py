@@ -49,6 +49,11 @@ webhook_attempts = Counter(
     "Messages to webhooks, by what became of each attempt: delivered, failed, dead.",
     ["event", "outcome"],
 )
+replica_reads = Counter(
+    "replica_reads",
+    "Reads that a replica may answer: answered by it, or by the primary since it was behind, down, or cancelled them.",
+    ["outcome"],
+)
 rate_limited = Counter("rate_limited", "Requests that were refused for a rate limit.", ["policy"])
 log_lines_dropped = Counter("log_lines_dropped", "Lines that were not logged, since nobody read the log.")
 ws_messages = Counter("ws_messages", "Messages that were handed over to sockets.")
@@ -100,6 +105,12 @@ def begin_at_zero(
     for name in invariants:
         invariant_violations.labels(name).set(0)
         invariant_unchecked.labels(name).set(0)
+
+
+def begin_replica_at_zero() -> None:
+    """The same for a process that has a replica."""
+    for outcome in ("replica", "behind", "down", "cancelled"):
+        replica_reads.labels(outcome)
 
 
 class _Asked(Collector):

@@ -15,6 +15,7 @@ from app.domain.errors import ScoreboardError
 from config import rules
 from config.settings import Settings
 from db import engine, redis, transaction
+from db import replica as db_replica
 from db.redis import Publisher
 
 T = TypeVar("T")
@@ -28,6 +29,22 @@ def database(config: Settings) -> Iterator[sa.Engine]:
         yield made
     except ScoreboardError as error:
         raise click.ClickException(error.detail) from None
+    finally:
+        made.dispose()
+
+
+@contextmanager
+def replica(config: Settings, primary: sa.Engine, unwanted: bool) -> Iterator[list[sa.Engine]]:
+    """Yield the replica's engine if there is one, and it has all that is committed by now; otherwise say why not."""
+    if config.database_replica_url is None or unwanted:
+        yield []
+        return
+    made = db_replica.connect(config.database_replica_url, engine.OPERATOR, pool_size=2, name="manage-replica")
+    try:
+        refusal = db_replica.refusal(primary, made, within=config.replica_max_lag)
+        if refusal:
+            click.echo(f"reading from DATABASE_URL: {refusal}", err=True)
+        yield [] if refusal else [made]
     finally:
         made.dispose()
 

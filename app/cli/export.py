@@ -16,12 +16,13 @@ import click
 import msgspec
 import sqlalchemy as sa
 
-from app.cli.database import board_rules, database
+from app.cli.database import board_rules, database, replica
 from app.domain import periods
 from app.domain.ids import DEFAULT_BOARD, BoardId
 from config.settings import Settings
 from db import clock, exports
-from db.transaction import in_statement, is_away
+from db.replica import CANCELLED
+from db.transaction import in_statement, is_away, pgcode
 
 SHOW_EVERY = 10_000
 
@@ -29,6 +30,11 @@ FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - the wide ones are ta
 """What a cell begins with that a spreadsheet would work out. Source: OWASP, "CSV Injection"."""
 
 SIGPIPE = 128 + 13
+
+_CANCELLED = (
+    "The replica cancelled the export, since what it read was cleaned up on the primary; it is not complete. "
+    "Repeat it with --primary, or set hot_standby_feedback = on on the replica."
+)
 
 Write = Callable[[tuple[Any, ...]], object]
 
@@ -40,6 +46,7 @@ Write = Callable[[tuple[Any, ...]], object]
 @click.option("--jsonl", "as_jsonl", is_flag=True, help="One JSON object a line (the default).")
 @click.option("--board", help="With standings: another board than all-time.")
 @click.option("--period", help="With --board: which of its days, weeks or months; the present one without.")
+@click.option("--primary", is_flag=True, help="Read from DATABASE_URL also where there is a DATABASE_REPLICA_URL.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of standard output.")
 @click.pass_obj
 def export(
@@ -50,6 +57,7 @@ def export(
     as_jsonl: bool,
     board: str | None,
     period: str | None,
+    primary: bool,
     output: Path | None,
 ) -> None:
     """Write WHAT there is at this moment: the standings (all who are on the board), every action, or every user."""
@@ -59,12 +67,14 @@ def export(
         raise click.UsageError("--csv or --jsonl, not both.")
     if bom and not as_csv:
         raise click.UsageError("--bom goes with --csv.")
+    others: list[sa.Engine] = []
     try:
-        with database(config) as made, _opened(output) as file:
+        with database(config) as made, replica(config, made, primary) as found, _opened(output) as file:
+            others = found
             columns = exports.EXPORTS[what].columns
             write: Write = _csv(file, columns, bom=bom) if as_csv else _json_lines(file, columns)
             row = _board_row(config, made, board or DEFAULT_BOARD, period)
-            written = _write(write, exports.rows(made, what, row), what)
+            written = _write(write, exports.rows_of_first([*others, made], what, row), what)
     except BrokenPipeError:
         # The reader has closed the pipe. Nothing may be written to it any more, not even at the end of the process.
         with contextlib.suppress(OSError, ValueError):
@@ -73,6 +83,8 @@ def export(
     except OSError as error:
         raise click.ClickException(f"{output or 'standard output'}: {error.strerror}") from None
     except sa.exc.DBAPIError as error:
+        if others and pgcode(error) in CANCELLED:
+            raise click.ClickException(_CANCELLED) from None
         if not is_away(error):
             raise
         raise click.ClickException("The database can't be reached, or was lost; the export is not complete.") from None

@@ -32,19 +32,19 @@ class FoundPlayers(msgspec.Struct):
 
 async def find_players(request: Request) -> Response:
     """GET /boards/:board/players"""
-    web, _, live = await reader(request)
-    which = which_board(request, web.board_rules)
+    who = await reader(request)
+    which = which_board(request, who.web.board_rules)
     beginning = _beginning(request)
 
     def read(conn: sa.Connection) -> FoundPlayers:
         board_id = which.period(conn).id
         found = _found(conn, board_id, beginning)
         frozen = visible.frozen(conn, board_id)
-        if frozen is None or live:
+        if frozen is None or who.live:
             return FoundPlayers(found, UNSET if frozen is None else True)
         return FoundPlayers([row for row in frozen.rows if _begins(row, beginning)][:MOST], True)
 
-    return JSON(await web.transaction(read))
+    return JSON(await who.web.database.run(who.read, which.rule, read))
 
 
 def _beginning(request: Request) -> str:

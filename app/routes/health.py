@@ -17,13 +17,13 @@ async def healthz(request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """GET /readyz: whether this process should be sent requests."""
     web = web_of(request)
-    checks = await web.readiness.run(lambda: readiness.check(web.engine, web.redis, web.relay, web.upkeep))
+    checks = await web.readiness.run(lambda: readiness.check(web.engine, web.redis, web.relay, web.upkeep, web.replica))
     if web.draining:
         answer = Readiness("down", checks, "The process is stopping.")
     elif checks.database != "ok":
         answer = Readiness("down", checks)
     else:
-        answer = Readiness("ok" if checks == readiness.READY else "degraded", checks)
+        answer = Readiness("ok" if checks.complete else "degraded", checks)
     if answer.status == "down":
         return JSON(answer, 503, {"Retry-After": "2"})
     return JSON(answer)

@@ -26,7 +26,6 @@ from app.routes.times import moment_of
 from app.routes.which_board import Which, which_board
 from db import boards, clock, feed, published, record
 from db.feed import Place
-from db.transaction import in_transaction
 
 T = TypeVar("T")
 
@@ -61,9 +60,11 @@ async def board_as_of(request: Request) -> Response:
         raise WrongTime("asOf: is needed with corrected.")
     which = which_board(request, who.web.board_rules)
     if corrected:
-        rows = await _shared(request, who, lambda: _in_turn(who, lambda conn: _corrected(conn, which, moment, who)))
+        rows = await _shared(
+            request, who, lambda: _in_turn(who, which, lambda conn: _corrected(conn, which, moment, who))
+        )
         return json_or_304(request, rows)
-    stood = await who.web.transaction(lambda conn: _stood(conn, which, moment))
+    stood = await who.web.database.run(who.read, which.rule, lambda conn: _stood(conn, which, moment), exact=True)
     since = {"Last-Modified": format_datetime(stood.since.astimezone(UTC), usegmt=True)} if stood.since else {}
     return json_or_304(request, stood.rows, since)
 
@@ -115,7 +116,7 @@ async def show_history(request: Request) -> Response:
             frozen=True if freeze else UNSET,
         )
 
-    return json_or_304(request, await _shared(request, who, lambda: _in_turn(who, read)))
+    return json_or_304(request, await _shared(request, who, lambda: _in_turn(who, which, read)))
 
 
 def _first_users(conn: sa.Connection, period: Period, freeze: Frozen | None) -> list[UserId]:
@@ -169,7 +170,7 @@ async def show_feed(request: Request) -> Response:
             frozen=True if freeze else UNSET,
         )
 
-    return json_or_304(request, await _shared(request, who, lambda: who.web.transaction(read)))
+    return json_or_304(request, await _shared(request, who, lambda: who.web.database.run(who.read, which.rule, read)))
 
 
 def _item(it: feed.Counted) -> FeedItem:
@@ -199,12 +200,12 @@ def _place_of(request: Request) -> Place | None:
     return Place(_EPOCH + int(match[1]) * _SMALLEST, ActionId(match[2]))
 
 
-async def _in_turn(who: Reader, read: Callable[[sa.Connection], T]) -> T:
+async def _in_turn(who: Reader, which: Which, read: Callable[[sa.Connection], T]) -> T:
     """Run a read that may be long: one of each player's at a time, and one of all who have no token."""
-    return await who.web.reads.run(who.user_id or ANYBODY, in_transaction, who.web.engine, read)
+    return await who.web.reads.run(who.user_id or ANYBODY, who.read, which.rule, read)
 
 
 async def _shared(request: Request, who: Reader, call: Callable[[], Awaitable[T]]) -> T:
     """Let all who ask the same at the same moment, such as the pages of a crowd, share one read."""
-    shared: T = await who.web.past_reads.run(f"{request.url.path}?{request.url.query}&{who.live}", call)
+    shared: T = await who.web.past_reads.run(f"{request.url.path}?{request.url.query}&{who.live}&{who.known}", call)
     return shared

@@ -23,6 +23,11 @@ async def show(request: Request) -> Response:
         raise Unauthorized("Metrics need the token of METRICS_TOKEN: Authorization: Bearer <token>.")
     lag = await web.lag.run(lambda: _lag(web))
     asked = {} if lag is None else {"settle_lag_seconds": ("Age of the oldest completed action not settled.", lag)}
+    if web.replica.engine is not None:
+        asked["replica_lag_seconds"] = (
+            "How far the replica is behind, at most; +Inf while it is away.",
+            web.replica.lag,
+        )
     return Response(metrics.scrape(**asked), media_type=metrics.CONTENT_TYPE)
 
 

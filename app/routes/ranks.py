@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.board.visible import Frozen
+from app.concurrency.batching import Batcher
 from app.domain.board_rules import BoardRule
 from app.domain.errors import NotFound
 from app.domain.ids import UserId, is_id
@@ -20,7 +21,7 @@ from app.routes.paging import limit_of
 from app.routes.rank_cursors import Cursor, cursor_of
 from app.routes.rank_shapes import BoardPage, Place, RankedUsers
 from app.routes.readers import Reader, reader
-from app.routes.which_board import which_board
+from app.routes.which_board import Which, which_board
 from db.ranks import Listed, Ranked
 
 MOST_FRIENDS = 100
@@ -38,7 +39,7 @@ async def show(request: Request) -> Response:
     asks = await reader(request)
     which = which_board(request, asks.web.board_rules)
     user_id = _user_of(request, asks)
-    places = await asks.web.ranks.submit(Asked(which, (user_id,), asks.live))
+    places = await _ranks(asks, which).submit(Asked(which, (user_id,), asks.live))
     if not places.users:
         raise NotFound("There is no such user.")
     return JSON(_place(places.users[0], places, which.rule, asks))
@@ -50,7 +51,7 @@ async def find(request: Request) -> Response:
     which = which_board(request, asks.web.board_rules)
     body = await read_json(request, RanksBody)
     wanted = tuple(UserId(it) for it in dict.fromkeys(body.user_ids) if is_id(it))
-    places = await asks.web.ranks.submit(Asked(which, wanted, asks.live))
+    places = await _ranks(asks, which).submit(Asked(which, wanted, asks.live))
     items = [_place(user, places, which.rule, asks) for user in places.users]
     items.sort(key=lambda it: (it.rank is None, it.rank, it.user_id))
     return JSON(RankedUsers(items, frozen=_frozen(places.frozen)))
@@ -62,7 +63,7 @@ async def around(request: Request) -> Response:
     which = which_board(request, asks.web.board_rules)
     user_id = _user_of(request, asks)
     limit = limit_of(request, default=DEFAULT_AROUND, longest=LONGEST)
-    found = await asks.web.stretches.submit(Stretch(which, Around(user_id), limit))
+    found = await _stretches(asks, which).submit(Stretch(which, Around(user_id), limit))
     rows = _rows(found.rows)
     if found.frozen and not asks.live:
         rows = found.frozen.rows
@@ -79,7 +80,7 @@ async def standings(request: Request) -> Response:
     limit = limit_of(request, default=DEFAULT_PAGE, longest=LONGEST)
     cursor = cursor_of(request, which)
     after = After() if cursor is None else After(cursor.rank, cursor.key)
-    found = await asks.web.stretches.submit(Stretch(which, after, limit, cursor.period_id if cursor else None))
+    found = await _stretches(asks, which).submit(Stretch(which, after, limit, cursor.period_id if cursor else None))
     if found.frozen and not asks.live:
         rest = [row for row in found.frozen.rows if row.rank > after.rank]
         page = rest[:limit]
@@ -88,6 +89,14 @@ async def standings(request: Request) -> Response:
     if cursor is not None and cursor.key is None:
         raise cursor.over()
     return JSON(_page(found, limit))
+
+
+def _ranks(asks: Reader, which: Which) -> Batcher[Asked, Places]:
+    return asks.web.crowd_ranks if asks.may_be_old(which.rule) else asks.web.ranks
+
+
+def _stretches(asks: Reader, which: Which) -> Batcher[Stretch, Rows]:
+    return asks.web.crowd_stretches if asks.may_be_old(which.rule) else asks.web.stretches
 
 
 def _page(found: Rows, limit: int) -> BoardPage:

@@ -1,27 +1,55 @@
 """Who may read boards, and whether what a freeze hides is shown: the one guard of every public read of boards."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
+import sqlalchemy as sa
 from starlette.requests import Request
 
 from app.access.keys import ServiceKey, is_key
+from app.domain.board_rules import BoardRule
 from app.domain.errors import Unauthorized
 from app.domain.ids import UserId
 from app.routes.guards import bearer, claims_of, key_of
 from app.routes.operators import operator
 from app.routes.paging import flag_of
 from app.web import Web, web_of
+from db.transaction import in_transaction
+
+T = TypeVar("T")
 
 
 class Reader(NamedTuple):
     """Who reads a board: a token's user, or None for somebody without one, and for a service key.
 
-    `live`: an operator who asked for what a freeze hides from everybody else.
+    `live`: an operator who asked for what a freeze hides from everybody else. `known`: a token or a service key was
+    presented.
     """
 
     web: Web
     user_id: UserId | None = None
     live: bool = False
+    known: bool = False
+
+    def may_be_old(self, rule: BoardRule) -> bool:
+        """Return whether the answer may be a little old, as a replica has it: who shows no token has done nothing.
+
+        When a planned freeze begins the clock of one server alone may say.
+        """
+        return not self.known and rule.freeze_at is None
+
+    def read(self, rule: BoardRule, work: Callable[[sa.Connection], T], *, exact: bool = False) -> T:
+        """Run a read of a board, and wait for it, on a replica where that may answer it.
+
+        Args:
+            exact: it must find everything that was committed before, whoever asks.
+
+        Raises:
+            whatever work raises; TimedOut, DatabaseUnavailable: like in_transaction.
+        """
+        if rule.freeze_at is not None:
+            return in_transaction(self.web.engine, work)
+        return self.web.replica.read(work, newest=exact or self.known)
 
 
 async def reader(request: Request) -> Reader:
@@ -36,7 +64,7 @@ async def reader(request: Request) -> Reader:
     """
     if flag_of(request, "live"):
         web, who = await operator(request)
-        return Reader(web, None if isinstance(who, ServiceKey) else who.sub, live=True)
+        return Reader(web, None if isinstance(who, ServiceKey) else who.sub, live=True, known=True)
     web, token = web_of(request), bearer(request)
     if token is None:
         if web.settings.top_scores_need_token:
@@ -44,8 +72,8 @@ async def reader(request: Request) -> Reader:
         return Reader(web)
     if is_key(token):
         await web.admission.by_key(request.scope, await key_of(web, request, token))
-        return Reader(web)
+        return Reader(web, known=True)
     claims = await claims_of(web, request, token)
     await web.sessions.check_or_trust(claims)
     await web.admission.read(request.scope, claims)
-    return Reader(web, claims.sub)
+    return Reader(web, claims.sub, known=True)

@@ -22,7 +22,7 @@ async def top_scores(request: Request) -> Response:
     """GET /top-scores"""
     if history.asks_for_past(request):
         return await history.board_as_of(request)
-    web, _, live = await reader(request)
+    web, _, live, *_ = await reader(request)
     rule, period = which = which_board(request, web.board_rules)
     if live:
         return await _live(web, which)

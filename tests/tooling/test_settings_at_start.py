@@ -39,6 +39,8 @@ MALFORMED: dict[str, list[str]] = {
         "redis://localhost/first",
         "redis://localhost?x=1",
     ],
+    "DATABASE_REPLICA_URL": ["mysql://localhost/x", "localhost", "postgresql://localhost/x?schema=other"],
+    "REPLICA_MAX_LAG": [*COUNT, "301"],
     "CELERY_BROKER_URL": ["amqp://localhost", "localhost", "redis://localhost:99999/0"],
     "SECRET_KEY": SECRET,
     "SECRET_KEYS_RETIRED": [*SECRET, "x" * 32 + ",short"],

@@ -34,6 +34,8 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert dataclasses.asdict(defaults) == {
         "production": False,
         "database_url": "postgresql+psycopg2://u:p@db.example:5432/scores",
+        "database_replica_url": None,
+        "replica_max_lag": 2,
         "redis_url": STORES["REDIS_URL"],
         "broker_url": STORES["REDIS_URL"],
         "secret_key": settings.DEVELOPMENT_SECRET,
@@ -143,6 +145,8 @@ GOOD: list[tuple[str, str, str, Any]] = [
         "rediss://u:p@[::1]:6379/0?ssl_cert_reqs=none&ssl_check_hostname=false",
     ),
     ("CELERY_BROKER_URL", "redis://broker:6379/2", "broker_url", "redis://broker:6379/2"),
+    ("DATABASE_REPLICA_URL", "postgres://u@h/d", "database_replica_url", "postgresql+psycopg2://u@h/d"),
+    ("REPLICA_MAX_LAG", "300", "replica_max_lag", 300),
     ("SECRET_KEY", SECRET, "secret_key", SECRET),
     ("SECRET_KEY", "ü" * 16, "secret_key", "ü" * 16),  # bytes count
     ("SECRET_KEYS_RETIRED", f"{SECRET}1, {SECRET}2,", "secret_keys_retired", (SECRET + "1", SECRET + "2")),
@@ -393,6 +397,7 @@ def test_value_of_two_lines_is_told_in_one(name: str) -> None:
         ("REDIS_URL", "redis://h?foo=hunter2"),
         ("REDIS_URL", "redis://:hunter2@h:port"),
         ("CELERY_BROKER_URL", "amqp://:hunter2@h"),
+        ("DATABASE_REPLICA_URL", "postgres://u:hunter2@h:port/d"),
         ("SECRET_KEY", "hunter2"),
         ("SECRET_KEYS_RETIRED", "hunter2"),
         ("SIGNING_KEY", "hmac:hunter2"),
