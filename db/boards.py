@@ -1,6 +1,6 @@
 """SQL on `boards` and `top_scores`. The lock on a board's row orders all who write to that board, or that period."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -25,12 +25,14 @@ _INSERT = sa.text("""
 """)
 
 
-def ensure(conn: sa.Connection, periods: Iterable[Period]) -> None:
-    """Make the rows of those periods that have none.
+def ensure(conn: sa.Connection, periods: Iterable[Period], known: Collection[BoardId] = ()) -> None:
+    """Make the rows of those periods that have none; those in `known` have been seen by this transaction.
 
     A period's epoch is greater than those of the board's other periods, also if the clock of who made one was ahead.
     """
-    wanted = {period.id: period for period in periods}
+    wanted = {period.id: period for period in periods if period.id not in known}
+    if not wanted:
+        return
     existing = set(conn.execute(_EXISTING, {"ids": list(wanted)}).scalars())
     for period in sorted(wanted.values()):
         if period.id not in existing:

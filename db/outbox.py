@@ -4,12 +4,12 @@ Its order, its age and its mark go by when a completion was recorded. That is it
 past: nobody was late to settle that before it was there.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import sqlalchemy as sa
 
 from app.domain.fraud import WINDOW, Facts
-from app.domain.ids import ActionId
+from app.domain.ids import ActionId, BoardId
 from db import marks
 from db.driver import note_transaction_id, send_with_next
 
@@ -28,7 +28,7 @@ _CLAIM = sa.text("""
     )
     SELECT pg_current_xact_id()::text, claimed.id::text, claimed.user_id::text, claimed.score, claimed.start_at,
         claimed.end_at, host(claimed.client_ip), claimed.recorded_at IS NOT NULL, claimed.type, claimed.value,
-        own.completions, own.points
+        own.completions, own.points, ARRAY(SELECT id FROM boards WHERE id = ANY(CAST(:rows AS text[])))
     FROM claimed CROSS JOIN LATERAL (
         SELECT count(score) AS completions, coalesce(sum(score), 0)::bigint AS points FROM actions
         WHERE actions.user_id = claimed.user_id
@@ -44,11 +44,20 @@ def claim(conn: sa.Connection, action_ids: Iterable[ActionId]) -> list[Facts]:
     Returns:
         Them, with their users' completions and points in the window that ends with each.
     """
+    return claim_and_look(conn, action_ids, ())[0]
+
+
+def claim_and_look(
+    conn: sa.Connection, action_ids: Iterable[ActionId], rows: Collection[BoardId]
+) -> tuple[list[Facts], frozenset[BoardId]]:
+    """Claim actions, and find in the same round trip which of `rows` of boards there are."""
     claimed = []
-    for xid, *facts in conn.execute(_CLAIM, {"ids": list(action_ids), "window": WINDOW}).all():
+    existing: frozenset[BoardId] = frozenset()
+    for xid, *facts, found in conn.execute(_CLAIM, {"ids": list(action_ids), "window": WINDOW, "rows": list(rows)}):
         note_transaction_id(conn, xid)
         claimed.append(Facts(*facts))
-    return claimed
+        existing = existing or frozenset(found)
+    return claimed, existing
 
 
 _SETTLE = sa.text("""

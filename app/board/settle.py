@@ -4,15 +4,16 @@ Lock order: actions, standings, boards. Source: docs/architecture.md, "A complet
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
 from app.board import top
 from app.board.top import Refreshed
 from app.board.vetting import Vetting, judge
-from app.domain import fraud
+from app.domain import fraud, periods
 from app.domain.board_rules import BoardRules
 from app.domain.counting import earned
 from app.domain.fraud import Facts, Verdict
@@ -44,10 +45,12 @@ class Settled:
 
 def settle(conn: sa.Connection, rules: BoardRules, action_ids: Iterable[ActionId], vetting: Vetting) -> Settled:
     """Settle those of the actions that are not settled yet. Running twice, or late, does no harm."""
-    claimed = outbox.claim(conn, action_ids)
+    moment = datetime.now(UTC)  # this host's clock, which only guesses
+    likely = [periods.shown(rule, moment).id for rule in rules.values()]
+    claimed, known = outbox.claim_and_look(conn, action_ids, likely)
     if not claimed:
         return Settled()
-    return _write(conn, rules, judge(conn, claimed, vetting))
+    return _write(conn, rules, judge(conn, claimed, vetting), known)
 
 
 def set_aside(
@@ -61,13 +64,15 @@ def set_aside(
     return _write(conn, rules, [(facts, verdict) for facts in claimed])
 
 
-def _write(conn: sa.Connection, rules: BoardRules, judged: list[tuple[Facts, Verdict]]) -> Settled:
+def _write(
+    conn: sa.Connection, rules: BoardRules, judged: list[tuple[Facts, Verdict]], known: Collection[BoardId] = ()
+) -> Settled:
     settlements = [(facts.action_id, "held" if verdict.held else "cleared") for facts, verdict in judged]
     outbox.mark_settled_with_next(conn, settlements)
     held = [(facts, verdict) for facts, verdict in judged if verdict.held]
     for facts, verdict in held:
         _record(conn, facts, verdict)
-    changed = top.add(conn, rules, earned(rules, [facts for facts, verdict in judged if not verdict.held]))
+    changed = top.add(conn, rules, earned(rules, [facts for facts, verdict in judged if not verdict.held]), known)
     return Settled(
         cleared=len(judged) - len(held),
         held_by=tuple(verdict.rule for _, verdict in held),

@@ -28,11 +28,17 @@ class Refreshed(NamedTuple):
     board: BoardNow | None
 
 
-def add(conn: sa.Connection, rules: BoardRules, earned: Sequence[Earned]) -> dict[BoardId, Refreshed]:
-    """Add what was earned to standings, and bring the boards up to date; return the rows of those that changed."""
+def add(
+    conn: sa.Connection, rules: BoardRules, earned: Sequence[Earned], known: Collection[BoardId] = ()
+) -> dict[BoardId, Refreshed]:
+    """Add what was earned to standings, and bring the boards up to date; return the rows of those that changed.
+
+    Args:
+        known: rows that this transaction has seen.
+    """
     if not earned:
         return {}
-    boards.ensure(conn, (it.period for it in earned))
+    boards.ensure(conn, (it.period for it in earned), known)
     standings.raise_scores_with_next(conn, earned)
     return _refresh(
         conn, {it.board_id: rules[it.period.board] for it in earned}, [(it.board_id, it.user_id) for it in earned]
