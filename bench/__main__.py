@@ -2,23 +2,26 @@
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
+import textwrap
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from bench import pushes
+from bench import against, build, pushes
 from bench.boards import NAMES, boards
 from bench.curve import curve
 from bench.history import history as long_history
 from bench.population import check_history, empty, make_players
 from bench.ranks import ranks_of_a_million
+from bench.reads import gets, gets_with_token
 from bench.reference import Reference
 from bench.report import PERFORMANCE, RESULTS, insert, table
 from bench.reports import reports
+from bench.revision import RevisionError
 from bench.row import Row, say
 from bench.rows import Bench
 from bench.settling import settling
@@ -30,7 +33,8 @@ ACTIONS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "unbatched": lambda bench: [bench.unbatched()],
     "several": Bench.several,
     "reports": reports,
-    "get": lambda bench: [bench.gets()],
+    "get": gets,
+    "get-token": gets_with_token,
 }
 """Rows on one running service with 10,000 players."""
 
@@ -60,6 +64,8 @@ def main() -> int:
     args = parse()
     db = database()
     subprocess.run([sys.executable, "-m", "db.migrate"], check=True, capture_output=True)
+    if args.against:
+        return beside(args, db)
     if args.curve:
         return 0 if curve(db, args.turns, args.seconds, args.dry) else 1
     rows: list[Row] = []
@@ -69,12 +75,29 @@ def main() -> int:
         rows += found
     for name, measure in ALONE.items():
         if name in args.rows:
+            began = time.monotonic()
             measured = measure(db, args.turns, args.seconds)
+            say(f"    took {time.monotonic() - began:.0f} s")
             rows += measured if isinstance(measured, list) else [measured]
     print(text := f"{heading(args.turns, args.seconds)}\n{table(rows)}\n{history}")
     if len(args.rows) == len(ACTIONS) + len(ALONE) and not args.dry:
         RESULTS.write_text(text)
         insert(PERFORMANCE, "bench", table(rows))
+    return 0 if all(row.met for row in rows) else 1
+
+
+def beside(args: argparse.Namespace, db: sa.Engine) -> int:
+    """Measure this revision beside an older one."""
+    try:
+        rows = against.against(args.against, db, args.rows, args.turns, args.seconds)
+    except RevisionError as error:
+        say(f"bin/bench: {error}")
+        return 2
+    how = (
+        f"{where()} Medians of {args.turns} turns of {args.seconds} s (pushes: twice as long), both services running, "
+        f"one measured right after the other. In brackets stands the CPU at {args.against}."
+    )
+    print(f"{textwrap.fill(how, 120, break_on_hyphens=False)}\n\n{table(rows, 'this', args.against)}")
     return 0 if all(row.met for row in rows) else 1
 
 
@@ -84,15 +107,20 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__)
     parser.add_argument("--turns", type=int, default=3, help="times that each row is measured beside its reference")
     parser.add_argument("--seconds", type=int, default=3, help="length of each measurement")
+    parser.add_argument("--rows", help=f"run some rows only, write nothing: {', '.join(names)}")
     parser.add_argument(
-        "--rows", default=",".join(names), help=f"run some rows only, write nothing: {', '.join(names)}"
+        "--against",
+        metavar="REV",
+        help=f"measure an older revision beside this one, in turns; its rows: {', '.join(against.ROWS)}",
     )
     parser.add_argument(
         "--curve", action="store_true", help="measure over connections and players, for docs/performance.md"
     )
     parser.add_argument("--dry", action="store_true", help="write no results")
     args = parser.parse_args(argv)
-    args.rows = args.rows.split(",")
+    if args.against is not None:
+        names = list(against.ROWS)
+    args.rows = names if args.rows is None else args.rows.split(",")
     if unknown := set(args.rows) - set(names):
         parser.error(f"no such rows: {', '.join(sorted(unknown))}")
     return args
@@ -119,14 +147,20 @@ def on_one_service(db: sa.Engine, wanted: Sequence[str], turns: int, seconds: in
 
 def heading(turns: int, seconds: int) -> str:
     """Say when, where and how it was measured."""
-    return f"""# Results of `bin/bench`
+    how = (
+        f"{where()} Medians of {turns} turns of {seconds} s, each beside its reference: for actions pgbench at 16 "
+        "clients, stock durability on both sides, one insert and one transaction (user locked, action and total "
+        "updated) for each action and nothing else; for GET a bare ASGI callable with the same bytes; for messages "
+        "PUBLISH by hand through the same sockets; for deliveries a bare loop of `send` in the same server. The CPU of "
+        "PostgreSQL is that of the connections' servers, and in brackets stands what the reference took."
+    )
+    return f"# Results of `bin/bench`\n\n{textwrap.fill(how, 120, break_on_hyphens=False)}\n"
 
-{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores for everything (load generator, service, stores),
-Python {platform.python_version()}. Medians of {turns} turns of {seconds} s, each beside its reference: for actions
-pgbench at 16 clients, stock durability on both sides, one insert and one transaction (user locked, action and total
-updated) for each action and nothing else; for GET a bare ASGI callable with the same bytes; for messages PUBLISH by
-hand through the same sockets; for deliveries a bare loop of `send` in the same server.
-"""
+
+def where() -> str:
+    """Say on which day, machine and Python it was measured."""
+    cores = f"{os.cpu_count()} cores for everything (load generator, service, stores)"
+    return f"{datetime.now(UTC):%Y-%m-%d}, {cores}, {build.describe()}."
 
 
 if __name__ == "__main__":

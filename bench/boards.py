@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from app.board.settle import settle
 from app.board.vetting import Vetting
 from app.domain import board_rules, fraud
+from bench.cost import Cost, median
+from bench.cpu import Meter
 from bench.load import Plan
 from bench.population import add_standings, complete, empty, make_players, settled_within
 from bench.row import Must, Row, number, say
@@ -47,19 +49,25 @@ def _pairs(db: sa.Engine, turns: int, seconds: int) -> Row:
     empty(db)
     callers = make_players(db, PLAYERS)
     found: dict[str, list[float]] = {ONE: [], THREE: []}
+    costs: dict[str, list[Cost]] = {ONE: [], THREE: []}
     late = 0.0
     for turn in range(turns):
         for text in (ONE, THREE) if turn % 2 == 0 else (THREE, ONE):
             with boards_file(text) as path, stack(BOARDS_FILE=path) as running:
                 load(Plan("pairs", running.port, CONNECTIONS, 1.0, callers))
                 settled_within(db, 120)
-                found[text].append(load(Plan("pairs", running.port, CONNECTIONS, seconds, callers)).per_second)
+                meter = Meter(running, db)
+                before = meter.read()
+                result = load(Plan("pairs", running.port, CONNECTIONS, seconds, callers))
+                found[text].append(result.per_second)
                 late = max(late, settled_within(db, 120))
+                costs[text].append(meter.since(before, result.done, result.cpu_seconds))
         say(f"    {number(found[ONE][-1])} and {number(found[THREE][-1])}")
     one, three = (statistics.median(found[text]) for text in (ONE, THREE))
     must = Must(f">= {PAIRS:g}", three / one >= PAIRS)
     name = f"start+complete pairs/s onto three boards, {CONNECTIONS} connections (reference: onto one)"
-    return Row(name, three, one, (must,), f"all settled {late:.1f} s after the end")
+    note = f"all settled {late:.1f} s after the end"
+    return Row(name, three, one, (must,), note, median(costs[THREE]), median(costs[ONE]))
 
 
 def _settling(db: sa.Engine, turns: int) -> Row:

@@ -29,6 +29,8 @@ class Caller(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """What to send: `kind` is "pairs", "puts" (of `actions`, ids by caller), "reports" or "get" (of `path`).
 
+    A "get" goes with the callers' tokens, in turn, if there are any, and asks for what is newer than `etag`.
+
     "reports-once" are reports that each have an idempotency key, which begins with `prefix`.
 
     A run ends after `seconds`, or when `actions` have run out. `shed` lets 503 pass, after which a connection asks
@@ -46,6 +48,7 @@ class Plan(msgspec.Struct, frozen=True):
     shed: bool = False
     patient: bool = False
     prefix: str = ""
+    etag: str = ""
 
 
 class Result(msgspec.Struct):
@@ -92,6 +95,8 @@ class _Connection:
         head, ended, body = self.received.partition(b"\r\n\r\n")
         if not ended:
             return None
+        if head.startswith(b"HTTP/1.1 304"):
+            return self.received
         start = head.find(b"ontent-length: ") + 15
         if len(body) < int(head[start : head.find(b"\r", start) if b"\r" in head[start:] else None]):
             return None
@@ -120,9 +125,9 @@ class _Run:
         """Return the requests of one connection, one after the other; `last_answer` is the answer to the one before."""
         plan = self.plan
         if plan.kind == "get":
-            request = f"GET {plan.path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
             while not self.over:
-                yield "GET", request
+                self.gets.rotate(-1)
+                yield "GET", self.gets[0]
                 self.done += 1
         elif plan.kind == "puts":
             waiting = self.waiting
@@ -166,7 +171,7 @@ class _Run:
         self.statuses[status.decode()] += 1
         shed = status == b"503"
         self.latencies["shed" if shed else connection.method].append(time.perf_counter() - connection.sent_at)
-        if status not in (b"200", b"201"):
+        if status not in (b"200", b"201", b"304"):
             if not (self.plan.shed and shed):
                 raise RuntimeError(f"unexpected: {answer.decode(errors='replace')}")
             self.without_retry_after += b"\r\nretry-after: 1\r\n" not in answer.lower()
@@ -184,6 +189,7 @@ class _Run:
     def run(self) -> Result:
         self.prepared = [requests_of(caller) for caller in self.plan.callers]
         self.waiting = list(self.plan.actions)
+        self.gets = deque(gets_of(self.plan))
         connections = [_Connection(self.plan.port, self.steps()) for _ in range(self.plan.connections)]
         by_fd = {connection.socket.fileno(): connection for connection in connections}
         poll = select.epoll()
@@ -245,6 +251,15 @@ def requests_of(caller: Caller) -> tuple[bytes, bytes, bytes]:
     put = f"PUT {path}/ACTION {head}Content-Length: {len(completed)}\r\n\r\n{completed}"
     report = f"POST {path} {head}Content-Length: {len(completed)}\r\n\r\n{completed}"
     return post.encode(), put.encode(), report.encode()
+
+
+def gets_of(plan: Plan) -> list[bytes]:
+    """Return the requests of a "get": one, or one with each caller's token."""
+    condition = f"If-None-Match: {plan.etag}\r\n" if plan.etag else ""
+    tokens = [
+        f"Authorization: Bearer {caller.token}\r\nX-Forwarded-For: {caller.address}\r\n" for caller in plan.callers
+    ]
+    return [f"GET {plan.path} HTTP/1.1\r\nHost: bench\r\n{it}{condition}\r\n".encode() for it in tokens or [""]]
 
 
 def percentile(values: Iterable[float], share: float) -> float:

@@ -42,9 +42,11 @@ class PushPlan(msgspec.Struct, frozen=True):
 
 
 class Pushed(msgspec.Struct):
-    """The seconds of each delivery, and our share of a core."""
+    """The seconds of each delivery, the boards that were sent, our seconds of CPU and our share of a core."""
 
     latencies: list[float]
+    sent: int
+    cpu_seconds: float
     cpu_share: float
 
 
@@ -94,7 +96,8 @@ def run(plan: PushPlan) -> Pushed:
         for _, score in sockets.scores(max(0.0, min(0.05, until_next))):
             if score in sent:
                 latencies.append(time.perf_counter() - sent[score])
-    return Pushed(latencies, (cpu() - began_cpu) / (time.perf_counter() - began))
+    spent = cpu() - began_cpu
+    return Pushed(latencies, len(sent), spent, spent / (time.perf_counter() - began))
 
 
 def _by_completing(plan: PushPlan, number: int) -> Callable[[], Sent]:

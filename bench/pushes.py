@@ -6,10 +6,12 @@ import sys
 import sqlalchemy as sa
 
 from bench.boards import THREE, boards_file
+from bench.cost import Cost, median
+from bench.cpu import Meter
 from bench.crowd import Crowd, CrowdPlan
 from bench.load import Caller, Plan, percentile
 from bench.population import empty, make_players, settled_within
-from bench.push import PushPlan
+from bench.push import Pushed, PushPlan
 from bench.row import CORES, Row, at_least, number, say, share_of_cpu, under
 from bench.stack import crowd, free_port, load, push, stack, wait_for_port
 from config import settings
@@ -27,16 +29,18 @@ def latency(
     """Send boards to open sockets; `most` milliseconds at the median and at the 99th percentile."""
     say(f"from a PUT to {sockets} sockets, {rate:g} a second, PUSH_INTERVAL_MS={interval}")
     url = settings.load_or_exit().redis_url
-    ours, theirs, shares = [], [], []
+    ours, theirs, shares, costs = [], [], [], []
     caller = _players(db, 1)[0]
     with stack(PUSH_INTERVAL_MS=str(interval)) as quiet:
         load(Plan("pairs", quiet.port, 1, 0.5, [caller]))
         settled_within(db)
+        meter = Meter(quiet, db)
         for _ in range(turns):
             by_hand = push(PushPlan(quiet.port, caller, sockets, rate, seconds, url))
-            completed = push(PushPlan(quiet.port, caller, sockets, rate, seconds))
-            theirs.append(_percentiles(by_hand.latencies))
-            ours.append(_percentiles(completed.latencies))
+            completed, cost = timed(meter, PushPlan(quiet.port, caller, sockets, rate, seconds))
+            theirs.append(percentiles(by_hand.latencies))
+            ours.append(percentiles(completed.latencies))
+            costs.append(cost)
             shares.append(completed.cpu_share / CORES)
             say("    {:.1f} and {:.1f} ms".format(*ours[-1]) + ", by hand {:.1f} and {:.1f} ms".format(*theirs[-1]))
     (p50, p99), (their_p50, their_p99) = _medians(ours), _medians(theirs)
@@ -44,7 +48,14 @@ def latency(
     where = f"{rate:g}/s, {_sockets(sockets)}, `PUSH_INTERVAL_MS={interval}`"
     name = f"PUT sent to message received, ms at the median, {where}"
     note = f"p99 {p99:.1f} of {their_p99:.1f} ms; {share_of_cpu(shares)}"
-    return Row(name, p50, their_p50, musts, note)
+    return Row(name, p50, their_p50, musts, note, median(costs))
+
+
+def timed(meter: Meter, plan: PushPlan) -> tuple[Pushed, Cost]:
+    """Send boards by completing actions, and return what came of it and what a board cost, its start included."""
+    before = meter.read()
+    pushed = push(plan)
+    return pushed, meter.since(before, pushed.sent, pushed.cpu_seconds)
 
 
 def deliveries(
@@ -122,7 +133,8 @@ def _players(db: sa.Engine, players: int) -> list[Caller]:
     return make_players(db, players)
 
 
-def _percentiles(latencies: list[float]) -> tuple[float, float]:
+def percentiles(latencies: list[float]) -> tuple[float, float]:
+    """Return the median and the 99th percentile, in milliseconds."""
     return percentile(latencies, 0.5) * 1000, percentile(latencies, 0.99) * 1000
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.cost import written
 from bench.row import Row, number
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -10,14 +11,18 @@ RESULTS = ROOT / "bench" / "results.md"
 PERFORMANCE = ROOT / "docs" / "performance.md"
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row], ours: str = "ours", reference_name: str = "reference") -> str:
     """Write the rows as Markdown."""
-    lines = ["| | ours | reference | ratio | must | |", "| --- | ---: | ---: | ---: | --- | --- |"]
+    lines = [
+        f"| | {ours} | {reference_name} | ratio | must | CPU of one, µs | |",
+        "| --- | ---: | ---: | ---: | --- | --- | --- |",
+    ]
     for row in rows:
         reference = "" if row.reference is None else number(row.reference)
         ratio = "" if not row.reference else f"{row.ours / row.reference:.2f}"
         musts = "; ".join(map(str, row.musts))
-        lines.append(f"| {row.name} | {number(row.ours)} | {reference} | {ratio} | {musts} | {row.note} |")
+        cost = written(row.cost, row.reference_cost)
+        lines.append(f"| {row.name} | {number(row.ours)} | {reference} | {ratio} | {musts} | {cost} | {row.note} |")
     return "\n".join(lines)
 
 

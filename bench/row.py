@@ -2,8 +2,8 @@
 
 import statistics
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 CORES = 2
 
@@ -24,13 +24,18 @@ class Must:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what was measured, in which unit, its reference, and what it must keep."""
+    """One line of the table: what was measured, in which unit, its reference, and what it must keep.
+
+    `cost` is the microseconds of CPU for one unit by kind of process, `reference_cost` those of the reference.
+    """
 
     name: str
     ours: float
     reference: float | None = None
     musts: tuple[Must, ...] = ()
     note: str = ""
+    cost: Mapping[str, float] = field(default_factory=dict)
+    reference_cost: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def met(self) -> bool:
@@ -40,6 +45,11 @@ class Row:
 def at_least(share: float, ours: float, reference: float) -> Must:
     """Demand a share of the reference."""
     return Must(f"≥ {share:g}", ours / reference >= share)
+
+
+def at_most(share: float, ours: float, reference: float, what: str = "") -> Must:
+    """Demand no more than a share of the reference."""
+    return Must(f"{what} ≤ {share:g}".strip(), ours / reference <= share)
 
 
 def under(limit: float, value: float, unit: str, what: str = "") -> Must:

@@ -1,18 +1,20 @@
 """The rows about requests: actions beside pgbench, and the board beside a bare callable."""
 
 import statistics
-import sys
 import time
-import urllib.request
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import sqlalchemy as sa
 
+from bench import cost
+from bench.cost import Cost
+from bench.cpu import Meter
 from bench.load import Caller, Plan, Result, percentile
 from bench.population import settled_within
 from bench.reference import Reference, combined
 from bench.row import CORES, Row, at_least, in_turns, number, say, share_of_cpu, under
-from bench.stack import Stack, free_port, load, wait_for
+from bench.stack import Stack, load
 
 CLIENTS = 16
 """pgbench's best number of clients here."""
@@ -20,14 +22,14 @@ CLIENTS = 16
 SETTLED = 1.0
 """Seconds after the end within which everything must be settled."""
 
-PAIRS = {32: None, 64: 0.45, 256: None}
+PAIRS: dict[int, float | None] = {32: 0.45, 64: 0.55, 256: 0.65}
 """Connections, and the share of pgbench that has to be reached."""
 
-PUTS = {64: None, 256: 0.6}
+PUTS: dict[int, float | None] = {64: None, 256: 0.6}
 """The same of pgbench's completing transaction. It is measured with its best number of clients, and so are we."""
 
-GETS = 0.6
-"""The share that has to be reached of a bare callable."""
+
+METHODS = ("POST", "PUT", "GET")
 
 
 @dataclass
@@ -38,11 +40,13 @@ class Pairs:
     slowest: list[float] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
+    costs: list[Cost] = field(default_factory=list)
 
-    def add(self, result: Result, late: float) -> float:
+    def add(self, result: Result, late: float, cost: Cost) -> float:
         self.per_second.append(result.per_second)
-        self.slowest.append(percentile([*result.latencies["POST"], *result.latencies["PUT"]], 0.99))
+        self.slowest.append(percentile([it for method in METHODS for it in result.latencies[method]], 0.99))
         self.late.append(late)
+        self.costs.append(cost)
         self.shares.append(result.cpu_seconds / result.seconds / CORES)
         return result.per_second
 
@@ -54,6 +58,11 @@ class Pairs:
     def p99(self) -> float:
         """The median of the turns, in milliseconds."""
         return 1000 * statistics.median(self.slowest)
+
+    @property
+    def cost(self) -> Cost:
+        """The medians of the turns, in microseconds."""
+        return cost.median(self.costs)
 
     @property
     def note(self) -> str:
@@ -71,6 +80,18 @@ class Bench:
     turns: int
     seconds: int
     results: list[Result]
+
+    @cached_property
+    def meter(self) -> Meter:
+        """What tells the CPU of the service's processes."""
+        return Meter(self.stack, self.db)
+
+    def play(self, plan: Plan, into: Pairs) -> float:
+        """Run a plan, wait until everything is settled, note both, and return the rate."""
+        before = self.meter.read()
+        result = self.run(plan)
+        late = settled_within(self.db, 120)
+        return into.add(result, late, self.meter.since(before, result.done, result.cpu_seconds))
 
     def run(self, plan: Plan) -> Result:
         result = load(plan)
@@ -98,14 +119,12 @@ class Bench:
 
     def pairs(self, connections: int, into: Pairs, port: int | None = None) -> float:
         """Start and complete actions, and wait until all of them are settled."""
-        result = self.run(Plan("pairs", port or self.stack.port, connections, self.seconds, self.callers))
-        return into.add(result, settled_within(self.db, 120))
+        return self.play(Plan("pairs", port or self.stack.port, connections, self.seconds, self.callers), into)
 
     def puts(self, connections: int, into: Pairs) -> float:
         """Complete actions that were started before."""
         actions = self._start(self.seconds * 9000)
-        result = self.run(Plan("puts", self.stack.port, connections, self.seconds, self.callers, actions))
-        return into.add(result, settled_within(self.db, 120))
+        return self.play(Plan("puts", self.stack.port, connections, self.seconds, self.callers, actions), into)
 
     def _start(self, number: int) -> list[tuple[int, str]]:
         with self.db.begin() as conn:
@@ -132,7 +151,7 @@ class Bench:
         self.stack.end("unbatched")
         note = f"reference: the service as it is; settled {max(taken.late):.1f} s after the end; {taken.note}"
         name = "start+complete pairs/s, 64 connections, batches of 1 and a message for each action"
-        return Row(name, taken.median, beside.median, (), note)
+        return Row(name, taken.median, beside.median, (), note, taken.cost)
 
     def several(self) -> list[Row]:
         """Start and complete actions with two web processes, two workers, and two of both, beside one of each."""
@@ -156,31 +175,10 @@ class Bench:
                 one.median,
                 (),
                 f"reference: one of each, p99 {one.p99:.0f} ms; settled {max(it.late):.1f} s after the end; {it.note}",
+                it.cost,
             )
             for kind, it in kinds.items()
         ]
-
-    def gets(self) -> Row:
-        """Read the board."""
-        say("GET /top-scores, 64 connections")
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.stack.port}/top-scores", timeout=5) as answer:
-            body = answer.read().decode()
-        port = free_port()
-        self.stack.start("bare", f"{sys.executable} -m bench.bare {port} '{body}'")
-        shares: list[float] = []
-
-        def read(port: int) -> float:
-            result = load(Plan("get", port, 64, self.seconds))
-            shares.append(result.cpu_seconds / result.seconds / CORES)
-            return result.per_second
-
-        try:
-            wait_for(port, "/")
-            mine, theirs = in_turns(self.turns, lambda: read(self.stack.port), lambda: read(port))
-        finally:
-            self.stack.end("bare")
-        name = "GET /top-scores/s, 64 connections, one process"
-        return Row(name, mine, theirs, (at_least(GETS, mine, theirs),), share_of_cpu(shares))
 
     def warm_up(self) -> None:
         """Let every player play once: tokens are verified and users looked up on first sight."""
@@ -200,5 +198,7 @@ def _rows(what: str, musts: dict[int, float | None], taken: dict[int, Pairs], re
         it = taken[connections]
         share = () if must is None else (at_least(must, it.median, reference),)
         settled = under(SETTLED, max(it.late), "s", "settled")
-        rows.append(Row(f"{what}, {connections} connections", it.median, reference, (*share, settled), it.note))
+        rows.append(
+            Row(f"{what}, {connections} connections", it.median, reference, (*share, settled), it.note, it.cost)
+        )
     return rows

@@ -1,6 +1,7 @@
 """The processes of the Procfile on stores of their own, with players, tokens and high limits."""
 
 import contextlib
+import os
 import secrets
 import signal
 import socket
@@ -57,14 +58,15 @@ class Stack:
     env: dict[str, str]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     port: int = 0
+    root: Path = ROOT
 
     def start(self, name: str, line: str, **env: str) -> None:
         """Start a line of the Procfile in a session of its own."""
         with (self.directory / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
                 shell(line),
-                cwd=ROOT,
-                env={**environment(), **env},
+                cwd=self.root,
+                env={**environment(), **programs_of(self.root), **env},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -75,13 +77,13 @@ class Stack:
         """Start one more web dyno, by another line than the Procfile's if one is given; give its port."""
         port = free_port()
         env = {**self.env, "PORT": str(port), "WEB_CONCURRENCY": str(processes)}
-        self.start(name, line or read_procfile(ROOT / "Procfile")["web"], **env)
+        self.start(name, line or read_procfile(self.root / "Procfile")["web"], **env)
         wait_for(port, "/readyz", b'"worker":"ok"')
         return port
 
     def start_worker(self, number: int) -> None:
         """Start one more worker."""
-        line = read_procfile(ROOT / "Procfile")["worker"]
+        line = read_procfile(self.root / "Procfile")["worker"]
         self.start(f"worker-{number}", f"{line} -n bench{number}@%h", **self.env)
 
     def end(self, name: str) -> None:
@@ -113,9 +115,13 @@ class Stack:
 
 
 @contextlib.contextmanager
-def stack(**env: str) -> Iterator[Stack]:
-    """Run the service with everything switched on: limits with high numbers, fraud rules, sweep, Flower."""
-    lines = read_procfile(ROOT / "Procfile")
+def stack(*, root: Path = ROOT, **env: str) -> Iterator[Stack]:
+    """Run the service with everything switched on: limits with high numbers, fraud rules, sweep, Flower.
+
+    Args:
+        root: the folder of the code; another than this one has an environment of its own.
+    """
+    lines = read_procfile(root / "Procfile")
     with tempfile.TemporaryDirectory(prefix="scoreboard-bench-") as directory:
         fraud = Path(directory) / "fraud.toml"
         fraud.write_text(HIGH_FRAUD)
@@ -132,7 +138,7 @@ def stack(**env: str) -> Iterator[Stack]:
             "WORKER_METRICS_PORT": "0",
             **env,
         }
-        running = Stack(Path(directory), common)
+        running = Stack(Path(directory), common, root=root)
         try:
             running.start_worker(0)
             running.start("beat", lines["beat"], **common)
@@ -141,6 +147,14 @@ def stack(**env: str) -> Iterator[Stack]:
             yield running
         finally:
             running.stop()
+
+
+def programs_of(root: Path) -> dict[str, str]:
+    """Return the variables by which a folder's code runs in its own environment."""
+    if root == ROOT:
+        return {}
+    venv = root / ".venv"
+    return {"PATH": f"{venv / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}", "VIRTUAL_ENV": str(venv)}
 
 
 def wait_for_port(port: int, within: float = 30.0) -> None:
