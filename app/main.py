@@ -106,8 +106,8 @@ def wire(
     # Of its own: what keeps sessions and board fresh must not wait behind requests.
     upkeep = Threads("upkeep", 2, depth=20)
     cache_on_loop = redis.connect_on_loop(settings.redis_url, timeout=0.5)
-    relay = SupervisedRedis(settings.redis_url)
-    publisher = Publisher.on(cache, signer_of(settings))
+    relay = SupervisedRedis(settings.pubsub_url)
+    publisher = Publisher.on(cache, signer_of(settings), redis.connect_channels(settings, timeout=0.5))
     boards = LiveBoards(known_boards, database, publisher, relay, upkeep)
     connections = Connections(settings)
     sessions = Sessions(database, upkeep, connections.user_changed)
@@ -186,6 +186,6 @@ async def close(web: Web) -> None:
     web.engine.dispose()
     if web.replica.engine is not None:
         web.replica.engine.dispose()
-    web.publisher.client.close()
+    web.publisher.close()
     await web.enqueuer.close()
     await web.redis.aclose()

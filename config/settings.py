@@ -45,6 +45,7 @@ class Settings:
     replica_max_lag: int
     redis_url: str
     broker_url: str
+    pubsub_url: str
     secret_key: str
     secret_keys_retired: tuple[str, ...]
     signing_key: SigningKey | None
@@ -140,6 +141,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         replica_max_lag=env.get("REPLICA_MAX_LAG", values.integer(1, 300), 2),
         redis_url=redis_url,
         broker_url=env.get("CELERY_BROKER_URL", store_urls.redis_url, redis_url),
+        pubsub_url=env.get("PUBSUB_URL", store_urls.redis_url, redis_url),
         secret_key=env.get("SECRET_KEY", values.secret, DEVELOPMENT_SECRET),
         secret_keys_retired=env.get("SECRET_KEYS_RETIRED", values.list_of(values.secret), ()),
         signing_key=env.get("SIGNING_KEY", values.signing_key, None),

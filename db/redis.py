@@ -1,5 +1,6 @@
 """Redis: every key, channel and script of the project, and clients whose every wait is bounded."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -14,7 +15,10 @@ from redis.retry import Retry
 from app.domain.ids import DEFAULT_BOARD
 from app.domain.messages import Update
 from app.domain.signing import UNSIGNED, Signer
+from config.settings import Settings
 from db import redis_connection
+
+log = logging.getLogger("scoreboard.publish")
 
 TOP_SCORES_CHANNEL = "top_scores_updates"
 RELAY_CHANNEL = "scoreboard:relay"
@@ -93,8 +97,8 @@ def _repeat(retries: int) -> tuple[Any, int, Any]:
     return ExponentialWithJitterBackoff(base=0.01, cap=0.1), retries, (redis.exceptions.ConnectionError,)
 
 
-# KEYS: the boards' keys. ARGV: of each board channel, message, epoch, version, and what the key must hold to be
-# overwritten by force ("" for: only when it holds nothing newer).
+# KEYS: the boards' keys. ARGV: of each board channel ("" for: on another server), message, epoch, version, and what the
+# key must hold to be overwritten by force ("" for: only when it holds nothing newer).
 # Returns for each 1 when the message was taken, else 0; and what the key holds, unless that is the message.
 _PUBLISH = """
 local function publish(key, channel, message, epoch, version, instead_of)
@@ -109,7 +113,7 @@ local function publish(key, channel, message, epoch, version, instead_of)
         end
     end
     redis.call('SET', key, message)
-    redis.call('PUBLISH', channel, message)
+    if channel ~= '' then redis.call('PUBLISH', channel, message) end
     return {1}
 end
 local outcomes = {}
@@ -129,15 +133,19 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Puts boards' messages into their keys and onto their channels, those that are newer than what is there."""
+    """Puts boards' messages into their keys and onto their channels, those that are newer than what is there.
+
+    `channels`: another server, which has the channels alone; None where keys and channels are on one.
+    """
 
     client: Redis
     script: Any
     signer: Signer
+    channels: Redis | None = None
 
     @classmethod
-    def on(cls, client: Redis, signer: Signer = UNSIGNED) -> "Publisher":
-        return cls(client, client.register_script(_PUBLISH), signer)
+    def on(cls, client: Redis, signer: Signer = UNSIGNED, channels: Redis | None = None) -> "Publisher":
+        return cls(client, client.register_script(_PUBLISH), signer, channels)
 
     def publish(self, updates: Sequence[Update], *, instead_of: bytes = b"") -> list[Outcome]:
         """Publish messages of different boards, together in one round trip.
@@ -148,7 +156,43 @@ class Publisher:
         Raises:
             redis.RedisError: when Redis is away.
         """
-        about = [(top_scores_channel(it.board), it.text, *it.stamp, instead_of) for it in updates]
+        names = [top_scores_channel(it.board) for it in updates]
+        about = [
+            (name if self.channels is None else "", it.text, *it.stamp, instead_of)
+            for name, it in zip(names, updates, strict=True)
+        ]
         keys = [top_scores_key(it.board) for it in updates]
         found = self.script(keys=keys, args=list(chain.from_iterable(about)))
-        return [Outcome(bool(taken), instead[0] if instead else None) for taken, *instead in found]
+        outcomes = [Outcome(bool(taken), instead[0] if instead else None) for taken, *instead in found]
+        if self.channels is not None:
+            taken = [
+                (name, it.text) for name, it, outcome in zip(names, updates, outcomes, strict=True) if outcome.taken
+            ]
+            _send(self.channels, taken)
+        return outcomes
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()
+        if self.channels is not None:
+            self.channels.close()
+
+
+def _send(channels: Redis, messages: Sequence[tuple[str, str]]) -> None:
+    """Publish messages, in one round trip. One that is lost is found by the web processes' own look at the boards."""
+    if not messages:
+        return
+    try:
+        with channels.pipeline(transaction=False) as pipeline:
+            for channel, text in messages:
+                pipeline.publish(channel, text)
+            pipeline.execute()
+    except redis.RedisError as error:
+        log.warning("the server of PUBSUB_URL is away, boards are not announced: %s", error)
+
+
+def connect_channels(settings: Settings, *, timeout: float) -> Redis | None:
+    """Make the client that publishes on a server of its own; None where PUBSUB_URL names none."""
+    if settings.pubsub_url == settings.redis_url:
+        return None
+    return connect(settings.pubsub_url, timeout=timeout, connections=1)

@@ -30,7 +30,11 @@ def configure(
     def open_desk() -> Desk:
         return Desk(
             engine=engine.connect(settings.database_url, engine.WORKER, pool_size=2, name="worker"),
-            publisher=Publisher.on(redis.connect(settings.redis_url, timeout=1), signer_of(settings)),
+            publisher=Publisher.on(
+                redis.connect(settings.redis_url, timeout=1),
+                signer_of(settings),
+                redis.connect_channels(settings, timeout=1),
+            ),
             board_rules=board_rules,
             rules=scoring_rules,
             vetting=Vetting(fraud_rules, scoring_rules[DEFAULT_TYPE].most_points, settings.trusted_networks),

@@ -57,7 +57,8 @@ def in_transaction(config: Settings, work: Callable[[sa.Connection], T]) -> T:
 
 def publisher(config: Settings) -> Publisher:
     """Yield the publisher of the key and the channel."""
-    return Publisher.on(redis.connect(config.redis_url, timeout=2), signer_of(config))
+    channels = redis.connect_channels(config, timeout=2)
+    return Publisher.on(redis.connect(config.redis_url, timeout=2), signer_of(config), channels)
 
 
 def board_rules(config: Settings) -> BoardRules:

@@ -41,6 +41,7 @@ MALFORMED: dict[str, list[str]] = {
     ],
     "DATABASE_REPLICA_URL": ["mysql://localhost/x", "localhost", "postgresql://localhost/x?schema=other"],
     "REPLICA_MAX_LAG": [*COUNT, "301"],
+    "PUBSUB_URL": ["amqp://localhost", "localhost", "redis://localhost?x=1"],
     "CELERY_BROKER_URL": ["amqp://localhost", "localhost", "redis://localhost:99999/0"],
     "SECRET_KEY": SECRET,
     "SECRET_KEYS_RETIRED": [*SECRET, "x" * 32 + ",short"],
