@@ -87,7 +87,8 @@ def release(conn: sa.Connection, webhook_id: WebhookId) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A delivery that is due, its webhook, and PostgreSQL's time; `closed_secret` is encrypted."""
+    """A delivery that is due, its webhook, and PostgreSQL's time; the secrets are encrypted, the old one if it still
+    signs as well."""
 
     delivery_id: int
     event: str
@@ -100,13 +101,15 @@ class Due:
     url: str
     template: Template | None
     closed_secret: str
+    closed_old_secret: str | None
     now: datetime
 
 
 # In their order. But what has failed three times lets the others pass: it may be at fault itself.
 _NEXT = sa.text(f"""
     SELECT webhook_deliveries.id, event, user_id::text, action_id::text, board_id, details,
-        webhook_deliveries.created_at, attempts, url, template, secret, clock_timestamp()
+        webhook_deliveries.created_at, attempts, url, template, secret,
+        CASE WHEN old_secret_until > now() THEN old_secret END, clock_timestamp()
     FROM webhooks JOIN webhook_deliveries ON {_DUE}
     WHERE webhooks.id = :webhook AND NOT paused AND not_before <= now()
     ORDER BY GREATEST(attempts, 2), webhook_deliveries.id LIMIT 1
@@ -147,7 +150,8 @@ _HOLD = sa.text("""
     ) WHERE id = :webhook
 """)
 _DROP = sa.text("UPDATE webhook_deliveries SET status = 'dead', last_error = :error WHERE id = :id")
-_RENEW = sa.text("UPDATE webhooks SET secret = :secret WHERE id = :webhook")
+# Unless an operator has made a new one meanwhile.
+_RENEW = sa.text("UPDATE webhooks SET secret = :secret WHERE id = :webhook AND secret = :known")
 
 
 def delivered(
@@ -193,9 +197,9 @@ def drop(conn: sa.Connection, delivery_id: int, error: str) -> None:
     conn.execute(_DROP, {"id": delivery_id, "error": error})
 
 
-def renew_secret(conn: sa.Connection, webhook_id: WebhookId, closed_secret: str) -> None:
-    """Keep a webhook's secret as another key has encrypted it."""
-    conn.execute(_RENEW, {"webhook": webhook_id, "secret": closed_secret})
+def renew_secret(conn: sa.Connection, webhook_id: WebhookId, *, known: str, renewed: str) -> None:
+    """Keep a webhook's secret as another key has encrypted it, if it is still that one."""
+    conn.execute(_RENEW, {"webhook": webhook_id, "known": known, "secret": renewed})
 
 
 _FORGET_USER = sa.text("DELETE FROM webhook_deliveries WHERE user_id = :user")
@@ -213,6 +217,9 @@ _FORGET_TOLD = sa.text("""
         WHERE created_at < now() - interval '1 h' AND status = 'delivered' AND event = 'top10.changed'
         ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
     ))
+""")
+_FORGET_SECRETS = sa.text("""
+    UPDATE webhooks SET old_secret = NULL, old_secret_until = NULL WHERE old_secret_until <= now()
 """)
 _BURY_EXCESS = sa.text("""
     UPDATE webhook_deliveries SET status = 'dead', last_error = 'too many were waiting'
@@ -236,11 +243,14 @@ def forget_user(conn: sa.Connection, user_id: UserId) -> None:
 def tidy(conn: sa.Connection, *, days: int, most: int, limit: int) -> None:
     """Delete what was done over `days` days ago, of boards over an hour ago; give up the oldest where over `most` wait.
 
+    Secrets that sign no longer are forgotten, too.
+
     Args:
         limit: how many of each, at most.
     """
     conn.execute(_FORGET_TOLD, {"limit": limit})
     conn.execute(_FORGET_OLD, {"days": days, "limit": limit})
+    conn.execute(_FORGET_SECRETS)
     conn.execute(_BURY_EXCESS, {"most": most, "limit": limit})
 
 

@@ -15,6 +15,9 @@ webhooks = sa.Table(
     sa.Column("template", sa.Text),
     # Encrypted with a key that is made of SECRET_KEY: signing needs the secret itself, a backup need not tell it.
     sa.Column("secret", sa.Text, nullable=False),
+    # The one before, and until when it signs as well.
+    sa.Column("old_secret", sa.Text),
+    sa.Column("old_secret_until", MOMENT),
     sa.Column("paused", sa.Boolean, nullable=False, server_default=sa.false()),
     # Attempts in a row that have failed, and until when nothing is sent because of them.
     sa.Column("failures", sa.Integer, nullable=False, server_default="0"),

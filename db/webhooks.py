@@ -6,7 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from app.domain.webhooks import DeliveryStatus, Template, WebhookEvent, WebhookId
+from app.domain.webhooks import TOP10_CHANGED, DeliveryStatus, Template, WebhookEvent, WebhookId
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +107,70 @@ def insert(
 _SET_PAUSED = sa.text("""
     UPDATE webhooks SET paused = :paused, failures = 0, not_before = now() WHERE id = :id AND paused <> :paused
 """)
+_LOCK = sa.text("SELECT 1 FROM webhooks WHERE id = :id FOR NO KEY UPDATE")
+# At once: what failed, failed at the old address.
+_SET_URL = sa.text("UPDATE webhooks SET url = :url, failures = 0, not_before = now() WHERE id = :id")
+_DUE_AT_ONCE = sa.text("UPDATE webhook_deliveries SET next_at = now() WHERE webhook_id = :id AND status = 'pending'")
+_SET_EVENTS = sa.text("UPDATE webhooks SET events = CAST(:events AS text[]) WHERE id = :id")
+_DROP_OTHERS = sa.text("""
+    DELETE FROM webhook_deliveries WHERE webhook_id = :id AND status = 'pending' AND event <> 'webhook.test'
+        AND event <> ALL(CAST(:events AS text[]))
+""")
+_NOTE_BOARDS_ANEW = sa.text("""
+    INSERT INTO webhook_boards (webhook_id, board_id, epoch, version) SELECT :id, id, epoch, version FROM boards
+    ON CONFLICT (webhook_id, board_id) DO UPDATE SET epoch = excluded.epoch, version = excluded.version
+""")
+_HAS_OLD_SECRET = sa.text("SELECT coalesce(old_secret_until > now(), false) FROM webhooks WHERE id = :id")
+_SET_SECRET = sa.text("""
+    UPDATE webhooks SET secret = :secret,
+        old_secret = CASE WHEN CAST(:old AS float8) IS NOT NULL THEN secret END,
+        old_secret_until = now() + make_interval(secs => CAST(:old AS float8))
+    WHERE id = :id RETURNING old_secret_until
+""")
 _DELETE = sa.text("DELETE FROM webhooks WHERE id = :id RETURNING url")
 
 
 def set_paused(conn: sa.Connection, webhook_id: str, *, paused: bool) -> bool:
     """Let nothing be sent to a webhook for now, or go on; return False when that is so already."""
     return conn.execute(_SET_PAUSED, {"id": webhook_id, "paused": paused}).rowcount == 1
+
+
+def lock(conn: sa.Connection, webhook_id: str) -> None:
+    """Let no other transaction change a webhook until this one ends."""
+    conn.execute(_LOCK, {"id": webhook_id})
+
+
+def set_url(conn: sa.Connection, webhook_id: str, url: str) -> None:
+    """Send to another address, at once what waits."""
+    conn.execute(_SET_URL, {"id": webhook_id, "url": url})
+    conn.execute(_DUE_AT_ONCE, {"id": webhook_id})
+
+
+def set_events(
+    conn: sa.Connection, webhook_id: str, events: Sequence[WebhookEvent], *, added: Sequence[WebhookEvent]
+) -> None:
+    """Tell of other events: nothing that waits of those that are gone, and of the added ones what follows."""
+    conn.execute(_SET_EVENTS, {"id": webhook_id, "events": list(events)})
+    conn.execute(_DROP_OTHERS, {"id": webhook_id, "events": list(events)})
+    if TOP10_CHANGED in added:
+        conn.execute(_NOTE_BOARDS_ANEW, {"id": webhook_id})
+
+
+def has_old_secret(conn: sa.Connection, webhook_id: str) -> bool:
+    """Return whether the secret before signs as well."""
+    return bool(conn.execute(_HAS_OLD_SECRET, {"id": webhook_id}).scalar())
+
+
+def set_secret(conn: sa.Connection, webhook_id: str, secret: str, *, old_signs: float | None) -> datetime | None:
+    """Sign with another secret, encrypted; the present one signs as well for `old_signs` seconds, if any.
+
+    Returns:
+        Until when it does; None when it doesn't.
+    """
+    until: datetime | None = conn.execute(
+        _SET_SECRET, {"id": webhook_id, "secret": secret, "old": old_signs}
+    ).scalar_one()
+    return until
 
 
 def delete(conn: sa.Connection, webhook_id: str) -> str | None:

@@ -10,6 +10,7 @@ from app.cli.moderation import ACTOR, may_have_reason
 from app.domain.errors import NotFound
 from app.domain.ids import is_id
 from app.domain.webhooks import EVENTS, STATUSES, TEMPLATES, Template, WebhookEvent
+from app.outgoing import change as changes
 from app.outgoing import manage
 from app.outgoing.secrets import Box
 from config.settings import Settings
@@ -70,6 +71,48 @@ def pause(config: Settings, webhook_id: str, reason: str | None) -> None:
 def resume(config: Settings, webhook_id: str, reason: str | None) -> None:
     """Let a paused webhook go on."""
     _set_paused(config, webhook_id, reason, paused=False)
+
+
+@webhooks.command()
+@click.argument("webhook_id", metavar="ID")
+@click.option("--url", help="Send to this address.")
+@click.option("--event", "events", multiple=True, type=click.Choice(EVENTS), help="Tell of these alone; repeatable.")
+@may_have_reason
+@click.pass_obj
+def change(config: Settings, webhook_id: str, url: str | None, events: tuple[str, ...], reason: str | None) -> None:
+    """Send a webhook's messages elsewhere, or tell it of other events."""
+    if url is None and not events:
+        raise click.UsageError("One of --url and --event is needed.")
+    in_transaction(
+        config,
+        lambda conn: changes.change(
+            conn,
+            _checked(webhook_id),
+            url=url,
+            events=cast(tuple[WebhookEvent, ...], events) or None,
+            private_addresses=config.webhook_private_addresses,
+            actor=ACTOR,
+            reason=reason,
+        ),
+    )
+    click.echo(f"The webhook {webhook_id} is changed.")
+
+
+@webhooks.command()
+@click.argument("webhook_id", metavar="ID")
+@click.option("--drop-old", is_flag=True, help="Sign with the new secret alone, at once.")
+@may_have_reason
+@click.pass_obj
+def rotate(config: Settings, webhook_id: str, drop_old: bool, reason: str | None) -> None:
+    """Give a webhook a new secret, which is printed this once; the old one signs as well for 24 hours."""
+    box = Box(config.secret_keys)
+    _, secret, until = in_transaction(
+        config,
+        lambda conn: changes.rotate(conn, box, _checked(webhook_id), keep_old=not drop_old, actor=ACTOR, reason=reason),
+    )
+    old = f"signs as well until {_moment(until)}" if until else "signs no longer"
+    click.echo(f"The old secret {old}. The new one is shown this once:", err=True)
+    click.echo(secret)
 
 
 @webhooks.command()

@@ -4,7 +4,7 @@ from app.description.operation import PAGE, Operation, Query
 from app.domain.webhooks import STATUSES
 from app.routes import webhook_shapes as shapes
 from app.routes.admin import MayHaveReason
-from app.routes.webhooks import WebhookBody, WebhookChange
+from app.routes.webhooks import SecretBody, WebhookBody, WebhookChange
 
 WEBHOOK_OPERATIONS: dict[tuple[str, str], Operation] = {
     ("/admin/webhooks", "POST"): Operation(
@@ -28,15 +28,28 @@ WEBHOOK_OPERATIONS: dict[tuple[str, str], Operation] = {
         about="All of them, the newest first, without their secrets.",
     ),
     ("/admin/webhooks/{id}", "PATCH"): Operation(
-        "pauseWebhook",
-        "Pause a webhook, or let it go on",
+        "changeWebhook",
+        "Pause a webhook, let it go on, or send elsewhere or other events",
         "Operators",
         "admin",
         {200: shapes.WebhookRecord},
         body=WebhookChange,
         errors=(404,),
-        about="What happens meanwhile waits: every held action and suspension, and the newest state of each board.",
+        about="While it is paused what happens waits: every held action and suspension, and the newest state of each "
+        "board. What waits goes to a new address at once, and what waits of events that are gone is dropped.",
         example={"paused": True},
+    ),
+    ("/admin/webhooks/{id}/secret", "POST"): Operation(
+        "rotateWebhookSecret",
+        "Give a webhook a new secret",
+        "Operators",
+        "admin",
+        {200: shapes.RotatedWebhook},
+        body=SecretBody,
+        or_nothing=True,
+        errors=(404, 409),
+        about="The secret is told this once. The old one signs as well for 24 hours, unless `keepOld` is false.",
+        example={"reason": "the yearly change"},
     ),
     ("/admin/webhooks/{id}", "DELETE"): Operation(
         "deleteWebhook",

@@ -35,6 +35,8 @@ EventKind = Literal[
     "network_trusted",
     "network_removed",
     "held_again",
+    "webhook_changed",
+    "webhook_rotated",
 ]
 
 EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)

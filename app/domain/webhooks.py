@@ -30,6 +30,9 @@ LONGEST_URL = 2000
 GIVE_UP_AFTER = timedelta(hours=24)
 """So long a delivery is tried again; then it is dead until an operator repeats it."""
 
+OLD_SECRET_SIGNS = timedelta(hours=24)
+"""So long the secret before signs as well as the new one."""
+
 LONGEST_DELAY = 3600.0
 _DELAYS = (5.0, 30.0, 120.0, 600.0, 1800.0)
 _URL = re.compile(r"https?://[!-~]+")

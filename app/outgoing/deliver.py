@@ -5,6 +5,7 @@ their order, and a receiver has one request at a time. A process that dies leave
 without noting so is sent again. Source: docs/webhooks.md.
 """
 
+import contextlib
 import logging
 import random
 import threading
@@ -116,18 +117,30 @@ def _next(conn: sa.Connection, webhook_id: WebhookId) -> tuple[Due, Message | No
 
 
 def _send(outbound: Outbound, webhook_id: WebhookId, due: Due, message: Message) -> Outcome:
-    secret = outbound.box.open(due.closed_secret)
+    secrets = _secrets(outbound.box, due)
     if (renewed := outbound.box.renewed(due.closed_secret)) is not None:
-        in_transaction(outbound.engine, lambda conn: webhook_outbox.renew_secret(conn, webhook_id, renewed))
+        known = due.closed_secret
+        in_transaction(
+            outbound.engine, lambda conn: webhook_outbox.renew_secret(conn, webhook_id, known=known, renewed=renewed)
+        )
     body = webhook_messages.body(due.event, message.at, message.data, due.template, service=outbound.service)
     headers = {
         "Content-Type": "application/json",
         "User-Agent": f"Scoreboard/{VERSION}",
         "webhook-id": message.id,
         "webhook-timestamp": str(int(due.now.timestamp())),
-        "webhook-signature": Webhook(secret).sign(message.id, due.now, body.decode()),
+        "webhook-signature": " ".join(Webhook(it).sign(message.id, due.now, body.decode()) for it in secrets),
     }
     return post(due.url, body, headers, private_network=outbound.private_network)
+
+
+def _secrets(box: Box, due: Due) -> list[str]:
+    """Return the secrets to sign with, the present one first."""
+    secrets = [box.open(due.closed_secret)]
+    if due.closed_old_secret is not None:
+        with contextlib.suppress(SecretLost):  # the present one is what counts
+            secrets.append(box.open(due.closed_old_secret))
+    return secrets
 
 
 def _note(outbound: Outbound, webhook_id: WebhookId, due: Due, message: Message, outcome: Outcome) -> None:

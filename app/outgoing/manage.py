@@ -39,16 +39,18 @@ def make(
         raise TooManyWebhooks(f"There are {MOST} webhooks: delete some first.")
     webhook_id, secret = WebhookId(new_id()), new_secret()
     webhooks.insert(conn, webhook_id, url=url, events=events, template=template, secret=box.close(secret), actor=actor)
-    _record(conn, "webhook_created", webhook_id, url, actor, reason, events=list(events), template=template)
+    record(conn, "webhook_created", webhook_id, url, actor, reason, events=list(events), template=template)
     return find(conn, webhook_id), secret
 
 
-def find(conn: sa.Connection, webhook_id: str) -> WebhookRow:
-    """Read a webhook.
+def find(conn: sa.Connection, webhook_id: str, *, lock: bool = False) -> WebhookRow:
+    """Read a webhook; `lock`: it stays as it is until the transaction ends.
 
     Raises:
         NotFound: when there is none.
     """
+    if lock:
+        webhooks.lock(conn, webhook_id)
     found = webhooks.find(conn, webhook_id)
     if found is None:
         raise NotFound("There is no such webhook.")
@@ -60,7 +62,7 @@ def set_paused(conn: sa.Connection, webhook_id: str, *, paused: bool, actor: str
     webhook = find(conn, webhook_id)
     if webhooks.set_paused(conn, webhook_id, paused=paused):
         kind: EventKind = "webhook_paused" if paused else "webhook_resumed"
-        _record(conn, kind, webhook.webhook_id, webhook.url, actor, reason)
+        record(conn, kind, webhook.webhook_id, webhook.url, actor, reason)
     return find(conn, webhook_id)
 
 
@@ -69,7 +71,7 @@ def delete(conn: sa.Connection, webhook_id: str, *, actor: str, reason: str | No
     url = webhooks.delete(conn, webhook_id)
     if url is None:
         raise NotFound("There is no such webhook.")
-    _record(conn, "webhook_deleted", WebhookId(webhook_id), url, actor, reason)
+    record(conn, "webhook_deleted", WebhookId(webhook_id), url, actor, reason)
 
 
 def repeat(conn: sa.Connection, webhook_id: str, delivery_id: int, *, actor: str, reason: str | None) -> DeliveryRow:
@@ -85,18 +87,18 @@ def repeat(conn: sa.Connection, webhook_id: str, delivery_id: int, *, actor: str
     repeated = webhooks.repeat(conn, webhook_id, delivery_id)
     if repeated is None:
         raise WrongState("The delivery, or a newer state of its board, is waiting already.")
-    _record(conn, "webhook_repeated", webhook.webhook_id, webhook.url, actor, reason, deliveryId=str(delivery_id))
+    record(conn, "webhook_repeated", webhook.webhook_id, webhook.url, actor, reason, deliveryId=str(delivery_id))
     return repeated
 
 
 def send_test(conn: sa.Connection, webhook_id: str, *, actor: str, reason: str | None = None) -> DeliveryRow:
     """Send a message that says nothing but that it arrived."""
     webhook = find(conn, webhook_id)
-    _record(conn, "webhook_tested", webhook.webhook_id, webhook.url, actor, reason)
+    record(conn, "webhook_tested", webhook.webhook_id, webhook.url, actor, reason)
     return webhooks.add_test(conn, webhook_id, TEST)
 
 
-def _record(
+def record(
     conn: sa.Connection,
     kind: EventKind,
     webhook_id: WebhookId,
@@ -105,6 +107,7 @@ def _record(
     reason: str | None,
     **details: Any,
 ) -> None:
+    """Record a change of a webhook."""
     # The host alone: whoever knows the rest of an address of Discord or Slack may write there.
     details = {"webhookId": webhook_id, "host": host_of(url), **details}
     audit_events.record(conn, kind, actor=actor, reason=reason, **details)

@@ -27,6 +27,12 @@ class NewWebhook(WebhookRecord, rename="camel", kw_only=True):
     secret: str
 
 
+class RotatedWebhook(NewWebhook, rename="camel", kw_only=True):
+    """A webhook with its new secret, which is never told again; the old one signs as well until then, or not at all."""
+
+    old_secret_until: Moment | None
+
+
 class WebhookRecords(msgspec.Struct, rename="camel"):
     """All webhooks, the newest first; there is no further page."""
 

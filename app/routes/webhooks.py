@@ -1,6 +1,7 @@
 """Webhooks: operators make, list, pause, try and delete them, and look after what was sent."""
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -12,12 +13,20 @@ from app.domain.errors import Malformed, NotFound
 from app.domain.ids import is_id
 from app.domain.webhooks import EVENTS, LONGEST_URL, STATUSES, Template, WebhookEvent
 from app.http.answers import JSON, read_json
+from app.outgoing import change as changes
 from app.outgoing import manage
 from app.outgoing.secrets import Box
 from app.routes.admin import LONGEST_PAGE, PAGE, MayHaveReason
 from app.routes.operators import OptionalReason, change, operator
 from app.routes.paging import limit_of, number_cursor_of
-from app.routes.webhook_shapes import DeliveryRecord, DeliveryRecords, NewWebhook, WebhookRecord, WebhookRecords
+from app.routes.webhook_shapes import (
+    DeliveryRecord,
+    DeliveryRecords,
+    NewWebhook,
+    RotatedWebhook,
+    WebhookRecord,
+    WebhookRecords,
+)
 from db import webhooks
 from db.webhooks import DeliveryRow, WebhookRow
 
@@ -32,9 +41,18 @@ class WebhookBody(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 
 
 class WebhookChange(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
-    """Whether a webhook is paused: what happens meanwhile waits."""
+    """What is to change, one of these at least; while a webhook is paused, what happens waits."""
 
-    paused: bool
+    paused: bool | None = None
+    url: Annotated[str, msgspec.Meta(min_length=8, max_length=LONGEST_URL)] | None = None
+    events: Annotated[list[WebhookEvent], msgspec.Meta(min_length=1, max_length=len(EVENTS))] | None = None
+    reason: OptionalReason = None
+
+
+class SecretBody(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """Whether the old secret signs as well for a day."""
+
+    keep_old: bool = True
     reason: OptionalReason = None
 
 
@@ -66,17 +84,44 @@ async def list_all(request: Request) -> Response:
     return JSON(WebhookRecords([WebhookRecord(**_facts(it)) for it in found], None))
 
 
-async def set_paused(request: Request) -> Response:
+async def set_some(request: Request) -> Response:
     """PATCH /admin/webhooks/:id"""
     web, who = await operator(request)
     body = await read_json(request, WebhookChange)
+    if body.paused is None and body.url is None and body.events is None:
+        raise Malformed("One of paused, url and events is needed.")
     webhook_id = _id(request)
-    changed = await change(
-        web,
-        who,
-        lambda conn: manage.set_paused(conn, webhook_id, paused=body.paused, actor=who.actor, reason=body.reason),
-    )
-    return JSON(WebhookRecord(**_facts(changed)))
+
+    def make(conn: sa.Connection) -> WebhookRow:
+        changed = changes.change(
+            conn,
+            webhook_id,
+            url=body.url,
+            events=body.events,
+            private_addresses=web.settings.webhook_private_addresses,
+            actor=who.actor,
+            reason=body.reason,
+        )
+        if body.paused is None:
+            return changed
+        return manage.set_paused(conn, webhook_id, paused=body.paused, actor=who.actor, reason=body.reason)
+
+    return JSON(WebhookRecord(**_facts(await change(web, who, make))))
+
+
+async def rotate(request: Request) -> Response:
+    """POST /admin/webhooks/:id/secret"""
+    web, who = await operator(request)
+    body = await read_json(request, SecretBody, or_nothing=True)
+    webhook_id = _id(request)
+
+    def make(conn: sa.Connection) -> tuple[WebhookRow, str, datetime | None]:
+        box = Box(web.settings.secret_keys)
+        return changes.rotate(conn, box, webhook_id, keep_old=body.keep_old, actor=who.actor, reason=body.reason)
+
+    row, secret, until = await change(web, who, make)
+    made = RotatedWebhook(**_facts(row), secret=secret, old_secret_until=until)
+    return JSON(made, 200, {"Cache-Control": "no-store"})
 
 
 async def delete(request: Request) -> Response:

@@ -11,11 +11,13 @@ from typing import Any
 import httpx2
 import pytest
 import sqlalchemy as sa
+from standardwebhooks import WebhookVerificationError
 
 from app.board import correct, erase, freeze
 from app.domain.errors import Malformed
 from app.domain.ids import DEFAULT_BOARD, UserId
 from app.domain.webhooks import EVENTS, MOST, Template, WebhookId
+from app.outgoing import change as changes
 from app.outgoing import manage
 from app.outgoing.deliver import LEASE, Outbound, deliver_next
 from app.outgoing.secrets import Box
@@ -24,13 +26,14 @@ from db.transaction import in_transaction
 from tests.integration.test_vetting import by, done, settled
 from tests.support.board import BOARDS, VETTING
 from tests.support.people import Player, add_user, listener, set_role
-from tests.support.receiver import Receiver, status
+from tests.support.receiver import Received, Receiver, status
 from tests.support.service import NOBODY, ROOT, Process, Service, Stores, eventually, free_port, problem
 from tests.support.shell import manage as shell
 
 WEBHOOKS = "/admin/webhooks"
 OPERATOR: dict[str, Any] = {"actor": "shell", "reason": "a test"}
 VELOCITY_OF_ONE = by({"velocity": {"completions_per_minute": 1}})
+SCORE = "SELECT score FROM top_scores WHERE user_id = :user"
 BOX = Box(("a secret key of the test, thirty-two bytes",))
 
 
@@ -189,6 +192,57 @@ def test_wrong_webhook_is_refused(organizer: Player, web: Process, stores: Store
     problem(organizer.http.post(WEBHOOKS, json=right), 409, "too-many-webhooks")
 
 
+def test_address_events_and_secret_of_a_webhook_are_changed(organizer: Player, stores: Stores) -> None:
+    http = organizer.http
+    made = http.post(WEBHOOKS, json={"url": "http://127.0.0.1:9/a-path", "events": ["action.held"]}).json()
+    path, first = f"{WEBHOOKS}/{made['webhookId']}", made.pop("secret")
+    same = {"url": made["url"], "events": ["action.held"]}
+    assert http.patch(path, json=same).json() == made
+    url = "http://localhost:9/other-path"
+    changed = http.patch(path, json={"url": url, "events": ["period.closed"], "paused": True, "reason": "moved"})
+    assert changed.json() == made | {"url": url, "events": ["period.closed"], "paused": True}
+    wrong: list[dict[str, Any]] = [
+        {},
+        {"url": None},
+        {"url": "ftp://example.com/"},
+        {"events": []},
+        {"events": ["action.held"] * 2},
+    ]
+    for it in wrong:
+        problem(http.patch(path, json=it), 400, "malformed-request")
+    assert http.get(WEBHOOKS).json()["items"][0] == changed.json()
+
+    rotated = http.post(f"{path}/secret", json={"reason": "yearly"})
+    second = rotated.json().pop("secret")
+    assert (rotated.status_code, rotated.headers["cache-control"]) == (200, "no-store")
+    assert rotated.json() == changed.json() | {"secret": second, "oldSecretUntil": rotated.json()["oldSecretUntil"]}
+    assert second.startswith("whsec_")
+    hours = "SELECT round(extract(epoch FROM CAST(:until AS timestamptz) - now()) / 3600)"
+    assert stores.value(hours, until=rotated.json()["oldSecretUntil"]) == 24
+    problem(http.post(f"{path}/secret"), 409, "wrong-state")
+    problem(http.post(f"{path}/secret", json={"keepOld": None}), 400)
+    third = http.post(f"{path}/secret", json={"keepOld": False}).json()
+    assert third["oldSecretUntil"] is None
+    assert len({first, second, third["secret"]}) == 3
+    assert http.post(f"{path}/secret").status_code == 200
+    problem(http.post(f"{WEBHOOKS}/{NOBODY}/secret"), 404)
+
+    events = http.get("/admin/events", params={"limit": 5}).json()["items"]
+    kinds = ["webhook_rotated"] * 3 + ["webhook_paused", "webhook_changed"]
+    assert [it["kind"] for it in events] == kinds
+    about = events[-1]["details"]
+    assert about.pop("webhookId") == made["webhookId"]
+    assert about == {
+        "host": "localhost",
+        "oldHost": "127.0.0.1",
+        "events": ["period.closed"],
+        "oldEvents": ["action.held"],
+    }
+    everything = json.dumps(events) + str(stores.rows("SELECT * FROM webhooks"))
+    assert not [it for it in (first, second, third["secret"]) if it in everything]
+    assert "a-path" not in json.dumps(events)
+
+
 def test_address_in_production_has_tls(engine: sa.Engine) -> None:
     with pytest.raises(Malformed, match="https"):
         in_transaction(
@@ -214,6 +268,16 @@ def test_manage_makes_and_lists_webhooks(stores: Stores, engine: sa.Engine) -> N
     assert "is due" in shell(stores, "webhooks", "test", webhook_id).stdout
     assert "webhook.test\tpending" in shell(stores, "webhooks", "deliveries", webhook_id).stdout
     assert "There is no such webhook." in shell(stores, "webhooks", "delete", NOBODY).stderr
+    rotated = shell(stores, "webhooks", "rotate", webhook_id)
+    assert rotated.stdout.startswith("whsec_")
+    assert rotated.stdout != create.stdout
+    assert "signs as well until 20" in rotated.stderr
+    options = ("--url", "http://127.0.0.1:9/b", "--event", "top10.changed")
+    change = shell(stores, "webhooks", "change", webhook_id, *options)
+    assert change.returncode == 0, change.stderr
+    changed = stores.rows("SELECT url, events, old_secret IS NOT NULL FROM webhooks")
+    assert changed == [("http://127.0.0.1:9/b", ["top10.changed"], True)]
+    assert "One of --url and --event" in shell(stores, "webhooks", "change", webhook_id).stderr
 
 
 # What is sent
@@ -454,3 +518,80 @@ def test_secret_outlives_a_rotation_of_the_key(engine: sa.Engine, receiver: Rece
     in_transaction(engine, lambda conn: manage.send_test(conn, webhook_id, actor="shell"))
     sent(engine, webhook_id, outbound(engine, box=Box((old,))))
     assert len(receiver.received) == 2
+
+
+def test_old_secret_signs_as_well_for_a_day(engine: sa.Engine, stores: Stores, receiver: Receiver) -> None:
+    webhook_id, first = made(engine, receiver, "user.suspended")
+    key = "another secret key, thirty-two bytes of it"
+    newer = Box((key, "a secret key of the test, thirty-two bytes"))
+
+    def told(box: Box) -> tuple[Received, list[str]]:
+        in_transaction(engine, lambda conn: manage.send_test(conn, webhook_id, actor="shell"))
+        sent(engine, webhook_id, outbound(engine, box=box))
+        return receiver.received[-1], receiver.received[-1].headers["webhook-signature"].split(" ")
+
+    def rotate(*, keep_old: bool = True) -> str:
+        return in_transaction(
+            engine, lambda conn: changes.rotate(conn, newer, webhook_id, keep_old=keep_old, **OPERATOR)
+        )[1]
+
+    second = rotate()
+    message, signatures = told(newer)
+    assert len(signatures) == 2
+    assert [message.verified(it)["type"] for it in (first, second)] == ["webhook.test"] * 2
+    message, signatures = told(Box((key,)))  # the key is gone that has encrypted the old secret
+    assert len(signatures) == 1
+    assert message.verified(second)["type"] == "webhook.test"
+    stores.execute("UPDATE webhooks SET old_secret_until = now() - interval '1 s'")
+    message, signatures = told(newer)
+    assert len(signatures) == 1
+    with pytest.raises(WebhookVerificationError):
+        message.verified(first)
+    in_transaction(engine, lambda conn: webhook_outbox.tidy(conn, days=7, most=10_000, limit=10))
+    assert stores.value("SELECT old_secret FROM webhooks") is None
+    third = rotate(keep_old=False)
+    message, signatures = told(newer)
+    assert len(signatures) == 1
+    assert message.verified(third)["type"] == "webhook.test"
+
+
+def test_secret_that_is_made_while_the_key_is_renewed_stays(engine: sa.Engine, stores: Stores) -> None:
+    with Receiver() as receiver:
+        webhook_id, _ = made(engine, receiver, "user.suspended")
+        known = stores.value("SELECT secret FROM webhooks")
+        in_transaction(engine, lambda conn: changes.rotate(conn, BOX, webhook_id, keep_old=True, **OPERATOR))
+        new = stores.value("SELECT secret FROM webhooks")
+        in_transaction(
+            engine, lambda conn: webhook_outbox.renew_secret(conn, webhook_id, known=known, renewed=BOX.close("old"))
+        )
+        assert stores.value("SELECT secret FROM webhooks") == new
+
+
+def test_changed_webhook_gets_what_waits_but_nothing_of_events_that_are_gone(
+    engine: sa.Engine, stores: Stores, receiver: Receiver
+) -> None:
+    user_id, other = add_user(engine), add_user(engine)
+    with Receiver() as away:
+        away.answer = status(500)
+        webhook_id, _ = made(engine, away, "user.suspended", "action.held")
+        held(engine, user_id)
+        give(engine, user_id, 10)
+        in_transaction(engine, lambda conn: correct.suspend(conn, BOARDS, other, **OPERATOR))
+        sent(engine, webhook_id)
+        assert [it["type"] for it in (message.json for message in away.received)] == ["action.held"]
+    in_transaction(
+        engine,
+        lambda conn: changes.change(
+            conn,
+            webhook_id,
+            url=receiver.url,
+            events=["user.suspended", "top10.changed"],
+            private_addresses=True,
+            **OPERATOR,
+        ),
+    )
+    sent(engine, webhook_id)
+    assert [it.json["type"] for it in receiver.received] == ["user.suspended"], "no board that changed before"
+    give(engine, user_id, 10)
+    sent(engine, webhook_id)
+    assert [rows[0] for rows in all_time(receiver)] == [(user_id, stores.value(SCORE, user=user_id))]

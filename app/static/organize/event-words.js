@@ -36,6 +36,8 @@ export const KINDS = {
   board_revealed: ["organizer.kind-board-revealed", "organizer.event-board-revealed"],
   network_trusted: ["organizer.kind-network-trusted", "organizer.event-network-trusted"],
   network_removed: ["organizer.kind-network-removed", "organizer.event-network-removed"],
+  webhook_changed: ["organizer.kind-webhook-changed", "organizer.event-webhook-changed"],
+  webhook_rotated: ["organizer.kind-webhook-rotated", "organizer.event-webhook-rotated"],
   webhook_created: ["organizer.kind-webhook-created", "organizer.event-webhook-created"],
   webhook_paused: ["organizer.kind-webhook-paused", "organizer.event-webhook-paused"],
   webhook_resumed: ["organizer.kind-webhook-resumed", "organizer.event-webhook-resumed"],

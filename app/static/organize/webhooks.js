@@ -29,6 +29,7 @@ function webhookItem(webhook) {
   const made = item([bare(url)], [[...events, template].filter(Boolean).join(", ")], [
     act(t("organizer.try"), url, () => attempt(webhook), "small"),
     act(t(paused ? "organizer.go-on" : "organizer.hold-on"), url, () => setPaused(webhook, !paused), "small"),
+    act(t("organizer.new-secret"), url, () => rotate(webhook), "small"),
     act(t("organizer.delete"), url, () => remove(webhook), "small"),
   ]);
   if (paused) made.firstElementChild.append(" ", tag("wait", t("organizer.paused-tag")));
@@ -64,8 +65,21 @@ async function make({ url, template }) {
   const { data } = await call("POST", "/admin/webhooks", { body: { url: url.trim(), events, ...(template && { template }) } });
   $("webhook-form").reset();
   await loadWebhooks();
+  show(data.secret);
+}
+
+/** Nothing brings the former secret back: this asks first. */
+async function rotate(webhook) {
+  const body = await ask(t("organizer.new-secret-title", { name: webhook.url }), { about: t("organizer.new-secret-about") });
+  if (!body) return;
+  const { data } = await call("POST", `${path(webhook)}/secret`, { body });
+  show(data.secret);
+}
+
+/** @param {string} secret */
+function show(secret) {
   $("new-secret").hidden = false;
-  $("new-secret-itself").value = data.secret;
+  $("new-secret-itself").value = secret;
   $("new-secret-itself").focus();
   $("new-secret-itself").select();
 }
