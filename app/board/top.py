@@ -12,7 +12,7 @@ from app.domain.board_rules import BoardRule, BoardRules
 from app.domain.counting import Completed, Earned
 from app.domain.ids import BoardId, UserId
 from app.domain.ranking import Standing
-from db import boards, clock, standings
+from db import boards, published, standings
 from db.boards import Change, Locked
 from db.published import BoardNow
 
@@ -147,5 +147,5 @@ def _change(
     now = boards.rows_of(top)
     if now == shown:
         return None
-    written = BoardNow(board.epoch, board.version + 1, board.now or clock.now(conn), now)
+    written = BoardNow(board.epoch, board.version + 1, board.now or published.read(conn, [])[0], now)
     return Change(board_id, written, [row for row in now if row not in shown], board.freezes)
