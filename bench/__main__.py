@@ -14,12 +14,13 @@ import sqlalchemy as sa
 from bench import against, build, pushes
 from bench.boards import NAMES, boards
 from bench.curve import curve
+from bench.headline import renew
 from bench.history import history as long_history
 from bench.population import check_history, empty, make_players
 from bench.ranks import ranks_of_a_million
 from bench.reads import gets, gets_with_token
 from bench.reference import Reference
-from bench.report import PERFORMANCE, RESULTS, insert, table
+from bench.report import RESULTS, table
 from bench.reports import reports
 from bench.revision import RevisionError
 from bench.row import Row, say
@@ -82,7 +83,7 @@ def main() -> int:
     print(text := f"{heading(args.turns, args.seconds)}\n{table(rows)}\n{history}")
     if len(args.rows) == len(ACTIONS) + len(ALONE) and not args.dry:
         RESULTS.write_text(text)
-        insert(PERFORMANCE, "bench", table(rows))
+        renew()
     return 0 if all(row.met for row in rows) else 1
 
 

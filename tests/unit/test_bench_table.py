@@ -5,6 +5,7 @@ import pytest
 from bench import build, cost
 from bench.__main__ import ACTIONS, ALONE, parse
 from bench.against import ROWS
+from bench.headline import LINES, headline, shown
 from bench.load import Caller, Plan, gets_of
 from bench.report import PERFORMANCE, RESULTS, between, table
 from bench.revision import RevisionError, resolve
@@ -19,6 +20,19 @@ def test_performance_page_has_the_table_of_the_last_results() -> None:
     shown = rows_of(between(PERFORMANCE.read_text(), "bench"))
     assert len(shown) > 10
     assert shown == rows_of(RESULTS.read_text())
+
+
+def test_readme_has_the_figures_of_the_last_results() -> None:
+    assert shown() == headline(RESULTS.read_text())
+    assert len(shown().splitlines()) == len(LINES)
+
+
+def test_headline_leaves_out_what_was_not_measured() -> None:
+    rows = [
+        Row("start+complete pairs/s, 256 connections", 3000),
+        Row("deliveries/s, 2,000 sockets", 80_000.4, 90_000),
+    ]
+    assert headline(table(rows)) == "- 3,000 over 256\n- 80,000 boards delivered a second to 2,000 sockets"
 
 
 def test_row_is_met_only_if_all_that_it_must_be_is() -> None:
