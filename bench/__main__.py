@@ -16,6 +16,7 @@ from bench.boards import NAMES, boards
 from bench.curve import curve
 from bench.headline import renew
 from bench.history import history as long_history
+from bench.planning import planning
 from bench.population import check_history, empty, make_players
 from bench.ranks import ranks_of_a_million
 from bench.reads import gets, gets_with_token
@@ -52,6 +53,7 @@ ALONE: Mapping[str, Alone] = {
     "streams": lambda db, turns, seconds: pushes.streams(db, turns, seconds, 2000, 0.9, 35),
     "boards": boards,
     "settling": lambda db, turns, seconds: settling(db, turns, 1.3),
+    "prepared": lambda db, turns, seconds: planning(db, turns),
     "ranks": ranks_of_a_million,
     "history": lambda db, turns, seconds: long_history(db, turns),
     "start": lambda db, turns, seconds: starting(turns, 6),
