@@ -5,9 +5,11 @@ cost more than the work itself. Each has a shortcut, and all of them are in this
 one with an `Origin`, since CORS is a middleware, goes to Starlette's router (`app.router`), which would answer these
 three alike. Source: decision 7.
 
-1. `Edge._top_scores` answers a GET /top-scores that has no query, no token and no condition. It skips the router, the
-   endpoint, tracing and the `Response`: the headers are made once for each board. The router would call
-   `app.routes.scores.top_scores`, which finds nothing to check in such a request and answers with the same board.
+1. `Edge._top_scores` answers a GET /top-scores that has no query: without a token, or with one that is known to be
+   good and has requests left as far as this process knows (`app.access.tabs`); with 304 when the client has the board.
+   It skips the router, the endpoint, tracing and the `Response`: the heads are made once for each board, and written
+   past uvicorn's look at each header (`app.serving.whole_answer`). The router would call
+   `app.routes.scores.top_scores`, which comes to the same answer, and asks Redis first when there is a token.
 2. `Edge._turned_away` refuses to start or end an action while too many requests are under way. It skips tracing, the
    endpoint and the exception handler: the time that a refusal takes is taken from the requests that are served. The
    router would call the endpoint, which asks the same (`app.routes.actions.too_many`) before anything else.
@@ -41,13 +43,15 @@ from app.http.answers import (
 from app.http.cors import with_cors
 from app.live.board import LiveBoard
 from app.router import ACTION, ACTIONS, Endpoint
-from app.routes import actions, posts, scores
+from app.routes import actions, posts, readers, scores
+from app.routes.etags import matches
+from app.serving.one_write import lines
+from app.serving.whole_answer import send_whole
 from app.web import Web
 from config.settings import Settings
 from telemetry import metrics, tracing
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_NOT_PLAIN = frozenset((b"authorization", b"if-none-match", b"origin"))
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 HOT: dict[str, tuple[Route, Endpoint]] = {"POST": (ACTIONS, posts.create), "PUT": (ACTION, actions.end)}
@@ -55,11 +59,15 @@ HOT: dict[str, tuple[Route, Endpoint]] = {"POST": (ACTIONS, posts.create), "PUT"
 
 
 class Ready(NamedTuple):
-    """An answer that is complete, and the route it is counted for."""
+    """An answer that is complete, and the route it is counted for.
+
+    Both kinds of headers are as they are sent; `told` are those of this answer alone.
+    """
 
     route: str
     status: int
-    headers: list[Header]
+    headers: bytes
+    told: bytes
     body: bytes
 
 
@@ -77,7 +85,7 @@ class Edge:
         self._board_is_open = not settings.top_scores_need_token
         self._update: Update | None = None
         self._broadcasting = True
-        self._update_headers: list[Header] = []
+        self._headers = self._unchanged = b""
 
     @cached_property
     def _web(self) -> Web:
@@ -110,19 +118,18 @@ class Edge:
             answer.headers.update({"x-request-id": scope["request_id"], "connection": "close"})
             await answer(scope, receive, send)
             return
-        request_header = (b"x-request-id", scope["request_id"].encode())
+        request_id = scope["request_id"].encode()
         endpoint = None
         ready = self._top_scores(scope, known)
         if ready is None and (endpoint := self._hot_endpoint(scope, known)):
             ready = self._turned_away(scope)
         if ready is not None:
-            route, status, headers, body = ready
-            await send({"type": "http.response.start", "status": status, "headers": [*headers, request_header]})
-            await send({"type": "http.response.body", "body": body})
+            route, status, headers, told, body = ready
+            await send_whole(scope, send, status, b"%bx-request-id: %b\r\n%b" % (headers, request_id, told), body)
             _histogram(route, scope["method"], status).observe(time.perf_counter() - began)
             return
         status = 0
-        answer_headers: list[Header] = [request_header]
+        answer_headers: list[Header] = [(b"x-request-id", request_id)]
         scope["answer_headers"] = answer_headers
 
         async def send_with_headers(message: Message) -> None:
@@ -156,18 +163,26 @@ class Edge:
         await self.app(scope, receive, send_with_headers)
 
     def _top_scores(self, scope: Scope, known: Mapping[bytes, bytes]) -> Ready | None:
-        """Return the board, when it is asked for plainly and is at hand."""
+        """Return the board, or that the client has it, when it is asked for plainly and all that is needed is known."""
         if scope["path"] != "/top-scores" or scope["method"] != "GET" or scope["query_string"]:
             return None
-        if not self._board_is_open or not _NOT_PLAIN.isdisjoint(known):
-            return None
         update = self._board.at_hand()
-        if update is None:
+        if update is None or b"origin" in known:
             return None
+        token, condition = known.get(b"authorization"), known.get(b"if-none-match")
+        if (token is not None or condition is not None) and len(known) < len(scope["headers"]):
+            return None  # one of these may be there twice
         if update is not self._update or self._board.broadcasting is not self._broadcasting:
             self._update, self._broadcasting = update, self._board.broadcasting
-            self._update_headers = scores.answer(update, broadcasting=self._broadcasting).raw_headers
-        return Ready("/top-scores", 200, self._update_headers, update.payload)
+            self._headers = lines(scores.answer(update, broadcasting=self._broadcasting).raw_headers)
+            self._unchanged = lines(scores.unchanged(update, broadcasting=self._broadcasting).raw_headers)
+        # Last, since it takes from the limit: from here on the request is answered.
+        told = readers.at_hand(self._web, token) if token is not None else b"" if self._board_is_open else None
+        if told is None:
+            return None
+        if condition is not None and matches([condition.decode("latin-1")], update.etag):
+            return Ready("/top-scores", 304, self._unchanged, told, b"")
+        return Ready("/top-scores", 200, self._headers, told, update.payload)
 
     def _hot_endpoint(self, scope: Scope, known: Mapping[bytes, bytes]) -> Endpoint | None:
         """Find the endpoint of a start or an end, and set in the scope what the router would."""
@@ -186,7 +201,7 @@ class Edge:
         if refusal is None:
             return None
         answer = problem(refusal, scope["request_id"])
-        return Ready(scope["route"].path, answer.status_code, answer.raw_headers, bytes(answer.body))
+        return Ready(scope["route"].path, answer.status_code, lines(answer.raw_headers), b"", bytes(answer.body))
 
 
 async def _answer(endpoint: Endpoint, request: Request, send: Send) -> None:

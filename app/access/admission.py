@@ -9,6 +9,7 @@ from starlette.types import Scope
 
 from app.access.client_address import ClientAddresses, limited_as
 from app.access.keys import ServiceKey
+from app.access.tabs import Tab, Tabs
 from app.access.token_bucket import Bucket, Check, Decision, Policy
 from app.access.tokens import Claims
 from app.concurrency.batching import Batcher
@@ -35,6 +36,7 @@ class Admission:
         self._policies = {name: Policy.of(name, rate) for name, rate in rates.items()}
         metrics.begin_at_zero(policies=self._policies)
         self._checks = checks
+        self._tabs = Tabs(user, checks) if (user := self._policies.get("user")) else None
         self._key = settings.secret_key.encode()[:64]
         self._addresses = ClientAddresses(settings.trusted_proxies)
         self._trusted = settings.trusted_networks
@@ -60,19 +62,24 @@ class Admission:
 
     async def read(self, scope: Scope, claims: Claims) -> None:
         """Admit a read with a token."""
-        await self._admit(scope, self._user(claims))
+        buckets = self._user(claims)
+        await self._admit(scope, buckets, self._tabs.begun(claims.sub) if self._tabs is not None else None)
+
+    def read_at_hand(self, claims: Claims) -> bytes | None:
+        """Admit a read with a token by what this process knows, and return its headers as sent; None: `read` must."""
+        return self._tabs.take(claims.sub) if self._tabs is not None else b""
 
     async def write(self, scope: Scope, claims: Claims) -> None:
         """Admit a write that has no limit of its own."""
-        await self._admit(scope, [*self._user(claims), *self._ip(scope)])
+        await self._admit(scope, [*self._user(claims), *self._ip(scope)], self._tab(claims))
 
     async def create(self, scope: Scope, claims: Claims) -> None:
         """Admit the start of an action."""
-        await self._admit(scope, self._action("create", scope, claims))
+        await self._admit(scope, self._action("create", scope, claims), self._tab(claims))
 
     async def complete(self, scope: Scope, claims: Claims) -> None:
         """Admit the end of an action."""
-        await self._admit(scope, self._action("complete", scope, claims))
+        await self._admit(scope, self._action("complete", scope, claims), self._tab(claims))
 
     async def by_key(self, scope: Scope, key: ServiceKey) -> None:
         """Admit a request with a service key, which no other limit counts."""
@@ -118,11 +125,18 @@ class Admission:
 
     def close(self) -> None:
         self._checks.close()
+        if self._tabs is not None:
+            self._tabs.close()
 
-    async def _admit(self, scope: Scope, buckets: Sequence[Bucket]) -> None:
+    async def _admit(self, scope: Scope, buckets: Sequence[Bucket], tab: Tab | None = None) -> None:
+        """Let a request pass, or refuse it; `tab` is what is known of its user's bucket."""
         if not buckets:
             return
-        decision = await self._checks.submit(tuple(buckets))
+        check = tuple(buckets)
+        if tab is not None and self._tabs is not None:
+            decision = await self._tabs.check(tab, check)
+        else:
+            decision = await self._checks.submit(check)
         told = scope["answer_headers"]
         # Replace the headers of an earlier, wider check of this request.
         told[:] = [header for header in told if not header[0].startswith(b"ratelimit")]
@@ -141,6 +155,9 @@ class Admission:
                 retry_after=decision.retry_after,
                 policy=decision.policy,
             )
+
+    def _tab(self, claims: Claims) -> Tab | None:
+        return self._tabs.known(claims.sub) if self._tabs is not None else None
 
     def _action(self, own: str, scope: Scope, claims: Claims) -> list[Bucket]:
         return [*self._one(own, claims.sub), *self._one("actions", claims.sub), *self._user(claims), *self._ip(scope)]

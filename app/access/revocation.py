@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
-from cachetools import LRUCache
 
+from app.access.remembered import Remembered
 from app.access.tokens import Claims
 from app.concurrency.batching import Batcher
 from app.concurrency.threads import Threads
@@ -43,7 +43,7 @@ class Sessions:
         self._engine = engine
         self._threads = threads
         self._on_change = on_change
-        self._known: LRUCache[UserId, UserState] = LRUCache(REMEMBERED)
+        self._known: Remembered[UserId, UserState] = Remembered(REMEMBERED)
         self._lookups: Batcher[UserId, UserState] = Batcher("sessions", self._learn, lanes=1, patience=2.5)
         self._since: datetime | None = None
         self._trusted: set[UserId] = set()
@@ -63,6 +63,11 @@ class Sessions:
             # A token newer than the cached version comes from a login after a logout.
             state = await self._lookups.submit(claims.sub)
         return _valid(state, claims)
+
+    def known_good(self, claims: Claims) -> bool:
+        """Return whether a token is known to be good, without looking anything up."""
+        state = self._known.get(claims.sub)
+        return state is not None and state.token_version == claims.ver
 
     async def state(self, user_id: UserId) -> UserState:
         """Return the state of a user, at most seconds older than the database's.
@@ -157,7 +162,7 @@ class Sessions:
     async def _learn(self, user_ids: Sequence[UserId]) -> Sequence[UserState]:
         """Look users up and cache them, even if the callers have timed out: later requests find them in the cache."""
         states = await on_loop(self._engine, _look_up, user_ids)
-        self._known.update(zip(user_ids, states, strict=True))
+        self._known.remember(zip(user_ids, states, strict=True))
         return states
 
     @property

@@ -108,7 +108,10 @@ class Bucket(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """Whether a request passes, and the state of its tightest bucket; times in whole seconds."""
+    """Whether a request passes, and the state of its tightest bucket; times in whole seconds.
+
+    `left` are the tokens that each of its buckets has left, in their order.
+    """
 
     allowed: bool
     policy: str
@@ -117,6 +120,7 @@ class Decision(NamedTuple):
     remaining: int
     reset: int
     retry_after: int
+    left: Sequence[float]
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Return the RateLimit fields of the IETF draft."""
@@ -242,4 +246,5 @@ def _decide(check: Check, allowed: bool, tokens: Sequence[float]) -> Decision:
         remaining=math.floor(left),
         reset=math.ceil((tightest.capacity - left) * tightest.per_token / 1000),
         retry_after=max(1, math.ceil(longest / 1000)),
+        left=tokens,
     )

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import jwt
 import msgspec
-from cachetools import LRUCache
 
+from app.access.remembered import Remembered
 from app.domain.errors import Unauthorized
 from app.domain.ids import UserId, is_id, new_id
 from config.settings import LONGEST_TOKEN_LIFE
@@ -53,7 +53,7 @@ class Tokens:
         self.ttl = ttl
         self._key = secret_key
         self._keys = (secret_key, *retired)
-        self._verified: LRUCache[str, Claims] = LRUCache(REMEMBERED)
+        self._verified: Remembered[str, Claims] = Remembered(REMEMBERED)
 
     def issue(self, user_id: UserId, token_version: int, *, logged_in_at: int | None = None) -> str:
         """Sign a token for a user; `logged_in_at` is given when it continues an earlier login."""
@@ -76,11 +76,16 @@ class Tokens:
         Raises:
             Unauthorized: when anything is wrong with it.
         """
-        claims = self._verified.get(token)
-        if claims is None or claims.exp <= time.time():
+        claims = self.known(token)
+        if claims is None:
             claims = self._decode(token)
             self._verified[token] = claims
         return claims
+
+    def known(self, token: str) -> Claims | None:
+        """Return the claims of a token that was verified before, and has not expired."""
+        claims = self._verified.get(token)
+        return claims if claims is not None and claims.exp > time.time() else None
 
     def _decode(self, token: str) -> Claims:
         if len(token) > LONGEST_TOKEN:

@@ -18,6 +18,8 @@ from db.transaction import in_transaction
 
 T = TypeVar("T")
 
+_BEARER = b"Bearer "
+
 
 class Reader(NamedTuple):
     """Who reads a board: a token's user, or None for somebody without one, and for a service key.
@@ -77,3 +79,17 @@ async def reader(request: Request) -> Reader:
     await web.sessions.check_or_trust(claims)
     await web.admission.read(request.scope, claims)
     return Reader(web, claims.sub, known=True)
+
+
+def at_hand(web: Web, authorization: bytes) -> bytes | None:
+    """Return the headers, as they are sent, for a reader whom `reader` would admit, when nobody has to be asked for it.
+
+    The token must be one of ours that this process has verified, its user known here, and requests left in the tab.
+    Everything else is None: a new, foreign or bad token, a service key, a limit that is used up.
+    """
+    if not authorization.startswith(_BEARER):
+        return None
+    claims = web.tokens.known(authorization[len(_BEARER) :].decode("latin-1"))
+    if claims is None or not web.sessions.known_good(claims):
+        return None
+    return web.admission.read_at_hand(claims)

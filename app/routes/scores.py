@@ -31,7 +31,7 @@ async def top_scores(request: Request) -> Response:
     update = await (board.now() if past is None else web.past.read(rule, past))
     broadcasting = board.broadcasting or past is not None
     if matches(request.headers.getlist("if-none-match"), update.etag):
-        return Response(status_code=304, headers=_headers(update, broadcasting=broadcasting))
+        return unchanged(update, broadcasting=broadcasting)
     return answer(update, broadcasting=broadcasting)
 
 
@@ -49,6 +49,11 @@ def answer(update: Update, *, broadcasting: bool = True) -> Response:
         broadcasting: false while no screen is to show anything newer.
     """
     return Response(update.payload, media_type="application/json", headers=_headers(update, broadcasting=broadcasting))
+
+
+def unchanged(update: Update, *, broadcasting: bool = True) -> Response:
+    """Return the answer to who has this board already."""
+    return Response(status_code=304, headers=_headers(update, broadcasting=broadcasting))
 
 
 def _headers(update: Update, *, broadcasting: bool) -> dict[str, str]:

@@ -18,6 +18,7 @@ from app.serving import descriptors
 from app.serving.draining import LAST_CALL
 from app.serving.event_stream import PATH, STREAM, EventStream
 from app.serving.one_write import OneWrite, lines
+from app.serving.whole_answer import WHOLE
 from telemetry import logs
 
 LARGEST_HEAD = 32 * 1024
@@ -45,7 +46,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._arriving = self._in_head = True
         self._began = False
         self._rest = 0
-        self._running: Any = None
+        self.running: Any = None
+        """The cycle of the request that is being answered, or was last."""
         self._arrival: asyncio.TimerHandle | None = None
         self._taking: asyncio.TimerHandle | None = None
         self._stopping: asyncio.TimerHandle | None = None
@@ -58,10 +60,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._arrived()
-        if self._running is not None:
+        if self.running is not None:
             # uvicorn tells the newest request alone, which may be far behind the one that is being answered.
-            self._running.disconnected = True
-            self._running.message_event.set()
+            self.running.disconnected = True
+            self.running.message_event.set()
         if self._stream is not None:
             self._stream.lost(exc)
         self.pipeline.clear()
@@ -174,11 +176,12 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        self._running = cycle
+        self.running = cycle
         self._stream = None
+        extensions: dict[str, Any] = {WHOLE: self}
+        cycle.scope["extensions"] = extensions
         if cycle.scope["path"].endswith(PATH):
-            self._stream = EventStream(self.transport, self.flow)
-            cycle.scope["extensions"] = {STREAM: self._stream}
+            self._stream = extensions[STREAM] = EventStream(self.transport, self.flow)
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
@@ -187,7 +190,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        if self._unanswered() and (self._in_head or self._running is not self.cycle):
+        if self._unanswered() and (self._in_head or self.running is not self.cycle):
             # It would be taken for the answer to a request before it. The connection ends with the last of those.
             self.cycle.keep_alive = False
             return

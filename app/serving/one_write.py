@@ -46,6 +46,11 @@ class OneWrite:
             return
         self._transport.write(data)
 
+    def write_whole(self, head: bytes, body: bytes) -> None:
+        """Write an answer without a policy of its own, to whose head only what every answer has is to be added."""
+        self._flush()
+        self._transport.write(b"".join((head, self._common, _API_POLICY, b"\r\n", body)))
+
     def answered(self) -> None:
         """Treat what is written next as the head of the next answer."""
         self._flush()

@@ -1,12 +1,16 @@
 """The shortcuts of app/edge.py answer like the router, which a request takes that has an `Origin`."""
 
+import socket
+import struct
+import time
 from typing import Any
 
 import httpx2
 import pytest
 
+from db.redis import token_bucket_key
 from tests.support.people import Player
-from tests.support.service import NOBODY, eventually
+from tests.support.service import NOBODY, Service, Stores, eventually, problem
 
 SHORTCUT: dict[str, str] = {}
 ROUTER = {"Origin": "https://elsewhere.example"}
@@ -66,17 +70,75 @@ def test_hot_lane_answers_like_the_router(
     assert body_of(shortcut) == body_of(router)
 
 
-def test_hot_lane_board_is_the_routers(alice: Player) -> None:
-    def boards() -> list[tuple[bytes, dict[str, str]]]:
-        answers = [httpx2.get(f"{alice.http.base_url}/top-scores", headers=way) for way in (SHORTCUT, ROUTER)]
-        assert {it.status_code for it in answers} == {200}
-        return [(it.content, headers_of(it)) for it in answers]
+@pytest.mark.parametrize("token", [False, True], ids=["plain", "token"])
+@pytest.mark.parametrize(
+    ("condition", "status"),
+    [(None, 200), ("{etag}", 304), ("W/{etag}", 304), ('"other", {etag}', 304), ("*", 304), ('"other"', 200)],
+)
+def test_hot_lane_board_is_the_routers(alice: Player, token: bool, condition: str | None, status: int) -> None:
+    url, known = f"{alice.http.base_url}/top-scores", {"Authorization": f"Bearer {alice.token}"} if token else {}
 
     def alike() -> bool:  # unless a new board comes between the two
-        shortcut, router = boards()
-        return shortcut == router
+        etag = httpx2.get(url, headers=known).headers["etag"]  # the process knows the token from here on
+        asked = {**known, **({"If-None-Match": condition.format(etag=etag)} if condition else {})}
+        shortcut, router = (httpx2.get(url, headers={**asked, **way}) for way in (SHORTCUT, ROUTER))
+        same = [(it.status_code, it.content, headers_of(it)) for it in (shortcut, router)]
+        return same[0] == same[1] and shortcut.status_code == status and bool(shortcut.content) == (status == 200)
 
     eventually(alike)
+
+
+def test_reads_with_a_token_pass_before_redis_knows_of_them(service: Service, stores: Stores, alice: Player) -> None:
+    process = service.web(RATE_LIMIT_USER="1000/day")
+    key = token_bucket_key("user", alice.user_id)
+
+    def read(**headers: str) -> httpx2.Response:
+        return httpx2.get(f"{process.url}/top-scores", headers={"Authorization": f"Bearer {alice.token}", **headers})
+
+    first = read()
+    assert first.headers["ratelimit"].startswith('"user";r=999;')
+    empty = struct.pack("<dd", time.time() * 1e6, 86_400 * 1e6)
+    stores.redis.set(key, empty)  # as other processes might have left it
+    second = read(**{"If-None-Match": first.headers["etag"]})
+    assert (second.status_code, second.headers["ratelimit-policy"]) == (304, '"user";q=1000;w=86400')
+    assert second.headers["ratelimit"].startswith('"user";r=998;')
+    refused = eventually(lambda: (answer := read()).status_code == 429 and answer, what="what Redis knows")
+    assert isinstance(refused, httpx2.Response)
+    assert problem(refused, 429, "rate-limited")["policy"] == "user"
+    assert refused.headers["ratelimit"].startswith('"user";r=0;')
+    stores.redis.delete(key)
+    assert eventually(lambda: (answer := read()).status_code == 200 and answer, what="a full bucket")
+
+
+def test_token_that_was_good_is_asked_after_once_it_may_not_be(alice: Player) -> None:
+    url = f"{alice.http.base_url}/top-scores"
+    good = f"Bearer {alice.token}"
+    for _ in range(3):
+        assert httpx2.get(url, headers={"Authorization": good}).status_code == 200
+    for authorization in (good[:-2], good.replace("Bearer ", "Basic "), "Bearer", ""):
+        problem(httpx2.get(url, headers={"Authorization": authorization}), 401)
+    assert httpx2.get(url, headers={"Authorization": good.replace("Bearer ", "bearer  ")}).status_code == 200
+    twice = [("Authorization", "Bearer none"), ("Authorization", good)]
+    problem(httpx2.get(url, headers=twice), 401)  # the first of them counts, on either way
+    tags = [("If-None-Match", "*"), ("If-None-Match", '"other"')]
+    assert httpx2.get(url, headers=[*tags, ("Authorization", good)]).status_code == 304
+    assert alice.http.post("/auth/logout").status_code == 204
+    problem(httpx2.get(url, headers={"Authorization": good}), 401)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_hot_lane_closes_like_the_router(alice: Player, version: str) -> None:
+    def said(more: str) -> list[bytes]:
+        """Return the answer's status and connection headers, once the connection was closed."""
+        head = f"GET /top-scores HTTP/{version}\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n"
+        with socket.create_connection(("127.0.0.1", alice.http.base_url.port or 0), timeout=10) as connection:
+            connection.sendall(head.encode())
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert answer.endswith(b"]")
+        lines = answer.partition(b"\r\n\r\n")[0].split(b"\r\n")
+        return [lines[0], *(it for it in lines if it.startswith(b"connection"))]
+
+    assert said("") == said("Origin: https://elsewhere.example\r\n") == [b"HTTP/1.1 200 OK", b"connection: close"]
 
 
 def test_hot_lane_counts_like_the_router(alice: Player) -> None:
