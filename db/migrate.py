@@ -9,6 +9,8 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
 
 from app.domain import board_rules, periods
 from app.domain.board_rules import BoardRules
@@ -99,6 +101,14 @@ def _upgrade(conn: sa.Connection, migrations: Path) -> None:
         try:
             command.upgrade(config, "head")
             break
+        except CommandError as error:
+            conn.rollback()
+            if not isinstance(error.__cause__, ResolutionError):
+                raise
+            # What it is at, no migration of ours leads to.
+            raise SchemaError(
+                "the schema is a newer release's: nothing was changed (docs/deploy.md, Roll back)"
+            ) from None
         except sa.exc.OperationalError as error:
             conn.rollback()
             if pgcode(error) != LOCK_NOT_AVAILABLE or time.monotonic() > give_up:

@@ -380,6 +380,16 @@ def test_migrate_stops_where_the_schema_is_another(migrated: sa.Engine, damage: 
     assert "\n" not in str(error.value)
 
 
+def test_migrate_refuses_a_newer_schema_in_one_line(migrated: sa.Engine) -> None:
+    with migrated.begin() as conn:
+        conn.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SchemaError, match=r"a newer release's.*Roll back") as error:
+        migrate(migrated, BOARDS)
+    assert "\n" not in str(error.value)
+    with migrated.connect() as conn:
+        assert conn.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "9999"
+
+
 def test_migrate_allows_an_operators_own_indexes_and_columns(migrated: sa.Engine) -> None:
     with migrated.begin() as conn:
         conn.exec_driver_sql("CREATE INDEX mine ON actions (score)")
