@@ -148,7 +148,7 @@ class Line:
             assert current.reading is not None
             if current.spoke.is_set() and begun is not current:
                 begun, renewal, ascent = current, self._begin(current), self._ascent(current)
-            await self._wait(min(renewal, ascent) - loop.time())
+            await self._wait(float("inf") if self._successor else min(renewal, ascent) - loop.time())
             if self._successor and self._successor.spoke.is_set():
                 self._current, self._successor = self._successor, None
                 await self._hang_up(current)
