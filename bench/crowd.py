@@ -52,7 +52,7 @@ class Crowd(msgspec.Struct):
         return self.deliveries / self.seconds
 
 
-class _Frames:
+class Frames:
     """Cuts what the sockets receive into frames, and counts those with text."""
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ def run(plan: CrowdPlan) -> Crowd:
     before = resident(plan.process)
     sockets = [first, *(_open(plan) for _ in range(plan.sockets))]
     publish = _by_saying(plan, first) if plan.bare else by_hand(plan.redis_url, plan.caller.user_id)
-    frames = _Events() if plan.streams else _Frames()
+    frames = _Events() if plan.streams else Frames()
     poll, by_fd = select.epoll(), {peer.fileno(): peer for peer in sockets}
     for fd, peer in by_fd.items():
         peer.setblocking(False)
