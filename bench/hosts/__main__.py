@@ -17,6 +17,7 @@ from bench.row import say
 
 PAGE = ROOT / "docs" / "scaling.md"
 CANNOT = 3
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns: 1 when a must isn't met, 3 when this machine can't, 130 after Ctrl-C.
     """
     args = parse(argv)
-    signal.signal(signal.SIGTERM, leave)
+    for number in ENDING:
+        signal.signal(number, leave)
     shares = {"postgresql": args.postgresql, "redis": 0.2, "web": args.share, "worker": 0.3}
     sizes = Sizes(args.turns, args.seconds, args.connections, args.sockets, args.flood)
     try:
@@ -58,7 +60,9 @@ def heading(args: argparse.Namespace) -> str:
 
 
 def leave(number: int, frame: FrameType | None) -> NoReturn:
-    """End as for Ctrl-C, so that everything is cleaned up."""
+    """End, and let no second signal disturb the cleaning up."""
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
