@@ -97,8 +97,10 @@ def wire(
     known_issuers: Sequence[issuers.Issuer],
 ) -> Web:
     """Make a web process's resources. Needs a running event loop; connects to nothing yet."""
-    # More connections than lanes and threads: nobody waits for one, the event loop above all.
-    database = engine.connect(settings.database_url, engine.WEB, pool_size=15, name="web")
+    # As many connections as lanes and threads: nobody waits for one, the event loop above all.
+    lanes_to_replica = 2 if settings.database_replica_url else 0  # which come here while it can't be read
+    database = engine.connect(settings.database_url, engine.WEB, pool_size=11 + lanes_to_replica, name="web")
+    hot = engine.connect(settings.database_url, engine.WEB, pool_size=5, name="web", prepares=True)
     copy = _replica(settings, database)
     # Two checks of the boards at once, as at the start, would leave a second one open for ever.
     cache = redis.connect(settings.redis_url, timeout=0.5, connections=1)
@@ -124,6 +126,7 @@ def wire(
         board_rules=known_boards,
         blocked_names=blocked_names,
         engine=database,
+        hot=hot,
         replica=copy,
         redis=cache_on_loop,
         publisher=publisher,
@@ -136,9 +139,9 @@ def wire(
         keys=Keys(database, upkeep, connections.keys_ended),
         networks=TrustedNetworks(database, upkeep, admission.trust),
         admission=admission,
-        starts=Batcher("starts", partial(on_loop, database, run_starts, scoring_rules), lanes=1),
-        ends=Batcher("ends", partial(on_loop, database, run_ends, scoring_rules)),
-        posts=Batcher("posts", partial(on_loop, database, run_posts, scoring_rules)),
+        starts=Batcher("starts", partial(on_loop, hot, run_starts, scoring_rules), lanes=1),
+        ends=Batcher("ends", partial(on_loop, hot, run_ends, scoring_rules)),
+        posts=Batcher("posts", partial(on_loop, hot, run_posts, scoring_rules)),
         ranks=ranks,
         stretches=stretches,
         crowd_ranks=crowd_ranks,
@@ -184,6 +187,7 @@ async def close(web: Web) -> None:
     for threads in (web.database, web.reads, web.upkeep, web.replica_watch, web.passwords):
         threads.close()
     web.engine.dispose()
+    web.hot.dispose()
     if web.replica.engine is not None:
         web.replica.engine.dispose()
     web.publisher.close()

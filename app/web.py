@@ -48,13 +48,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """The resources of one web process."""
+    """The resources of one web process.
+
+    `hot` is the engine of what comes with every action: its connections prepare statements, those of `engine` don't.
+    """
 
     settings: Settings
     rules: ScoringRules
     board_rules: BoardRules
     blocked_names: BlockedNames
     engine: sa.Engine
+    hot: sa.Engine
     replica: Replica
     redis: AsyncRedis
     publisher: Publisher

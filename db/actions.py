@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from app.domain.actions import Action, End, Start
 from app.domain.ids import ActionId, UserId
 from db.driver import note_transaction_id, send_with_next
+from db.prepared import prepared
 from db.users import LockedUser
 
 _COLUMNS = "id::text, user_id::text, type, status, start_at, end_at, score, metadata::text, settlement, value"
@@ -65,7 +66,9 @@ class Locked:
 
 
 # Users are looked up by id: with a join the planner scans the table.
-_INSERT_STARTED = sa.text("""
+_INSERT_STARTED = prepared(
+    "insert_started",
+    """
     WITH new AS (
         SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY id) AS place FROM unnest(
             CAST(:ids AS uuid[]), CAST(:users AS uuid[]), CAST(:versions AS int[]), CAST(:types AS text[]),
@@ -91,7 +94,8 @@ _INSERT_STARTED = sa.text("""
     SELECT new.id::text, owners.token_version, owners.active, owners.open + new.place > :max_open, inserted.start_at,
         inserted.metadata
     FROM new LEFT JOIN owners ON owners.id = new.user_id LEFT JOIN inserted ON inserted.id = new.id
-""")
+""",
+)
 
 
 def insert_started(conn: sa.Connection, starts: Sequence[Start], *, max_open: int) -> dict[ActionId, Started]:
@@ -176,8 +180,8 @@ _LOCK_WITH_USERS = f"""
     LEFT JOIN locked_users ON locked_users.id = asked.user_id
     LEFT JOIN locked_actions ON locked_actions.action_id = asked.action_id
 """
-_LOCK_WAITING = sa.text(_LOCK_WITH_USERS.format(how=""))
-_LOCK_SKIPPING = sa.text(_LOCK_WITH_USERS.format(how="SKIP LOCKED"))
+_LOCK_WAITING = prepared("lock_actions", _LOCK_WITH_USERS.format(how=""))
+_LOCK_SKIPPING = prepared("lock_free_actions", _LOCK_WITH_USERS.format(how="SKIP LOCKED"))
 
 
 def lock_with_users(conn: sa.Connection, ends: Sequence[End], *, skip_locked: bool) -> Locked:
@@ -198,7 +202,9 @@ def lock_with_users(conn: sa.Connection, ends: Sequence[End], *, skip_locked: bo
 # For each user and type alone, or else the planner may come to read what everybody has completed since. Those that
 # score are the first of the day: the count ends after them, however many were completed beyond the limit.
 # coalesce() keeps the planner from expecting nearly none of them: it would read all of the day, and sort it.
-_COMPLETED_TODAY = sa.text("""
+_COMPLETED_TODAY = prepared(
+    "completed_today",
+    """
     SELECT asked.user_id::text, asked.type, own.completions
     FROM unnest(CAST(:users AS uuid[]), CAST(:types AS text[]), CAST(:limits AS bigint[]))
         AS asked(user_id, type, at_most)
@@ -210,7 +216,8 @@ _COMPLETED_TODAY = sa.text("""
             ORDER BY end_at LIMIT asked.at_most
         ) AS counted
     ) AS own
-""")
+""",
+)
 
 
 def completed_today(
@@ -226,7 +233,9 @@ def completed_today(
 
 
 # The points are summed by user before they are added: UPDATE ... FROM takes one row for each user only.
-_FINISH = sa.text("""
+_FINISH = prepared(
+    "finish_actions",
+    """
     WITH done AS (
         SELECT * FROM unnest(
             CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:scores AS bigint[]), CAST(:ips AS inet[]),
@@ -243,7 +252,8 @@ _FINISH = sa.text("""
     UPDATE users SET total_score = users.total_score + earned.points, updated_at = :now
     FROM (SELECT user_id, sum(score) AS points FROM ended GROUP BY user_id) AS earned
     WHERE users.id = earned.user_id AND earned.points > 0
-""")
+""",
+)
 
 
 def finish_with_next(conn: sa.Connection, finishes: Sequence[Finish], now: datetime) -> None:

@@ -15,10 +15,11 @@ from app.domain.ranking import Standing
 from db.driver import send_with_next
 from db.freezes import FROZEN
 from db.order import PLACE
+from db.prepared import prepared
 from db.published import BoardNow
 from db.shown import SHOWN
 
-_EXISTING = sa.text("SELECT id FROM boards WHERE id = ANY(CAST(:ids AS text[]))")
+_EXISTING = prepared("existing_boards", "SELECT id FROM boards WHERE id = ANY(CAST(:ids AS text[]))")
 _LATEST_EPOCH = sa.text("SELECT epoch::text FROM boards WHERE board = :board ORDER BY epoch DESC LIMIT 1")
 _INSERT = sa.text("""
     INSERT INTO boards (id, epoch, starts_at, ends_at) VALUES (:id, :epoch, :starts, :ends) ON CONFLICT DO NOTHING
@@ -41,14 +42,19 @@ def ensure(conn: sa.Connection, periods: Iterable[Period], known: Collection[Boa
             conn.execute(_INSERT, {"id": period.id, "epoch": epoch, "starts": period.starts, "ends": period.ends})
 
 
-_LOCK = sa.text(f"""
+_LOCK = prepared(
+    "lock_boards",
+    f"""
     SELECT id, epoch::text, version, {FROZEN.format(it="boards")}, frozen_from IS NOT NULL FROM boards
     WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id COLLATE "C" FOR NO KEY UPDATE
-""")
+""",
+)
 
 # Of the touched, those who are as good as the last of a full board. Each row is looked up by itself: the LIMITs keep a
 # plan from reading all standings or users instead, as one would while they are few, and make planning cheap.
-_PRESENT = sa.text(f"""
+_PRESENT = prepared(
+    "present_standings",
+    f"""
     WITH top AS MATERIALIZED (
         SELECT * FROM top_scores WHERE board_id = ANY(CAST(:ids AS text[]))
     ), last AS MATERIALIZED (
@@ -77,7 +83,8 @@ _PRESENT = sa.text(f"""
         (SELECT CASE WHEN own.lowest THEN highest ELSE -lowest END FROM last WHERE last.board_id = it.board_id),
         own.place
     )
-""")
+""",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +154,9 @@ def _row(user_id: UserId, rank: int, username: str, score: int, display_name: st
 
 # A trigger on top_scores adds the display names; see db/board_tables.py. A user's first points on a board don't hold up
 # who gives that user another one: what was told of this version would be wrong, and the next version follows at once.
-_WRITE = sa.text("""
+_WRITE = prepared(
+    "write_boards",
+    """
     WITH changed AS (
         SELECT * FROM unnest(
             CAST(:ids AS text[]), CAST(:versions AS bigint[]), CAST(:sizes AS int[]), CAST(:moments AS timestamptz[])
@@ -175,7 +184,8 @@ _WRITE = sa.text("""
     UPDATE boards SET updated_at = changed.at, version = changed.version
         + CASE WHEN changed.board_id IN (SELECT board_id FROM renamed) THEN 1 ELSE 0 END
     FROM changed WHERE boards.id = changed.board_id
-""")
+""",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,9 @@
 """psycopg2 with fewer round trips: BEGIN, and statements that return nothing, are sent together with the next one.
 
-How its connections wait is in db/waiting.py, how they send lists in db/arrays.py.
+How its connections wait is in db/waiting.py, how they send lists in db/arrays.py, how they prepare in db/prepared.py.
 """
 
 import contextlib
-import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -13,6 +12,8 @@ import psycopg2
 import sqlalchemy as sa
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from sqlalchemy.dialects.postgresql.psycopg2 import dialect as psycopg2_dialect
+
+from db.prepared import Statement, name_of
 
 READ_ONLY = "25006"
 """The SQLSTATE of a write to a server that takes none."""
@@ -26,6 +27,7 @@ for the next one, and the transaction's id."""
 def prepare(engine: sa.Engine) -> None:
     """Prepare an engine for db/transaction.py."""
     sa.event.listen(engine, "before_cursor_execute", _after_queued, retval=True)
+    sa.event.listen(engine, "after_cursor_execute", _note_success)
     sa.event.listen(engine, "handle_error", _leave_read_only)
 
 
@@ -83,20 +85,27 @@ def _after_queued(
     """Return a statement preceded by what waits for it: BEGIN, the session's bounds, and the queued statements."""
     before = ["BEGIN"] if conn.info.pop(_BEGIN, False) else []
     before += cursor.connection.preamble()
+    statements = []
     if queued := conn.info.get(_QUEUED):
         conn.info[_QUEUED] = []
         parameters = dict(parameters)
         for number, (text, values) in enumerate(queued):
-            before.append(_numbered(text, number))
+            statements.append(Statement(_compiled(text), name_of(text.get_execution_options()), f"_{number}"))
             parameters |= {f"{name}_{number}": value for name, value in values.items()}
-    return "; ".join([*before, statement]), parameters
+    statements.append(Statement(statement, name_of(context.execution_options)))
+    plans = cursor.connection.plans
+    return "; ".join(before + (plans.sent(statements) if plans else [it.plain for it in statements])), parameters
+
+
+def _note_success(conn: sa.Connection, cursor: Any, *_: Any) -> None:
+    if plans := cursor.connection.plans:
+        plans.answered()
 
 
 @lru_cache(maxsize=1000)
-def _numbered(statement: sa.TextClause, number: int) -> str:
-    """Return a statement in psycopg2's syntax, its parameters numbered apart from those of the other statements."""
-    text = str(statement.compile(dialect=_DIALECT))
-    return re.sub(r"%\((\w+)\)s", rf"%(\1_{number})s", text)
+def _compiled(statement: sa.TextClause) -> str:
+    """Return a statement in psycopg2's syntax."""
+    return str(statement.compile(dialect=_DIALECT))
 
 
 def note_transaction_id(conn: sa.Connection, xid: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from db import arrays, driver, session, waiting
+from db.prepared import Preparing
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,13 @@ RELEASE = Bounds(lock=5, statement=6 * 3600, answer=6 * 3600 + 10, checkout=5, i
 OPERATOR = Bounds(lock=5, statement=600, answer=610, checkout=5, idle_in_transaction=60)
 
 
-def connect(database_url: str, bounds: Bounds, *, pool_size: int, name: str) -> sa.Engine:
+def connect(database_url: str, bounds: Bounds, *, pool_size: int, name: str, prepares: bool = False) -> sa.Engine:
     """Make an engine; no connection is opened yet.
 
     Args:
         pool_size: connections at most.
         name: what PostgreSQL shows as application_name.
+        prepares: whether its connections prepare the statements that are marked for it, see db/prepared.py.
     """
     url = sa.make_url(database_url)
     waiting.wait_at_most(bounds.answer)
@@ -68,5 +70,8 @@ def connect(database_url: str, bounds: Bounds, *, pool_size: int, name: str) -> 
         },
     )
     driver.prepare(engine)
-    session.open_by(engine, session.Opener(in_force, min(bounds.answer, session.LONGEST)))
+    preparing = Preparing() if prepares else None
+    if preparing:
+        sa.event.listen(engine, "handle_error", preparing.note)
+    session.open_by(engine, session.Opener(in_force, min(bounds.answer, session.LONGEST), preparing))
     return engine

@@ -9,6 +9,7 @@ from app.domain.fraud import WINDOW, Facts
 from app.domain.ids import ActionId, UserId
 from config.values import Network
 from db import marks
+from db.prepared import prepared
 
 HISTORY = 500
 """A user's last completions that the history is made of."""
@@ -19,7 +20,9 @@ _CLAIMED = """
 
 # Of the windows that end with the action or with a later one of its user, less than a window after it. A frame of
 # RANGE includes both its ends, a window only the later one: a microsecond, the least there is, is taken off.
-_FULLEST_WINDOWS = sa.text(f"""
+_FULLEST_WINDOWS = prepared(
+    "fullest_windows",
+    f"""
     SELECT claimed.id::text, max(own.completions), max(own.points) FROM {_CLAIMED}
     CROSS JOIN LATERAL (
         SELECT actions.end_at, count(*) OVER last_window AS completions, sum(score) OVER last_window AS points
@@ -33,7 +36,8 @@ _FULLEST_WINDOWS = sa.text(f"""
     ) AS own
     WHERE own.end_at >= claimed.end_at
     GROUP BY claimed.id
-""")
+""",
+)
 
 
 def fullest_windows(conn: sa.Connection, late: Sequence[Facts]) -> dict[ActionId, tuple[int, int]]:
@@ -47,7 +51,9 @@ def fullest_windows(conn: sa.Connection, late: Sequence[Facts]) -> dict[ActionId
     return {action_id: (completions, int(points)) for action_id, completions, points in rows}
 
 
-_MINUTES = sa.text(f"""
+_MINUTES = prepared(
+    "minutes",
+    f"""
     SELECT claimed.id::text, array_agg(minutes.points) FROM {_CLAIMED}
     CROSS JOIN LATERAL (
         SELECT sum(score)::bigint AS points FROM (
@@ -58,7 +64,8 @@ _MINUTES = sa.text(f"""
         ) AS last GROUP BY date_trunc('minute', end_at) HAVING sum(score) > 0
     ) AS minutes
     GROUP BY claimed.id
-""")
+""",
+)
 
 
 def minutes(conn: sa.Connection, claimed: Sequence[Facts]) -> dict[ActionId, list[int]]:
@@ -93,9 +100,10 @@ _ADDRESSES = """
 # Each in the words of its index, where the network comes before the time: a range of addresses would be read with all
 # that ever came from it.
 _OF_VERSION = {
-    4: sa.text(_ADDRESSES.format(of_network="client_ip = asked.network")),
-    6: sa.text(
-        _ADDRESSES.format(of_network="network(set_masklen(client_ip, 64)) = asked.network AND family(client_ip) = 6")
+    4: prepared("addresses", _ADDRESSES.format(of_network="client_ip = asked.network")),
+    6: prepared(
+        "addresses_v6",
+        _ADDRESSES.format(of_network="network(set_masklen(client_ip, 64)) = asked.network AND family(client_ip) = 6"),
     ),
 }
 

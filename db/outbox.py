@@ -12,6 +12,7 @@ from app.domain.fraud import WINDOW, Facts
 from app.domain.ids import ActionId, BoardId
 from db import marks
 from db.driver import note_transaction_id, send_with_next
+from db.prepared import prepared
 
 RECORDED = "coalesce(recorded_at, end_at)"
 """The SQL of when a completion was recorded."""
@@ -20,7 +21,9 @@ _UNSETTLED = f"status = 'completed' AND settled_at IS NULL AND {RECORDED} >= {ma
 
 # With the window that ends with each action, for the fraud rules: laterally, and without the status (only what is
 # completed has a score), or else the planner comes to read the whole table, or all that a user has ever done.
-_CLAIM = sa.text("""
+_CLAIM = prepared(
+    "claim_actions",
+    """
     WITH claimed AS MATERIALIZED (
         SELECT * FROM actions
         WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'completed' AND settled_at IS NULL
@@ -35,7 +38,8 @@ _CLAIM = sa.text("""
             AND actions.end_at > claimed.end_at - make_interval(secs => :window) AND actions.end_at <= claimed.end_at
     ) AS own
     ORDER BY claimed.id
-""")
+""",
+)
 
 
 def claim(conn: sa.Connection, action_ids: Iterable[ActionId]) -> list[Facts]:
@@ -60,11 +64,14 @@ def claim_and_look(
     return claimed, existing
 
 
-_SETTLE = sa.text("""
+_SETTLE = prepared(
+    "mark_settled",
+    """
     UPDATE actions SET settlement = done.settlement, settled_at = clock_timestamp()
     FROM unnest(CAST(:ids AS uuid[]), CAST(:settlements AS text[])) AS done(id, settlement)
     WHERE actions.id = done.id
-""")
+""",
+)
 
 
 def mark_settled_with_next(conn: sa.Connection, settlements: Sequence[tuple[ActionId, str]]) -> None:

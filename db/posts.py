@@ -15,6 +15,7 @@ from app.domain.idempotency import Idempotency
 from app.domain.ids import ActionId, UserId
 from app.domain.posts import Post
 from db.driver import note_transaction_id, send_with_next
+from db.prepared import prepared
 from db.users import LockedUser
 
 Key = tuple[str, str]
@@ -61,8 +62,8 @@ _BEGIN = """
     FROM asked LEFT JOIN locked_users ON locked_users.id = asked.user_id
     LEFT JOIN claimed ON claimed.action_id = asked.id
 """
-_BEGIN_WAITING = sa.text(_BEGIN.format(how=""))
-_BEGIN_SKIPPING = sa.text(_BEGIN.format(how="SKIP LOCKED"))
+_BEGIN_WAITING = prepared("begin_posts", _BEGIN.format(how=""))
+_BEGIN_SKIPPING = prepared("begin_free_posts", _BEGIN.format(how="SKIP LOCKED"))
 
 
 def begin(conn: sa.Connection, posts: Sequence[Post], claims: Collection[ActionId], *, skip_locked: bool) -> Begun:
@@ -101,7 +102,9 @@ class Earlier(NamedTuple):
 
 
 # Each by itself: with joins the planner may come to read all keys there are.
-_EARLIER = sa.text("""
+_EARLIER = prepared(
+    "earlier_posts",
+    """
     SELECT asked.owner_id::text, asked.key, encode(used.body_hash, 'hex'),
         action.id::text, user_id::text, type, status, start_at, end_at, score, metadata::text, settlement, value
     FROM unnest(CAST(:owners AS uuid[]), CAST(:keys AS text[])) AS asked(owner_id, key)
@@ -109,7 +112,8 @@ _EARLIER = sa.text("""
         SELECT * FROM idempotency_keys WHERE owner_id = asked.owner_id AND key = asked.key LIMIT 1
     ) AS used
     CROSS JOIN LATERAL (SELECT * FROM actions WHERE id = used.action_id LIMIT 1) AS action
-""")
+""",
+)
 
 
 def earlier(conn: sa.Connection, keys: Collection[Idempotency]) -> dict[Key, Earlier]:
@@ -133,14 +137,17 @@ def release_with_next(conn: sa.Connection, keys: Collection[Idempotency]) -> Non
     send_with_next(conn, _RELEASE, values)
 
 
-_OPEN = sa.text("""
+_OPEN = prepared(
+    "open_actions",
+    """
     SELECT asked.id::text, own.open FROM unnest(CAST(:users AS uuid[])) AS asked(id)
     CROSS JOIN LATERAL (
         SELECT count(*) AS open FROM (
             SELECT 1 FROM actions WHERE user_id = asked.id AND status = 'started' LIMIT :at_most
         ) AS counted
     ) AS own
-""")
+""",
+)
 
 
 def open_actions(conn: sa.Connection, user_ids: Collection[UserId], *, at_most: int) -> dict[UserId, int]:
@@ -155,7 +162,9 @@ Day = tuple[UserId, str, datetime]
 """A user's completions of one type on one day: the user, the type, and the day's beginning (UTC)."""
 
 # Like db.actions.completed_today, but with an end: a report of yesterday comes after the first completions of today.
-_COMPLETED = sa.text("""
+_COMPLETED = prepared(
+    "completed_on_days",
+    """
     SELECT asked.n, own.completions FROM unnest(
         CAST(:users AS uuid[]), CAST(:types AS text[]), CAST(:days AS timestamptz[]), CAST(:limits AS bigint[])
     ) WITH ORDINALITY AS asked(user_id, type, day, at_most, n)
@@ -167,7 +176,8 @@ _COMPLETED = sa.text("""
             ORDER BY end_at LIMIT asked.at_most
         ) AS counted
     ) AS own
-""")
+""",
+)
 
 
 def completed(conn: sa.Connection, limits: dict[Day, int]) -> dict[Day, int]:
@@ -196,7 +206,9 @@ class New:
     recorded_at: datetime | None
 
 
-_INSERT = sa.text("""
+_INSERT = prepared(
+    "insert_posts",
+    """
     WITH new AS (
         INSERT INTO actions (
             id, user_id, type, status, start_at, end_at, score, client_ip, metadata, settlement, value, reported_by,
@@ -217,7 +229,8 @@ _INSERT = sa.text("""
     UPDATE users SET total_score = users.total_score + earned.points, updated_at = :now
     FROM (SELECT user_id, sum(score) AS points FROM new GROUP BY user_id) AS earned
     WHERE users.id = earned.user_id AND earned.points > 0
-""")
+""",
+)
 
 
 def insert_with_next(conn: sa.Connection, new: Sequence[New], now: datetime) -> None:

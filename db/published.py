@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from app.domain.freezes import Freeze
 from app.domain.ids import BoardId, UserId
 from app.domain.messages import Row, Stamp
+from db.prepared import prepared
 
 _READ = """
     SELECT clock_timestamp(), boards.id, boards.epoch::text, boards.version, boards.updated_at,
@@ -21,8 +22,9 @@ _READ = """
     ORDER BY boards.id, top.rank
 """
 # With one row at least, so that the clock is read in any case.
-_ALL = sa.text(
-    _READ.format(boards="(SELECT) AS always LEFT JOIN boards ON boards.id = ANY(CAST(:ids AS text[]))", unless="")
+_ALL = prepared(
+    "read_boards",
+    _READ.format(boards="(SELECT) AS always LEFT JOIN boards ON boards.id = ANY(CAST(:ids AS text[]))", unless=""),
 )
 
 

@@ -2,6 +2,7 @@
 
 The time-outs are parameters of the session's start, which costs nothing later on. A pooler such as PgBouncer refuses or
 drops those; then they are sent with each transaction's first statement and end with it, as others share the session.
+Where a pooler answers in the server's place, nothing is prepared.
 """
 
 import logging
@@ -15,7 +16,8 @@ import psycopg2.extensions
 import sqlalchemy as sa
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
-from db import waiting
+from db import prepared, waiting
+from db.prepared import Plans, Preparing
 
 log = logging.getLogger("scoreboard.database")
 
@@ -26,7 +28,8 @@ _REFUSED = re.compile("startup parameter|command-line options")
 """What PgBouncer and Amazon's proxy say of bounds at the start of a session."""
 
 _ARRIVED = """
-    SELECT extract(epoch FROM pg_postmaster_start_time())::text, current_setting('timezone') = %(timezone)s
+    SELECT extract(epoch FROM pg_postmaster_start_time())::text, pg_backend_pid(),
+        current_setting('timezone') = %(timezone)s
         AND current_setting('lock_timeout')::interval = %(lock_timeout)s::interval
         AND current_setting('statement_timeout')::interval = %(statement_timeout)s::interval
         AND current_setting('idle_in_transaction_session_timeout')::interval
@@ -35,7 +38,7 @@ _ARRIVED = """
 
 
 class Session(psycopg2.extensions.connection):  # type: ignore[misc]
-    """A connection that knows its server, and what to send so that our time-outs are in force.
+    """A connection that knows its server, what to send so that our time-outs are in force, and what it has prepared.
 
     `server` is the moment at which the server began, to the microsecond: a promoted standby shares the identity and the
     transaction ids of the server whose place it takes, but not that.
@@ -43,6 +46,7 @@ class Session(psycopg2.extensions.connection):  # type: ignore[misc]
 
     server: str
     bounds: str = ""
+    plans: Plans | None = None
 
     def preamble(self) -> list[str]:
         """Return what the next statement must be preceded by."""
@@ -56,11 +60,13 @@ class Opener:
     Args:
         bounds: parameters of PostgreSQL's, durations with their unit.
         within: seconds for all addresses together.
+        preparing: given when the sessions are to prepare statements.
     """
 
-    def __init__(self, bounds: dict[str, str], within: float) -> None:
+    def __init__(self, bounds: dict[str, str], within: float, preparing: Preparing | None = None) -> None:
         self._bounds = bounds
         self._within = within
+        self._preparing = preparing
         self._last: dict[str, Any] = {}
         self._at_start = True
 
@@ -88,10 +94,11 @@ class Opener:
 
     def _open_at(self, dialect: sa.Dialect, options: dict[str, Any]) -> Session:
         if self._at_start:
-            bounds = " ".join(f"-c {name}={value}" for name, value in self._bounds.items())
+            parameters = self._bounds | (prepared.SETTINGS if self._preparing else {})
+            written = " ".join(f"-c {name}={value}" for name, value in parameters.items())
             try:
                 given = options.get("options", "")
-                return self._arrive(dialect, {**options, "options": f"{given} {bounds}".strip()})
+                return self._arrive(dialect, {**options, "options": f"{given} {written}".strip()})
             except psycopg2.OperationalError as error:
                 if not _REFUSED.search(str(error)):
                     raise
@@ -105,13 +112,19 @@ class Opener:
             session.autocommit = True
             with session.cursor() as cursor:
                 cursor.execute(_ARRIVED, self._bounds)
-                session.server, in_force = cursor.fetchone()
+                session.server, backend, in_force = cursor.fetchone()
             session.autocommit = False
         except psycopg2.Error:
             session.close()
             raise
         if not in_force:
             session.bounds = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in self._bounds.items())
+        if self._preparing:
+            # A pooler makes up the number by which a session is known to its client.
+            if in_force and backend == session.info.backend_pid:
+                session.plans = Plans(self._preparing)
+            else:
+                self._preparing.stop()
         made: Session = session
         return made
 

@@ -14,6 +14,7 @@ from app.domain.ranking import TOP, Standing
 from db import counted
 from db.driver import send_with_next
 from db.order import KEY, LISTED, PLACE
+from db.prepared import prepared
 from db.ranks import OWN_PLACE, NotCounted
 from db.shown import SHOWN
 
@@ -21,7 +22,9 @@ _IS_BETTER = f"{PLACE.format(it='excluded')} < {PLACE.format(it='standing')}"
 _IS_EQUAL = "excluded.score = standing.score"
 
 # In the order of boards and user ids, so that two writers can't wait for each other.
-_RAISE = sa.text(f"""
+_RAISE = prepared(
+    "raise_standings",
+    f"""
     INSERT INTO standings AS standing (board_id, user_id, score, reached_at, combine, lowest, valued)
     SELECT * FROM unnest(
         CAST(:boards AS text[]), CAST(:users AS uuid[]), CAST(:scores AS bigint[]), CAST(:moments AS timestamptz[]),
@@ -45,7 +48,8 @@ _RAISE = sa.text(f"""
             ELSE standing.reached_at
         END,
         combine = excluded.combine, lowest = excluded.lowest, valued = excluded.valued
-""")
+""",
+)
 
 
 def raise_scores_with_next(conn: sa.Connection, earned: Sequence[Earned]) -> None:
@@ -141,13 +145,16 @@ def _recompute(conn: sa.Connection, rule: BoardRule, record: counted.Record, the
 
 
 # The index gives the order; what is hidden is not in it.
-_TOP = sa.text(f"""
+_TOP = prepared(
+    "top_standings",
+    f"""
     SELECT it.user_id::text, users.username, it.score, it.reached_at, true, users.display_name, it.lowest, it.valued
     FROM standings AS it JOIN users ON users.id = it.user_id
     WHERE it.board_id = :board AND {LISTED.format(it="it")}
     ORDER BY {KEY.format(it="it")}
     LIMIT :limit
-""")
+""",
+)
 
 
 def top(conn: sa.Connection, board_id: BoardId, size: int = TOP) -> list[Standing]:

@@ -16,6 +16,7 @@ from sqlalchemy.util import greenlet_spawn
 from app.domain.errors import DatabaseUnavailable, ScoreOutOfRange
 from db.driver import READ_ONLY, autocommit, begin_with_next, transaction_id
 from db.outcome import PATIENCE, committed, server_of
+from db.prepared import is_stale
 from db.waiting import pause
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,9 @@ class ReadOnly(DatabaseUnavailable):
 def in_transaction(engine: sa.Engine, work: Callable[[sa.Connection], T], *, patience: float = PATIENCE) -> T:
     """Run `work(connection)` in one transaction and commit it.
 
-    After a deadlock, a serialization failure or a connection that was lost before COMMIT the work is begun again. When
-    the connection is lost within COMMIT, the database is asked first whether it was committed.
+    After a deadlock, a serialization failure, a prepared statement that is no good any more or a connection that was
+    lost before COMMIT the work is begun again. When the connection is lost within COMMIT, the database is asked first
+    whether it was committed.
 
     Raises:
         TimedOut: after a lock or statement timeout.
@@ -106,10 +108,11 @@ def _repeating(once: Callable[[], T], patience: float) -> T:
                 raise TimedOut("The database is busy.") from error
             if code == _OUT_OF_RANGE or (code == _CHECK_VIOLATION and _SCORE_CHECK in str(error.orig)):
                 raise ScoreOutOfRange from error
-            if not (code in _REPEATABLE or is_away(error)):
+            stale = is_stale(error)
+            if not (code in _REPEATABLE or stale or is_away(error)):
                 raise
             # PostgreSQL takes a second to detect a deadlock; the time may be up, but its victim gets a second attempt.
-            late = time.monotonic() > give_up and not (attempt == 1 and code in _REPEATABLE)
+            late = time.monotonic() > give_up and not (attempt == 1 and (stale or code in _REPEATABLE))
             if late or attempt >= 4:
                 if is_read_only(error):
                     raise ReadOnly("The database takes no writes.") from error

@@ -29,7 +29,7 @@ def configure(
 
     def open_desk() -> Desk:
         return Desk(
-            engine=engine.connect(settings.database_url, engine.WORKER, pool_size=2, name="worker"),
+            engine=engine.connect(settings.database_url, engine.WORKER, pool_size=1, name="worker"),
             publisher=Publisher.on(
                 redis.connect(settings.redis_url, timeout=1),
                 signer_of(settings),
@@ -39,6 +39,7 @@ def configure(
             rules=scoring_rules,
             vetting=Vetting(fraud_rules, scoring_rules[DEFAULT_TYPE].most_points, settings.trusted_networks),
             client_ip_days=settings.client_ip_days,
+            preparing=engine.connect(settings.database_url, engine.WORKER, pool_size=1, name="worker", prepares=True),
         )
 
     _open = open_desk
@@ -59,4 +60,5 @@ def close() -> None:
     global _desk
     if _desk is not None:
         _desk.engine.dispose()
+        _desk.hot.dispose()
     _desk = None

@@ -137,7 +137,7 @@ def _set_aside(desk: Desk, action_id: ActionId) -> None:
     try:
         if _restore_if_due(desk, action_id):
             return
-        settled = in_transaction(desk.engine, lambda conn: settle.set_aside(conn, desk.board_rules, action_id))
+        settled = in_transaction(desk.hot, lambda conn: settle.set_aside(conn, desk.board_rules, action_id))
         count(settled)
         metrics.actions_set_aside.inc(settled.held)
     except DatabaseUnavailable:

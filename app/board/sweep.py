@@ -61,7 +61,7 @@ def _cancel_expired(desk: Desk) -> None:
 _FIRST_DUTIES: dict[str, Callable[[Desk], object]] = {
     "settling what is overdue": settle_overdue,
     "freezing boards": lambda desk: in_transaction(desk.engine, lambda conn: freeze.keep(conn, desk.board_rules)),
-    "publishing the board": lambda desk: publish_all(desk.engine, desk.publisher, desk.board_rules),
+    "publishing the board": lambda desk: publish_all(desk.hot, desk.publisher, desk.board_rules),
 }
 _OTHER_DUTIES: dict[str, Callable[[Desk], object]] = {
     "marking what is settled": lambda desk: in_transaction(desk.engine, outbox.advance_mark),

@@ -28,7 +28,10 @@ log = logging.getLogger("scoreboard.settle")
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a worker process works with: the stores, the boards, the rules, and for how many days it keeps addresses."""
+    """What a worker process works with: the stores, the boards, the rules, and for how many days it keeps addresses.
+
+    `preparing` is the engine that settles and publishes, if that is another one: its connections prepare statements.
+    """
 
     engine: sa.Engine
     publisher: Publisher
@@ -36,6 +39,12 @@ class Desk:
     rules: ScoringRules
     vetting: Vetting
     client_ip_days: int = 30
+    preparing: sa.Engine | None = None
+
+    @property
+    def hot(self) -> sa.Engine:
+        """The engine for what comes with every action."""
+        return self.preparing or self.engine
 
 
 def settle_and_publish(desk: Desk, action_ids: Sequence[ActionId]) -> None:
@@ -57,7 +66,7 @@ def settle_and_publish(desk: Desk, action_ids: Sequence[ActionId]) -> None:
     try:
         with tracing.step("publish"):
             if in_doubt or not _publish(desk, changed):
-                publish_all(desk.engine, desk.publisher, desk.board_rules)
+                publish_all(desk.hot, desk.publisher, desk.board_rules)
     except DatabaseUnavailable as error:
         log.warning("publishing is left to the sweep: %s", error)
 
@@ -77,16 +86,14 @@ def settle_batch(desk: Desk, action_ids: Sequence[ActionId]) -> dict[BoardId, Re
         The rows of boards that it changed; None when others may have changed as well.
     """
     try:
-        settled = in_transaction(
-            desk.engine, lambda conn: settle.settle(conn, desk.board_rules, action_ids, desk.vetting)
-        )
+        settled = in_transaction(desk.hot, lambda conn: settle.settle(conn, desk.board_rules, action_ids, desk.vetting))
     except ScoreOutOfRange:
         if len(action_ids) > 1:
             for action_id in action_ids:
                 settle_batch(desk, [action_id])
             return None
         settled = in_transaction(
-            desk.engine, lambda conn: settle.set_aside(conn, desk.board_rules, action_ids[0], fraud.OUT_OF_RANGE)
+            desk.hot, lambda conn: settle.set_aside(conn, desk.board_rules, action_ids[0], fraud.OUT_OF_RANGE)
         )
     count(settled)
     if settled.cleared:

@@ -36,7 +36,7 @@ BACK_WITHIN = 5.0
 ROOM = 60
 """Connections that PostgreSQL allows."""
 
-CONNECTIONS = {"scoreboard-web": 15, "scoreboard-worker": 2}
+CONNECTIONS = {"scoreboard-web": 16, "scoreboard-worker": 2}
 """Connections that one process of a kind holds at most."""
 
 THREADS = 13
@@ -271,7 +271,7 @@ def test_completion_that_loses_a_deadlock_is_done_all_the_same(
     aftermath.deliberate("deadlock detected")
     waiting = """
         SELECT count(*) FROM pg_stat_activity
-        WHERE application_name = 'scoreboard-web' AND wait_event_type = 'Lock' AND query LIKE '%FROM actions%'
+        WHERE application_name = 'scoreboard-web' AND wait_event_type = 'Lock' AND query LIKE '%lock_actions%'
     """
     alice, *others = regulars
     history: list[Operation] = []

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +15,11 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from app.domain.ids import DEFAULT_BOARD
+from app.domain.ids import DEFAULT_BOARD, BoardId
+from db import boards, exports, published
 from db import engine as engines
-from db import exports
+from db import prepared as prepares
+from db.prepared import Plans, Preparing, prepared
 from db.transaction import TimedOut, in_statement, in_transaction
 from tests.support.people import Player, unique
 from tests.support.service import Service, Stores, eventually, free_port
@@ -28,6 +31,10 @@ BOUNDS = {
     "idle_in_transaction_session_timeout": "5s",
     "TimeZone": "UTC",
 }
+LANES = 4
+PREPARED = "SELECT count(*) FROM pg_prepared_statements WHERE name = 'read_boards'"
+NOT_PREPARED = "statements are not prepared"
+REPEATED = "begun again"
 SHOWN = ", ".join(f"current_setting('{name}')" for name in BOUNDS)
 
 
@@ -39,9 +46,9 @@ class Pooler:
     url: str
 
     @contextmanager
-    def engine(self, bounds: engines.Bounds = engines.WEB) -> Iterator[sa.Engine]:
+    def engine(self, *, prepares: bool = False) -> Iterator[sa.Engine]:
         url = self.url.replace("postgresql://", "postgresql+psycopg2://")
-        engine = engines.connect(url, bounds, pool_size=2, name="test")
+        engine = engines.connect(url, engines.WEB, pool_size=LANES, name="test", prepares=prepares)
         yield engine
         engine.dispose()
 
@@ -119,6 +126,58 @@ def test_bounds_are_not_those_of_others(pooler: Pooler) -> None:
     other.close()
 
 
+def ask_at_once(engine: sa.Engine) -> None:
+    """Send some prepared statements on all connections at once, over and over."""
+
+    def ask(n: int) -> None:
+        for run in (in_transaction, in_statement):
+            assert run(engine, lambda conn: published.read(conn, [BoardId(f"none-{n}")]))[1] == {}
+            assert run(engine, lambda conn: boards.rows_of_board(conn, BoardId("none"))) == []
+
+    with ThreadPoolExecutor(LANES) as threads:
+        list(threads.map(ask, range(100)))
+
+
+def test_nothing_is_prepared_and_the_log_says_so_once(pooler: Pooler, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with pooler.engine(prepares=True) as engine:
+        ask_at_once(engine)
+        names = [in_statement(engine, lambda conn: conn.exec_driver_sql(PREPARED).scalar()) for _ in range(5)]
+        assert names == [0] * 5
+    assert caplog.text.count(NOT_PREPARED) == 1
+    assert REPEATED not in caplog.text
+
+
+@pytest.mark.parametrize("how", ["26000", "42P05"])
+def test_pooler_that_passes_for_the_server_is_found_by_its_errors(
+    how: str, pooler: Pooler, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest session comes first: it is lent to another client meanwhile, or has been."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr(prepares, "KNOWN", {})
+    statement = prepared(unique("statement").replace("-", "_"), "SELECT CAST(:n AS int) + 1")
+    ours, theirs = Preparing(), Preparing()
+
+    def ask(engine: sa.Engine) -> int:
+        return in_transaction(engine, lambda conn: int(conn.execute(statement, {"n": 1}).scalar_one()))
+
+    with pooler.engine() as engine, pooler.engine() as another:
+        for made, preparing in ((engine, ours), (another, theirs)):
+            sa.event.listen(made, "connect", lambda session, _, it=preparing: setattr(session, "plans", Plans(it)))
+            sa.event.listen(made, "handle_error", preparing.note)
+        assert ask(engine) == 2
+        if how == "42P05":
+            assert ask(another) == 2
+        else:
+            with another.connect() as held:
+                held.exec_driver_sql("SELECT 1")
+                assert ask(engine) == 2
+        assert ask(engine) == ask(another) == 2
+    stopped = [it for it in (ours, theirs) if not it.is_on]
+    assert bool(stopped) == (pooler.mode == "transaction")
+    assert caplog.text.count(NOT_PREPARED) == caplog.text.count(REPEATED) == len(stopped)
+
+
 def test_service_works_through_pgbouncer(pooler: Pooler, service: Service, stores: Stores) -> None:
     behind = Service(replace(stores, database_url=pooler.url), service.logs)
     behind.processes += [*service.processes]  # the logs' numbers go on
@@ -132,6 +191,8 @@ def test_service_works_through_pgbouncer(pooler: Pooler, service: Service, store
     for process in ours:
         process.stop()
         assert "Traceback" not in process.output()
+        assert REPEATED not in process.output()
+    assert [process.output().count(NOT_PREPARED) for process in ours] == [1, 1, 0]
     assert stores.run(sys.executable, "-m", "app.cli", "audit", DATABASE_URL=pooler.url).returncode == 0
 
 
