@@ -84,8 +84,9 @@ class Windows:
         """Close all windows and give the complaints."""
         for context in self._contexts:
             # A handler that is cut short would fail the next test.
-            for routed in (*context.pages, context):
-                routed.unroute_all(behavior="wait")
+            for page in context.pages:
+                page.unroute_all(behavior="wait")
+            context.unroute_all(behavior="wait")
             context.close()
         return self._complaints
 
