@@ -312,7 +312,7 @@ def test_erase_beside_completions_and_settles_ends_right(
         with ThreadPoolExecutor(len(work)) as pool:
             results = list(pool.map(run, work))
         assert not [it for it in results if isinstance(it, ScoreboardError) and it.status >= 500], results
-        publish.publish(engine, Publisher.on(stores.redis), ALL_TIME)
+        publish.publish_all(engine, Publisher.on(stores.redis), BOARDS)
         assert top(engine) == first_ten(engine)
         assert not set(players[:2]) & set(dict(top(engine)))
         assert violations(stores) == {}
