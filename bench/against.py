@@ -62,7 +62,10 @@ def against(name: str, db: sa.Engine, rows: Sequence[str], turns: int, seconds: 
                 for _, bench in both:
                     bench.warm_up()
                 for row in actions:
-                    found += _pairs(both) if row == "pairs" else [_gets(both, token=row == "get-token")]
+                    if row == "pairs":
+                        found += [_pairs(both, connections) for connections in PAIRS]
+                    else:
+                        found.append(_gets(both, token=row == "get-token"))
                 for _, bench in both:
                     check_history(bench.db, bench.results)
     return found
@@ -91,14 +94,11 @@ def _in_turns(both: _Both, measure: Callable[[int, Bench], float]) -> None:
         say(f"    {number(rates[0])} and {number(rates[1])}")
 
 
-def _pairs(both: _Both) -> list[Row]:
-    rows = []
-    for connections in PAIRS:
-        say(f"start and complete, {connections} connections: this and {both[1][0].name}")
-        found = (Pairs(), Pairs())
-        _in_turns(both, lambda place, bench, c=connections, into=found: bench.pairs(c, into[place]))  # type: ignore[misc]
-        rows.append(_row(f"start+complete pairs/s, {connections} connections", *found))
-    return rows
+def _pairs(both: _Both, connections: int) -> Row:
+    say(f"start and complete, {connections} connections: this and {both[1][0].name}")
+    found = (Pairs(), Pairs())
+    _in_turns(both, lambda place, bench: bench.pairs(connections, found[place]))
+    return _row(f"start+complete pairs/s, {connections} connections", *found)
 
 
 def _gets(both: _Both, *, token: bool) -> Row:

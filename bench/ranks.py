@@ -119,10 +119,10 @@ def _cost_of_counting(db: sa.Engine, turns: int) -> Row:
     say(f"settling {ACTIONS} actions, ranks counted or not")
     vetting = Vetting(fraud.parse(tomllib.loads(HIGH_FRAUD)), default_award=10)
     rules = {BoardId(DEFAULT_BOARD): BoardRule(id=DEFAULT_BOARD, title="All time")}
-    counted, plain = database_of(db, "counted"), database_of(db, "plain")
+    counted = database_of(db, "counted")
+    add_standings(counted, PLAYERS)
+    plain = database_of(db, "plain", like=counted)
     took: dict[sa.Engine, list[float]] = {counted: [], plain: []}
-    for made in took:
-        add_standings(made, PLAYERS)
     with plain.begin() as conn:
         conn.execute(sa.text("ALTER TABLE standings DISABLE TRIGGER USER"))
     for number in range(turns * ROUNDS + 10):

@@ -51,12 +51,16 @@ def settling(db: sa.Engine, turns: int, must: float) -> Row:
     return Row(name, many, few, (Must(f"< {must:g}", many / few < must),), f"median of {turns * ROUNDS}")
 
 
-def database_of(db: sa.Engine, name: str) -> sa.Engine:
-    """Make an empty database next to the service's."""
+def database_of(db: sa.Engine, name: str, like: sa.Engine | None = None) -> sa.Engine:
+    """Make a database next to the service's: an empty one, or a copy of one that nobody else is connected to."""
     url = db.url.set(database=name)
     with db.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(sa.text(f"DROP DATABASE IF EXISTS {name}"))
-        conn.execute(sa.text(f"CREATE DATABASE {name}"))
+        if like is not None:
+            like.dispose()
+            conn.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {like.url.database} STRATEGY file_copy"))
+        else:
+            conn.execute(sa.text(f"CREATE DATABASE {name}"))
     plain = url.render_as_string(hide_password=False)
     env = {**os.environ, "DATABASE_URL": plain}
     subprocess.run([sys.executable, "-m", "db.migrate"], env=env, check=True, capture_output=True)
