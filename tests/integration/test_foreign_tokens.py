@@ -152,7 +152,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no beginning": ({"iat": None}, "form"),
     "too long a life": ({"exp": int(time.time()) + 3600 * 24 * 31}, "lifetime"),
     "for ever": ({"exp": float("inf")}, "issuer"),
-    "from the future": ({"iat": int(time.time()) + 3600}, "not yet"),
+    "from the future": ({"iat": int(time.time()) + 3600, "exp": int(time.time()) + 7200}, "not yet"),
     "not yet": ({"nbf": int(time.time()) + 3600}, "not yet"),
     "no subject": ({"sub": None}, "form"),
     "an empty subject": ({"sub": ""}, "form"),
