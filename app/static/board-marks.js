@@ -12,6 +12,16 @@ export class Marks {
   }
 
   /**
+   * Marks who has moved up since, or is new; not who is sealed.
+   * @param {import("./board-motion.js").Rows} rows
+   * @param {import("./sealed.js").Row[]} entries
+   * @param {Map<string, number>} before ranks by user
+   */
+  noteMoves(rows, entries, before) {
+    for (const { userId, rank, sealed } of entries) if (!sealed) this.note(rows.get(userId).row, rank, before.get(userId));
+  }
+
+  /**
    * Marks a row that has moved up, or is new.
    * @param {HTMLElement} row
    * @param {number} rank

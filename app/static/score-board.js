@@ -6,11 +6,8 @@
 
 import { Marks } from "./board-marks.js";
 import { boxesOf, glide, moves } from "./board-motion.js";
-import { noteOf } from "./board-notes.js";
-import { fillRow, makeRow } from "./board-row.js";
-import { makeTable, writeHeads } from "./board-table.js";
+import { longestOf, makeTable, writeHeads, writeRows } from "./board-table.js";
 import { windowOf, withSealed } from "./sealed.js";
-import { written } from "./values.js";
 import { ready } from "./words.js";
 
 /**
@@ -110,31 +107,12 @@ export class ScoreBoard extends HTMLElement {
     this.dataset.from = entries.length ? String(entries[0].rank) : "1";
     const before = this._drawn;
     const boxes = before && moves() ? boxesOf(this._rows) : null;
-    this._write(entries, before);
+    this.style.setProperty("--digits", String(longestOf(entries, this._rule.unit)));
+    for (const row of writeRows(this._table.tBodies[0], this._rows, entries, this.look)) this._marks.remove(row);
+    if (before && before.size) this._marks.noteMoves(this._rows, entries, before);
     if (boxes) glide(this._rows, boxes);
     this._drawn = new Map(entries.map(({ userId, rank }) => [userId, rank]));
     this._drawnAt = performance.now();
-  }
-
-  /** @param {import("./sealed.js").Row[]} entries @param {Map<string, number> | null} before */
-  _write(entries, before) {
-    const [body, look, kept] = [this._table.tBodies[0], this.look, new Set(entries.map(({ userId }) => userId))];
-    this._rows.forEach((it, id) => {
-      if (kept.has(id)) return;
-      this._marks.remove(it.row);
-      it.row.remove();
-      this._rows.delete(id);
-    });
-    const longest = Math.max(0, ...entries.map(({ score }) => written(score, look.rule.unit).length));
-    this.style.setProperty("--digits", String(longest));
-    entries.forEach((entry, at) => {
-      const it = this._rows.get(entry.userId) || { row: makeRow() };
-      this._rows.set(entry.userId, it);
-      // Only rows out of place are touched: to reinsert one would cut its bar's transition short.
-      if (body.children[at] !== it.row) body.insertBefore(it.row, body.children[at] || null);
-      fillRow(it.row, entry, look, noteOf(entries, at, look.rule));
-      if (before && before.size && !entry.sealed) this._marks.note(it.row, entry.rank, before.get(entry.userId));
-    });
   }
 }
 
