@@ -14,7 +14,7 @@ from app.board.vetting import suspend_whom_due
 from app.board.worker import Desk
 from app.domain.errors import DatabaseUnavailable
 from config import queues
-from db import actions, outbox
+from db import expiry, outbox
 from db.redis import WORKER_SEEN_KEY, WORKER_SEEN_TTL
 from db.transaction import TimedOut, in_transaction
 from telemetry import logs
@@ -54,7 +54,7 @@ def run_duties(desk: Desk) -> None:
 
 def _cancel_expired(desk: Desk) -> None:
     limits = {name: rule.max_seconds for name, rule in desk.rules.items() if rule.max_seconds is not None}
-    for action_id in in_transaction(desk.engine, lambda conn: actions.cancel_expired(conn, limits, limit=queues.BATCH)):
+    for action_id in in_transaction(desk.engine, lambda conn: expiry.cancel_expired(conn, limits, limit=queues.BATCH)):
         logs.event(log, logs.ACTION_EXPIRED, actionId=action_id)
 
 

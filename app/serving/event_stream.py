@@ -73,12 +73,12 @@ class EventStream:
         self._transport.abort()
 
     def lost(self, reason: Exception | None) -> None:
-        """Tell that the connection is lost."""
+        """Note that the connection is lost."""
         silent = self._flow.write_paused or isinstance(reason, TimeoutError)
         self._end(SILENT if silent else GONE)
 
     def stop(self) -> None:
-        """Tell that the process stops."""
+        """Note that the process stops."""
         self._end(CloseCode.STOPPING)
 
     def _end(self, code: int) -> None:

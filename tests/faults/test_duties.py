@@ -58,7 +58,17 @@ def test_each_server_has_its_duty_alone_and_channels_that_are_lost_lose_nothing(
 
         used = {name: commands(server) for name, server in duties.items()}
         assert not used["REDIS_URL"] & {"publish", "subscribe", "psubscribe", "brpop", "lpush"}
-        assert used["PUBSUB_URL"] <= {"publish", "subscribe", "unsubscribe", "ping", "auth", "hello", "client", "info", "config"}
+        assert used["PUBSUB_URL"] <= {
+            "publish",
+            "subscribe",
+            "unsubscribe",
+            "ping",
+            "auth",
+            "hello",
+            "client",
+            "info",
+            "config",
+        }
         assert {"publish", "subscribe"} <= used["PUBSUB_URL"]
         with redis.Redis.from_url(duties["CELERY_BROKER_URL"].url) as broker:
             assert not broker.keys("top_scores*")

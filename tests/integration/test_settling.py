@@ -27,8 +27,7 @@ from app.domain.board_rules import BoardRules
 from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import DEFAULT_BOARD, ActionId, BoardId, UserId, new_id
 from config import queues
-from db import actions as rows
-from db import boards, marks, outbox
+from db import boards, expiry, marks, outbox
 from db import engine as engines
 from db.redis import TO_RESTORE_KEY, WORKER_SEEN_KEY, Publisher
 from db.transaction import TimedOut, in_transaction
@@ -161,7 +160,7 @@ def test_cancel_expired_goes_by_the_limit_of_each_type(engine: sa.Engine, stores
     in_transaction(engine, lambda conn: actions.start(conn, starts, max_open=1000))
     stores.execute("UPDATE actions SET start_at = start_at - interval '2 hours'")
     limits = {"short": 3600, "long": 3 * 3600}
-    cancelled = in_transaction(engine, lambda conn: rows.cancel_expired(conn, limits, limit=500))
+    cancelled = in_transaction(engine, lambda conn: expiry.cancel_expired(conn, limits, limit=500))
     assert cancelled == [starts[0].action_id]
 
 
@@ -172,7 +171,7 @@ def test_cancel_expired_leaves_out_an_action_that_is_held(engine: sa.Engine, sto
     stores.execute("UPDATE actions SET start_at = start_at - interval '2 hours'")
     with engine.begin() as held:
         held.execute(sa.text("SELECT 1 FROM actions WHERE id = :id FOR UPDATE"), {"id": starts[0].action_id})
-        cancelled = in_transaction(engine, lambda conn: rows.cancel_expired(conn, {"short": 3600}, limit=500))
+        cancelled = in_transaction(engine, lambda conn: expiry.cancel_expired(conn, {"short": 3600}, limit=500))
     assert cancelled == [starts[1].action_id]
 
 

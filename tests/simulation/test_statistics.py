@@ -17,7 +17,7 @@ from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from config import rules
 from config.settings import HERE
 from db import actions as rows
-from db import boards, fraud_facts, invariants, marks, moderation, outbox, persons, standings, users
+from db import boards, expiry, fraud_facts, invariants, marks, moderation, outbox, persons, standings, users
 from db.find import find
 from db.transaction import in_transaction
 from tests.support.board import ONE_BOARD, WHOLE
@@ -119,7 +119,7 @@ def test_few_rows_are_read_for_an_action(engine: sa.Engine) -> None:
         "settle": read(engine, lambda conn: settle.settle(conn, ONE_BOARD, [it.action_id for it in starts], VETTING)),
         "lag": read(engine, outbox.settle_lag),
         "list": read(engine, lambda conn: rows.of_user(conn, players[0], statuses=["started"], before=None, limit=20)),
-        "expired": read(engine, lambda conn: rows.cancel_expired(conn, {"daily": 3600}, limit=500)),
+        "expired": read(engine, lambda conn: expiry.cancel_expired(conn, {"daily": 3600}, limit=500)),
         "forget": read(engine, lambda conn: persons.forget_addresses(conn, days=30, limit=500)),
     }
     assert all(isinstance(it, CompletedAction) for it in done), done

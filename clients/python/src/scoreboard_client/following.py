@@ -101,7 +101,7 @@ class Following:
                 yield board
 
     async def changes(self) -> AsyncIterator[tuple[Board | None, State]]:
-        """Give board and state at once, and whenever one of them has changed; the last state is `ended`."""
+        """Yield board and state at once, and whenever one of them has changed; the last state is `ended`."""
         self.start()
         told: tuple[Board | None, State] | None = None
         while True:
