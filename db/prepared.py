@@ -6,6 +6,10 @@ them all when they are large. Both are set on the connections of the engines tha
 
 psycopg2 prepares nothing by itself: PREPARE is sent ahead of a statement's first EXECUTE, in the same round trip.
 Behind a pooler a session may be another one in each transaction; there nothing is prepared.
+
+The EXECUTE of a SELECT has its snapshot before it waits for the lock of a table; any other statement takes it after
+that. What a restoration puts into the table meanwhile it doesn't see: who would say to somebody that a row is missing
+looks once more.
 """
 
 import logging

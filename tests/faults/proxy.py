@@ -9,7 +9,8 @@ from tests.support.network import Cut, Proxy
 
 _COMMIT = b"COMMIT\0"
 """How a query ends that commits: with that alone, or after the transaction's last write."""
-_WRITES_ACTIONS = re.compile(rb"UPDATE actions SET")
+_WRITES_ACTIONS = re.compile(rb"EXECUTE (finish_actions|mark_settled)\(")
+"""What web and worker write to `actions` with, prepared; what is prepared itself is sent once for a connection."""
 
 
 class PostgresProxy(Proxy):
