@@ -2,7 +2,8 @@
 
 Planning such a statement costs PostgreSQL as much as running it. Its plan is made for any values (`force_generic_plan`)
 and for tables that grow (`enable_seqscan = off`): one made on empty tables by what is known of them then would read
-them all when they are large. Both are set on the connections of the engines that prepare, and on no others.
+them all when they are large. Both are set on the connections of the engines that prepare, and on no others. Which index
+is best shows only with the size: a session plans anew each time that it has sent twice as much.
 
 psycopg2 prepares nothing by itself: PREPARE is sent ahead of a statement's first EXECUTE, in the same round trip.
 Behind a pooler a session may be another one in each transaction; there nothing is prepared.
@@ -24,7 +25,11 @@ import sqlalchemy as sa
 log = logging.getLogger("scoreboard.database")
 
 # jit: what can only be read as a whole counts as expensive without sequential scans, and would be compiled each time.
-SETTINGS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
+SETTINGS = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "jit": "off",
+}
 """Parameters of a session that prepares."""
 
 _OPTION = "prepared"
@@ -117,7 +122,8 @@ def name_of(options: Mapping[str, Any]) -> str | None:
 class Plans:
     """The statements that one session has prepared.
 
-    After an error nobody knows which of those that were sent with it are there; then all are prepared anew.
+    After an error nobody knows which of those that were sent with it are there; then all are prepared anew. After 8, 16,
+    32 times and so on that some were sent, all are planned anew: the tables may have grown as much.
     """
 
     def __init__(self, preparing: Preparing) -> None:
@@ -126,6 +132,8 @@ class Plans:
         self._generation = preparing.generation
         self._certain = True
         self._under_way = False
+        self._times = 0
+        self._anew_at = 8
 
     def sent(self, statements: Sequence[Statement]) -> list[str]:
         """Return what is sent for statements in one round trip."""
@@ -138,6 +146,10 @@ class Plans:
             self._names.clear()
             self._generation = self._preparing.generation
             sent.append("DEALLOCATE ALL")
+        self._times += 1
+        if self._times >= self._anew_at:
+            self._anew_at *= 2
+            sent.append("DISCARD PLANS")  # those within triggers too
         self._certain = False
         for it in statements:
             if it.name is None:
