@@ -77,7 +77,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each measurement")
     parser.add_argument("--connections", type=int, default=32, help="to each web host")
     parser.add_argument("--sockets", type=int, default=200, help="on each web host")
-    parser.add_argument("--flood", type=int, default=3000, help="completions that come at once to the worker hosts")
+    parser.add_argument("--flood", type=int, default=6000, help="completions that come at once to the worker hosts")
     parser.add_argument("--dry", action="store_true", help="write no results")
     return parser.parse_args(argv)
 

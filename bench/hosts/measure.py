@@ -24,7 +24,7 @@ CALLERS = 200
 FULL = 0.9
 """Share of what PostgreSQL may take from which on it counts as full."""
 
-FLOOD_SHARE = 0.05
+FLOOD_SHARE = 0.2
 PLAYERS = 10_000
 ROAMING = 12.0
 """Seconds that clients play while a host is killed."""
