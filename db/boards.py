@@ -44,9 +44,8 @@ def ensure(conn: sa.Connection, periods: Iterable[Period], known: Collection[Boa
 
 _LOCK = prepared(
     "lock_boards",
-    f"""
-    SELECT id, epoch::text, version, {FROZEN.format(it="boards")}, frozen_from IS NOT NULL FROM boards
-    WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id COLLATE "C" FOR NO KEY UPDATE
+    """
+    SELECT 1 FROM boards WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id COLLATE "C" FOR NO KEY UPDATE
 """,
 )
 
@@ -66,23 +65,30 @@ _PRESENT = prepared(
         SELECT it.board_id, it.user_id, NULL, NULL, NULL, NULL, NULL
         FROM unnest(CAST(:touched_boards AS text[]), CAST(:touched AS uuid[])) AS it(board_id, user_id)
         WHERE NOT EXISTS (SELECT 1 FROM top WHERE top.board_id = it.board_id AND top.user_id = it.user_id)
+    ), present AS MATERIALIZED (
+        SELECT it.board_id, it.rank, it.user_id, coalesce(person.username, '') AS username,
+            coalesce(own.score, 0) AS score, coalesce(own.reached_at, it.updated_at) AS reached_at,
+            own.place IS NOT NULL AND person.shown AS shown, person.display_name,
+            coalesce(own.lowest, false) AS lowest, coalesce(own.valued, false) AS valued,
+            it.username AS row_username, it.score AS row_score, it.display_name AS row_display_name
+        FROM looked_at AS it
+        CROSS JOIN LATERAL (
+            SELECT username, display_name, {SHOWN} AS shown FROM users WHERE id = it.user_id LIMIT 1
+        ) AS person
+        LEFT JOIN LATERAL (
+            SELECT score, reached_at, lowest, valued, {PLACE.format(it="standings")} AS place FROM standings
+            WHERE board_id = it.board_id AND user_id = it.user_id LIMIT 1
+        ) AS own ON true
+        WHERE it.rank IS NOT NULL OR own.place <= coalesce(
+            (SELECT CASE WHEN own.lowest THEN highest ELSE -lowest END FROM last WHERE last.board_id = it.board_id),
+            own.place
+        )
     )
-    SELECT it.board_id, it.rank, it.user_id::text, coalesce(person.username, ''), coalesce(own.score, 0),
-        coalesce(own.reached_at, it.updated_at), own.place IS NOT NULL AND person.shown, person.display_name,
-        coalesce(own.lowest, false), coalesce(own.valued, false),
-        it.username, it.score, it.display_name, clock_timestamp()
-    FROM looked_at AS it
-    CROSS JOIN LATERAL (
-        SELECT username, display_name, {SHOWN} AS shown FROM users WHERE id = it.user_id LIMIT 1
-    ) AS person
-    LEFT JOIN LATERAL (
-        SELECT score, reached_at, lowest, valued, {PLACE.format(it="standings")} AS place FROM standings
-        WHERE board_id = it.board_id AND user_id = it.user_id LIMIT 1
-    ) AS own ON true
-    WHERE it.rank IS NOT NULL OR own.place <= coalesce(
-        (SELECT CASE WHEN own.lowest THEN highest ELSE -lowest END FROM last WHERE last.board_id = it.board_id),
-        own.place
-    )
+    SELECT boards.id, epoch::text, version, {FROZEN.format(it="boards")}, frozen_from IS NOT NULL, clock_timestamp(),
+        rank, user_id::text, username, score, reached_at, shown, display_name, lowest, valued,
+        row_username, row_score, row_display_name
+    FROM boards LEFT JOIN present ON present.board_id = boards.id
+    WHERE boards.id = ANY(CAST(:ids AS text[])) ORDER BY boards.id COLLATE "C"
 """,
 )
 
@@ -116,28 +122,28 @@ def lock_and_read(
     """Lock boards' rows until the transaction ends, then read their versions and the standings that may be on them.
 
     These are the standings of those who are on a board, and of the touched users who are as good as the last of a full
-    one. The read is a statement of its own, with a snapshot that begins when the locks are held.
+    one. The read is a statement of its own in the same round trip; its snapshot begins when the locks are held.
 
     Args:
         rules: by the ids of the rows to lock, which are those of periods.
         touched: the boards' rows and the users of whom something has changed there.
     """
     pairs = list(touched)
-    rows = conn.execute(_LOCK, {"ids": list(rules)})
-    found = {
-        board_id: Locked(epoch, version, frozen, freezes, []) for board_id, epoch, version, frozen, freezes in rows
-    }
+    send_with_next(conn, _LOCK, {"ids": list(rules)})
     values = {
         "ids": list(rules),
         "sizes": msgspec.json.encode({board_id: rule.top for board_id, rule in rules.items()}).decode(),
         "touched_boards": [board_id for board_id, _ in pairs],
         "touched": [user_id for _, user_id in pairs],
     }
-    for board_id, rank, user_id, *rest in conn.execute(_PRESENT, values):
-        username, score, reached_at, active, display_name, lowest, valued, *shown, now = rest
+    found: dict[BoardId, Locked] = {}
+    for board_id, epoch, version, frozen, freezes, now, rank, user_id, *rest in conn.execute(_PRESENT, values):
+        board = found.setdefault(board_id, Locked(epoch, version, frozen, freezes, []))
+        if user_id is None:
+            continue
+        username, score, reached_at, active, display_name, lowest, valued, *shown = rest
         standing = Standing(user_id, username, score, reached_at, active, display_name, lowest, valued)
         row = _row(user_id, rank, *shown) if rank is not None else None
-        board = found[board_id]
         board.present.append(Present(standing, row))
         board.now = board.now or now
     return found
