@@ -122,8 +122,8 @@ def name_of(options: Mapping[str, Any]) -> str | None:
 class Plans:
     """The statements that one session has prepared.
 
-    After an error nobody knows which of those that were sent with it are there; then all are prepared anew. After 8, 16,
-    32 times and so on that some were sent, all are planned anew: the tables may have grown as much.
+    After an error nobody knows which of those that were sent with it are there; then all are prepared anew. After some
+    were sent 8, 16, 32 times and so on, all are planned anew: the tables may have grown as much.
     """
 
     def __init__(self, preparing: Preparing) -> None:
