@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from app.domain import periods, scoring
 from app.domain.actions import Action, CompletedAction
 from app.domain.errors import (
+    Archived,
     DatabaseUnavailable,
     IdempotencyMismatch,
     NotFound,
@@ -115,6 +116,8 @@ class _Batch:
         if post.idempotency.body_hash != before.body_hash:
             return IdempotencyMismatch("This Idempotency-Key was used for another request.")
         action = before.action
+        if action is None:
+            return Archived("The action of this Idempotency-Key was recorded, and has been archived since.")
         return Recorded(self._completed(action) if action.status == "completed" else action, replayed=True)
 
     def _refusal(self, post: Post) -> ScoreboardError | None:

@@ -66,6 +66,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...]
     trusted_networks: tuple[Network, ...]
     client_ip_days: int
+    partition_months: int
     rates: Rates
     boards_file: Path
     scoring_file: Path
@@ -162,6 +163,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         trusted_proxies=env.get("TRUSTED_PROXIES", values.list_of(values.network), ()),
         trusted_networks=env.get("TRUSTED_NETWORKS", values.list_of(values.network), ()),
         client_ip_days=env.get("CLIENT_IP_DAYS", values.integer(0, 3650), 30),
+        partition_months=int(env.get("PARTITION_MONTHS", values.one_of("1", "3", "6", "12"), "12")),
         rates=Rates(
             create=env.get("RATE_LIMIT_CREATE", values.rate, values.rate("10/minute")),
             complete=env.get("RATE_LIMIT_COMPLETE", values.rate, values.rate("30/minute")),

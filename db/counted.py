@@ -26,6 +26,10 @@ _ADJUSTMENTS = """
     UNION ALL SELECT user_id, points, at FROM audit_events
     WHERE kind = 'adjusted' AND points <> 0 {of_users} {begun} {ended}
 """
+# What is archived, as if it were one action in each period: see db/archive.py.
+_ARCHIVED = """
+    UNION ALL SELECT user_id, score, at FROM archived_scores WHERE board = :archived {of_users} {begun} {ended}
+"""
 # Of all periods the last that began before, or else each action would be compared with all of them.
 _PERIODS = """
     CROSS JOIN LATERAL (
@@ -121,6 +125,18 @@ def in_all_periods(rule: BoardRule, users: Sequence[UserId] | None = None) -> Re
     return Record(_combined(rule, counted), values | own)
 
 
+def of_partition(rule: BoardRule, table: str) -> Record:
+    """Return the record of everybody in all periods of a board, of the actions of one partition alone."""
+    values: dict[str, Any] = {"board": rule.id}
+    if rule.types is not None:
+        values["types"] = sorted(rule.types)
+    actions = _ACTIONS.replace("FROM actions", f"FROM {table}").format(
+        amount=_amount(rule), of_types=_of_types(rule), of_users="", begun="", ended="", settled=""
+    )
+    sql = f"SELECT period.id AS board_id, user_id, score, at FROM ({actions}) AS it "
+    return Record(_combined(rule, sql + (_PERIODS if rule.periodic else _WHOLE)), values)
+
+
 def extent(rule: BoardRule) -> Record:
     """Return the query of the first and the last moment of what counts on a board, null when nothing does."""
     sql, values = _amounts(rule, of_users="")
@@ -131,23 +147,29 @@ def _amounts(
     rule: BoardRule, *, of_users: str, begun: str = "", ended: str = "", settled: str = ""
 ) -> tuple[str, dict[str, Any]]:
     """Return the SQL of everything that counts: (user_id, score, at), and the values that only it has."""
-    values: dict[str, Any] = {}
-    of_types = ""
+    values: dict[str, Any] = {"archived": rule.id}
     if rule.types is not None:
-        of_types = "AND type = ANY(CAST(:types AS text[]))"
         values["types"] = sorted(rule.types)
-    amount = "value" if rule.valued else "nullif(score, 0)"
     sql = _ACTIONS.format(
-        amount=amount,
-        of_types=of_types,
+        amount=_amount(rule),
+        of_types=_of_types(rule),
         of_users=of_users,
         begun=begun.format(at="end_at"),
         ended=ended.format(at="end_at"),
         settled=settled,
     )
+    sql += _ARCHIVED.format(of_users=of_users, begun=begun.format(at="at"), ended=ended.format(at="at"))
     if rule.adjustable:
         sql += _ADJUSTMENTS.format(of_users=of_users, begun=begun.format(at="at"), ended=ended.format(at="at"))
     return sql, values
+
+
+def _amount(rule: BoardRule) -> str:
+    return "value" if rule.valued else "nullif(score, 0)"
+
+
+def _of_types(rule: BoardRule) -> str:
+    return "" if rule.types is None else "AND type = ANY(CAST(:types AS text[]))"
 
 
 def _combined(rule: BoardRule, counted: str) -> str:

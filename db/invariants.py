@@ -21,9 +21,13 @@ _WRONG_TOTALS = """
         WHERE status = 'completed' AND settlement <> 'reversed' {of_actions} GROUP BY user_id
     ) AS earned ON earned.user_id = users.id
     LEFT JOIN (
+        SELECT user_id, sum(score) AS points FROM archived_scores WHERE board = '' {of_archived} GROUP BY user_id
+    ) AS archived ON archived.user_id = users.id
+    LEFT JOIN (
         SELECT user_id, sum(points) AS points FROM audit_events WHERE kind = 'adjusted' {of_events} GROUP BY user_id
     ) AS adjusted ON adjusted.user_id = users.id
-    WHERE total_score <> coalesce(earned.points, 0) + coalesce(adjusted.points, 0) {of_users}
+    WHERE total_score <> coalesce(earned.points, 0) + coalesce(archived.points, 0) + coalesce(adjusted.points, 0)
+        {of_users}
 """
 
 
@@ -32,6 +36,7 @@ def _query(template: str, users: Sequence[UserId] | None) -> sa.TextClause:
     return sa.text(
         template.format(
             of_actions=among.format(column="user_id"),
+            of_archived=among.format(column="user_id"),
             of_events=among.format(column="user_id"),
             of_standings=among.format(column="user_id"),
             of_users=among.format(column="users.id"),

@@ -12,6 +12,7 @@ from app.domain.fraud import WINDOW, Facts
 from app.domain.ids import ActionId, BoardId
 from db import marks
 from db.driver import note_transaction_id, send_with_next
+from db.partitions import BETWEEN, bounds
 from db.prepared import prepared
 
 RECORDED = "coalesce(recorded_at, end_at)"
@@ -23,10 +24,10 @@ _UNSETTLED = f"status = 'completed' AND settled_at IS NULL AND {RECORDED} >= {ma
 # completed has a score), or else the planner comes to read the whole table, or all that a user has ever done.
 _CLAIM = prepared(
     "claim_actions",
-    """
+    f"""
     WITH claimed AS MATERIALIZED (
         SELECT * FROM actions
-        WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'completed' AND settled_at IS NULL
+        WHERE id = ANY(CAST(:ids AS uuid[])) AND {BETWEEN} AND status = 'completed' AND settled_at IS NULL
         ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
     )
     SELECT pg_current_xact_id()::text, claimed.id::text, claimed.user_id::text, claimed.score, claimed.start_at,
@@ -57,7 +58,9 @@ def claim_and_look(
     """Claim actions, and find in the same round trip which of `rows` of boards there are."""
     claimed = []
     existing: frozenset[BoardId] = frozenset()
-    for xid, *facts, found in conn.execute(_CLAIM, {"ids": list(action_ids), "window": WINDOW, "rows": list(rows)}):
+    ids = list(action_ids)
+    values = {"ids": ids, **bounds(ids), "window": WINDOW, "rows": list(rows)}
+    for xid, *facts, found in conn.execute(_CLAIM, values):
         note_transaction_id(conn, xid)
         claimed.append(Facts(*facts))
         existing = existing or frozenset(found)
@@ -66,10 +69,10 @@ def claim_and_look(
 
 _SETTLE = prepared(
     "mark_settled",
-    """
+    f"""
     UPDATE actions SET settlement = done.settlement, settled_at = clock_timestamp()
     FROM unnest(CAST(:ids AS uuid[]), CAST(:settlements AS text[])) AS done(id, settlement)
-    WHERE actions.id = done.id
+    WHERE actions.id = done.id AND {BETWEEN}
 """,
 )
 
@@ -77,12 +80,16 @@ _SETTLE = prepared(
 def mark_settled_with_next(conn: sa.Connection, settlements: Sequence[tuple[ActionId, str]]) -> None:
     """Write "cleared" or "held" to claimed actions."""
     ids, words = zip(*settlements, strict=True)
-    send_with_next(conn, _SETTLE, {"ids": list(ids), "settlements": list(words)})
+    send_with_next(conn, _SETTLE, {"ids": list(ids), **bounds(ids), "settlements": list(words)})
 
 
+# With statistics that know of no backlog the planner would rather read all of it from each partition, and sort that,
+# than merge their indexes. The setting ends with the transaction; it is sent with the statement.
+_UNSORTED = "SET LOCAL enable_sort = off;"
 # In the order of the index, so that no more is read than is taken. now(), not clock_timestamp(): only what stays the
 # same throughout a statement bounds the scan of an index.
 _OVERDUE = sa.text(f"""
+    {_UNSORTED}
     SELECT overdue.id::text, tried.attempts
     FROM generate_series(0, CAST((SELECT max(attempts) FROM actions WHERE {_UNSETTLED}) AS int)) AS tried(attempts)
     CROSS JOIN LATERAL (
@@ -108,8 +115,8 @@ OLDEST_RECORDED = f"""
     ) AS oldest
 """
 SETTLE_LAG = f"SELECT coalesce(extract(epoch FROM clock_timestamp() - ({OLDEST_RECORDED})), 0)::float"
-_SETTLE_LAG = sa.text(SETTLE_LAG)
-_OLDEST = sa.text(OLDEST_RECORDED)
+_SETTLE_LAG = sa.text(f"{_UNSORTED} {SETTLE_LAG}")
+_OLDEST = sa.text(f"{_UNSORTED} {OLDEST_RECORDED}")
 LONGEST_WAITING = f"SELECT * FROM actions WHERE {_UNSETTLED} ORDER BY attempts, {RECORDED} LIMIT 10000"
 UNSETTLED_COUNT = f"SELECT count(*) FROM actions WHERE {_UNSETTLED}"
 
@@ -127,18 +134,19 @@ def advance_mark(conn: sa.Connection) -> None:
     marks.advance(conn, marks.OUTBOX, left=conn.execute(_OLDEST).scalar_one())
 
 
-_COUNT_ATTEMPT = sa.text("""
+_COUNT_ATTEMPT = sa.text(f"""
     WITH mine AS (
-        SELECT id FROM actions WHERE id = ANY(CAST(:ids AS uuid[])) AND settled_at IS NULL
+        SELECT id FROM actions WHERE id = ANY(CAST(:ids AS uuid[])) AND {BETWEEN} AND settled_at IS NULL
         ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
     )
-    UPDATE actions SET attempts = attempts + 1 FROM mine WHERE actions.id = mine.id
+    UPDATE actions SET attempts = attempts + 1 FROM mine WHERE actions.id = mine.id AND {BETWEEN}
 """)
 
 
 def count_attempt(conn: sa.Connection, action_ids: Iterable[ActionId]) -> int:
     """Raise the attempts of unsettled actions that are not locked, and return their number."""
-    return conn.execute(_COUNT_ATTEMPT, {"ids": list(action_ids)}).rowcount
+    ids = list(action_ids)
+    return conn.execute(_COUNT_ATTEMPT, {"ids": ids, **bounds(ids)}).rowcount
 
 
 _RESTORE_LAST_ATTEMPT = sa.text("""

@@ -20,7 +20,11 @@ _NEWEST = f"""
     ORDER BY id DESC LIMIT {LOOKED_AT}
 """
 # A subselect, not NOT EXISTS: for that one PostgreSQL may rather read all actions.
-_NEVER = "role = 'player' AND status <> 'erased' AND (SELECT id FROM actions WHERE user_id = users.id LIMIT 1) IS NULL"
+_NO_ACTIONS = """(
+    (SELECT id FROM actions WHERE user_id = users.id LIMIT 1) IS NULL
+    AND (SELECT user_id FROM archived_scores WHERE user_id = users.id LIMIT 1) IS NULL
+)"""
+_NEVER = f"role = 'player' AND status <> 'erased' AND {_NO_ACTIONS}"
 _BEFORE = "(CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid))"
 _BY_ID = {
     "newest": f"SELECT id FROM ({_NEWEST}) AS users WHERE status <> 'erased' ORDER BY id DESC LIMIT :limit",
@@ -74,7 +78,7 @@ def without_place(conn: sa.Connection, board: BoardId, *, before: str | None, li
     return list(conn.execute(_WITHOUT_PLACE, {"board": board, "before": before, "limit": limit}).scalars())
 
 
-_ROWS = sa.text("""
+_ROWS = sa.text(f"""
     SELECT users.id::text, username, display_name, email, role, users.status, hidden, total_score, created_at,
         (
             SELECT count(*) FROM (
@@ -83,9 +87,10 @@ _ROWS = sa.text("""
         ) AS held,
         greatest(
             (SELECT max(end_at) FROM actions WHERE user_id = users.id AND end_at IS NOT NULL),
-            (SELECT start_at FROM actions WHERE user_id = users.id AND status = 'started' ORDER BY id DESC LIMIT 1)
+            (SELECT start_at FROM actions WHERE user_id = users.id AND status = 'started' ORDER BY id DESC LIMIT 1),
+            (SELECT max(at) FROM archived_scores WHERE user_id = users.id AND board = '')
         ) AS last_seen_at,
-        (SELECT id FROM actions WHERE user_id = users.id LIMIT 1) IS NULL AS never
+        {_NO_ACTIONS} AS never
     FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS these(id, n) JOIN users ON users.id = these.id
     ORDER BY these.n
 """)

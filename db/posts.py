@@ -95,10 +95,13 @@ def begin(conn: sa.Connection, posts: Sequence[Post], claims: Collection[ActionI
 
 
 class Earlier(NamedTuple):
-    """What an earlier request with a key asked for (the hash of it), and the action that it was answered with."""
+    """What an earlier request with a key asked for (the hash of it), and the action that it was answered with.
+
+    The action is None when it was archived since.
+    """
 
     body_hash: str
-    action: Action
+    action: Action | None
 
 
 # Each by itself: with joins the planner may come to read all keys there are.
@@ -111,7 +114,7 @@ _EARLIER = prepared(
     CROSS JOIN LATERAL (
         SELECT * FROM idempotency_keys WHERE owner_id = asked.owner_id AND key = asked.key LIMIT 1
     ) AS used
-    CROSS JOIN LATERAL (SELECT * FROM actions WHERE id = used.action_id LIMIT 1) AS action
+    LEFT JOIN LATERAL (SELECT * FROM actions WHERE id = used.action_id LIMIT 1) AS action ON true
 """,
 )
 
@@ -122,7 +125,10 @@ def earlier(conn: sa.Connection, keys: Collection[Idempotency]) -> dict[Key, Ear
         return {}
     values = {"owners": [key.owner_id for key in keys], "keys": [key.key for key in keys]}
     rows = conn.execute(_EARLIER, values).all()
-    return {(owner, key): Earlier(body_hash, Action.of(*action)) for owner, key, body_hash, *action in rows}
+    return {
+        (owner, key): Earlier(body_hash, Action.of(*action) if action[0] else None)
+        for owner, key, body_hash, *action in rows
+    }
 
 
 _RELEASE = sa.text("""

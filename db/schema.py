@@ -14,7 +14,7 @@ _FACTS = {
             || attidentity::text
         FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
         LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-        WHERE relnamespace = CAST(:schema AS oid) AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+        WHERE relnamespace = CAST(:schema AS oid) AND relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped
     """,
     "constraint": """
         SELECT relname, conname, pg_get_constraintdef(pg_constraint.oid)

@@ -60,8 +60,11 @@ def user_named(conn: sa.Connection, name_or_id: str) -> UserId | None:
 NEWEST_NAMED = 1000
 """Events about what is neither a user nor an action, of which the newest are looked at."""
 
+# Nothing changes an action any more that is archived. A subselect, not EXISTS: for that all actions might be read.
 _OF_ACTIONS = sa.text("""
-    SELECT action_id::text, max(id) FROM audit_events WHERE action_id = ANY(CAST(:ids AS uuid[])) GROUP BY action_id
+    SELECT action_id::text, max(id) FROM audit_events
+    WHERE action_id = ANY(CAST(:ids AS uuid[])) AND (SELECT id FROM actions WHERE actions.id = action_id) IS NOT NULL
+    GROUP BY action_id
 """)
 _OF_USERS = sa.text("""
     SELECT user_id::text, kind, max(id) FROM audit_events
@@ -88,7 +91,7 @@ def _newest_of_actions(conn: sa.Connection, events: Sequence[sa.Row[Any]]) -> se
     if not events:
         return set()
     last = {action: at for action, at in conn.execute(_OF_ACTIONS, {"ids": [it.action_id for it in events]})}
-    return {it.id for it in events if last[it.action_id] == it.id}
+    return {it.id for it in events if last.get(it.action_id) == it.id}
 
 
 def _newest_of_users(conn: sa.Connection, events: Sequence[sa.Row[Any]]) -> set[int]:

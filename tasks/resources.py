@@ -39,6 +39,7 @@ def configure(
             rules=scoring_rules,
             vetting=Vetting(fraud_rules, scoring_rules[DEFAULT_TYPE].most_points, settings.trusted_networks),
             client_ip_days=settings.client_ip_days,
+            partition_months=settings.partition_months,
             preparing=engine.connect(settings.database_url, engine.WORKER, pool_size=1, name="worker", prepares=True),
         )
 

@@ -111,7 +111,7 @@ def engine(stores: Stores) -> sa.Engine:
             sa.text(
                 "TRUNCATE users, actions, standings, top_scores, audit_events, boards, erasures, marks, "
                 "join_codes, password_resets, service_keys, idempotency_keys, identities, top_scores_versions, "
-                "trusted_networks, webhooks CASCADE"
+                "trusted_networks, webhooks, archives, archived_scores CASCADE"
             )
         )
         boards.ensure(conn, [WHOLE])

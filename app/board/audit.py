@@ -19,7 +19,7 @@ from app.domain import messages
 from app.domain.board_rules import BoardRule, BoardRules
 from app.domain.errors import DatabaseUnavailable
 from app.domain.ids import UserId, is_id
-from db import freezes, invariants, marks, rank_blocks
+from db import freezes, invariants, marks, partitions, rank_blocks
 from db.redis import AUDIT_CURSOR_KEY, AUDIT_RESULT_KEY, AUDIT_RESULT_TTL, Publisher, top_scores_key
 from db.transaction import TimedOut, in_statement, in_transaction
 from telemetry import logs, metrics
@@ -171,7 +171,9 @@ def _skip(conn: sa.Connection, after: UserId | None) -> UserId | None:
 
 
 def _snapshot(conn: sa.Connection) -> None:
+    # The lock before the snapshot: or else a month might be archived in between, and its points be nowhere to be seen.
     conn.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+    partitions.hold(conn)
 
 
 def _scored_once(conn: sa.Connection, *, hours: int = 1) -> Check:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from app.board import archived
 from app.board.visible import Frozen
 from app.domain import timeline
 from app.domain.board_rules import BoardRule
@@ -65,10 +66,11 @@ def read(
     While the board is frozen these are the scores of those who are on it, and lead to what it shows of them.
 
     Raises:
-        TooMuchToRead: when a user has more than `ACTIONS` actions that would be read.
+        TooMuchToRead: when a user has more than `ACTIONS` actions that would be read, or they are archived.
     """
     if frozen:
         user_ids = [user_id for user_id in user_ids if frozen.row_of(user_id)]
+    archived.must_not_reach(conn, moments[0], "from")
     since = frozen.since if frozen else None
     found = courses.read(conn, rule, period, user_ids, moments, settled_by=since, limit=ACTIONS)
     for course in found:

@@ -8,6 +8,7 @@ from functools import partial
 
 import sqlalchemy as sa
 
+from app.board import archived
 from app.domain import ranking
 from app.domain.board_rules import BoardRule
 from app.domain.errors import TooMuchToRead
@@ -40,10 +41,11 @@ def board(conn: sa.Connection, rule: BoardRule, period: Period, moment: datetime
     then. Where scores only get better with time (sums of points, best scores) the first of them is mostly short.
 
     Raises:
-        TooMuchToRead: when both are too long.
+        TooMuchToRead: when both are too long, or the actions of then are archived.
     """
     if period.starts is not None and moment < period.starts:
         return []
+    archived.must_not_reach(conn, moment, "asOf")
     only_better = rule.by == "best" or not (rule.by == "latest" or rule.valued or rule.lowest)
     back = partial(_back, conn, rule, period, moment, only_better=only_better)
     whole = partial(corrected.whole, conn, rule, period, moment, limit=rule.top, most=ACTIONS)

@@ -10,18 +10,34 @@ import sqlalchemy as sa
 from app.board import top
 from app.domain import periods
 from app.domain.board_rules import BoardRule, BoardRules
+from app.domain.errors import Conflict
 from app.domain.ids import BoardId, UserId
 from app.domain.periods import Period
-from db import boards, standings
+from db import archive, boards, standings
 
 
-def rebuild(conn: sa.Connection, rules: BoardRules, board_id: BoardId) -> tuple[list[UserId], dict[BoardId, int]]:
+def rebuild(
+    conn: sa.Connection, rules: BoardRules, board_id: BoardId, *, without_archived: bool = False
+) -> tuple[list[UserId], dict[BoardId, int]]:
     """Recompute a board and all its standings, in all its periods; settling waits meanwhile.
+
+    Args:
+        without_archived: of a board whose rule isn't that by which archived actions were counted, count without them.
 
     Returns:
         The users whose standings were wrong, and the new versions of the periods whose rows were.
+
+    Raises:
+        Conflict: when the board would have to count archived actions by another rule.
     """
     rule = rules[board_id]
+    if archive.differs(conn, rule):
+        if not without_archived:
+            raise Conflict(
+                f"{board_id}: older actions are archived, and were not counted by this rule. "
+                "With --without-archived it counts what is still there, and nothing else."
+            )
+        archive.leave_out(conn, rule)
     standings.lock_all(conn)
     boards.ensure(conn, _periods(rule, *standings.extent(conn, rule)))
     boards.set_bounds(conn, {row: _bounds(rule, row) for row in boards.rows_of_board(conn, board_id)})

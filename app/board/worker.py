@@ -28,7 +28,9 @@ log = logging.getLogger("scoreboard.settle")
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a worker process works with: the stores, the boards, the rules, and for how many days it keeps addresses.
+    """What a worker process works with: the stores, the boards, the rules.
+
+    It keeps addresses for `client_ip_days`, and `partition_months` of actions together.
 
     `preparing` is the engine that settles and publishes, if that is another one: its connections prepare statements.
     """
@@ -39,6 +41,7 @@ class Desk:
     rules: ScoringRules
     vetting: Vetting
     client_ip_days: int = 30
+    partition_months: int = 12
     preparing: sa.Engine | None = None
 
     @property

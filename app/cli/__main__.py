@@ -4,6 +4,7 @@ import click
 
 from app.cli import (
     accounts,
+    archive,
     export,
     freezes,
     import_users,
@@ -62,6 +63,7 @@ for command in (
     upkeep.audit,
     upkeep.rebuild,
     export.export,
+    archive.archive,
 ):
     cli.add_command(command)
 

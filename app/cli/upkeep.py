@@ -1,5 +1,7 @@
 """Commands to audit and to rebuild."""
 
+from functools import partial
+
 import click
 
 from app.board import audit as audits
@@ -26,8 +28,9 @@ def audit(config: Settings) -> None:
 
 @click.command()
 @click.option("--board", "boards", multiple=True, help="Only this board; may be repeated.")
+@click.option("--without-archived", is_flag=True, help="Count what is not archived alone, if the rule is another.")
 @click.pass_obj
-def rebuild(config: Settings, boards: tuple[str, ...]) -> None:
+def rebuild(config: Settings, boards: tuple[str, ...], without_archived: bool) -> None:
     """Recompute standings and boards from the actions; changes only what was wrong.
 
     It fills boards that are new, or whose rules have changed.
@@ -38,7 +41,9 @@ def rebuild(config: Settings, boards: tuple[str, ...]) -> None:
             raise click.UsageError(f"There is no board {name!r} in {config.boards_file.name}.")
     with database(config) as made:
         rebuilt = [
-            transaction.in_transaction(made, lambda conn, it=board_id: rebuilding.rebuild(conn, rules, it))  # type: ignore[misc]
+            transaction.in_transaction(
+                made, partial(rebuilding.rebuild, rules=rules, board_id=board_id, without_archived=without_archived)
+            )
             for board_id in rules
             if not boards or board_id in boards
         ]

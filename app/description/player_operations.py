@@ -47,11 +47,12 @@ PLAYER_OPERATIONS: dict[tuple[str, str], Operation] = {
                 "Marks a request that may be sent again: it is done once, and answered with the same action for ever.",
             )
         },
-        errors=(403, 404, 409, 422),
+        errors=(403, 404, 409, 410, 422),
         about="`started`: the score is computed by the server when the action is completed. `completed`, with `value` "
         "where the type has one and `endAt` if it was not just now, is for service keys alone: one call, one scored "
         "action. `Location` names the action. 200: it is that of an earlier request with this `Idempotency-Key`, and "
-        "`Idempotency-Replayed` is `true`; another body is a 422.",
+        "`Idempotency-Replayed` is `true`; another body is a 422. 410 `archived`: that action was archived "
+        "since.",
         example={"status": "started", "metadata": {"level": 3}},
     ),
     ("/users/{user_id}/actions", "GET"): Operation(

@@ -170,6 +170,10 @@ class IdempotencyMismatch(ScoreboardError):
     status, code, title = 422, "idempotency-mismatch", "Idempotency key used for another request"
 
 
+class Archived(ScoreboardError):
+    status, code, title = 410, "archived", "Archived"
+
+
 class WrongCursor(ScoreboardError):
     status, code, title = 422, "wrong-cursor", "No cursor of this list"
 

@@ -37,6 +37,7 @@ EventKind = Literal[
     "held_again",
     "webhook_changed",
     "webhook_rotated",
+    "archived",
 ]
 
 EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)

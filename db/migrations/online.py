@@ -8,6 +8,15 @@ _STATE = sa.text("""
     WHERE indexrelid = to_regclass(:name)
 """)
 
+_WITHOUT_INDEX = sa.text("""
+    SELECT CAST(inhrelid AS regclass)::text FROM pg_inherits AS part
+    WHERE inhparent = to_regclass(:table) AND NOT EXISTS (
+        SELECT FROM pg_inherits AS index JOIN pg_index ON indexrelid = index.inhrelid
+        WHERE index.inhparent = to_regclass(:name) AND indrelid = part.inhrelid
+    )
+    ORDER BY 1
+""")
+
 
 def make_index(name: str, definition: str, *, unique: bool = False, condition_has: str = "") -> None:
     """Make an index while others write.
@@ -34,6 +43,24 @@ def make_index(name: str, definition: str, *, unique: bool = False, condition_ha
             op.execute(f"ALTER INDEX {name}_new RENAME TO {name}")
         finally:
             op.execute("SET lock_timeout = '500ms'")
+
+
+def make_index_of_parts(name: str, table: str, definition: str, *, unique: bool = False) -> None:
+    """Make an index of a partitioned table while others write: of each partition by itself, then of all together.
+
+    The table's own is made first, for none, so that partitions that come meanwhile have theirs from the beginning. It
+    is valid once each partition's is attached to it. Repeated, it makes what is missing.
+
+    Args:
+        name: begins with the table's name; the partitions' indexes have theirs instead.
+        definition: what follows the table's name in CREATE INDEX.
+    """
+    conn = op.get_bind()
+    op.execute(f"CREATE {'UNIQUE INDEX' if unique else 'INDEX'} IF NOT EXISTS {name} ON ONLY {table} {definition}")
+    for part in conn.execute(_WITHOUT_INDEX, {"table": table, "name": name}).scalars().all():
+        index = name.replace(table, part, 1)
+        make_index(index, f"{part} {definition}", unique=unique)
+        op.execute(f"ALTER INDEX {name} ATTACH PARTITION {index}")
 
 
 def drop_index(name: str) -> None:

@@ -126,6 +126,9 @@ def test_addresses_sweep_waits_for_no_lock(engine: sa.Engine, stores: Stores) ->
         assert kept(stores) == 1
 
 
+AGES = "actions_address_age_idx"
+
+
 def test_index_serves_it_however_many_actions_there_are(engine: sa.Engine, stores: Stores) -> None:
     user = add_user(engine)
     aged(stores, user, start="20 days", end="20 days", number=20_000)
@@ -141,8 +144,11 @@ def test_index_serves_it_however_many_actions_there_are(engine: sa.Engine, store
         node: dict[str, Any] = seen.pop()
         seen += node.get("Plans", [])
         indexes += [node["Index Name"]] if "Index Name" in node else []
-        assert node["Node Type"] != "Seq Scan"
-    assert "actions_address_age_idx" in indexes
+        # A partition with next to nothing in it may be read whole.
+        assert node["Node Type"] != "Seq Scan" or node["Actual Rows"] + node.get("Rows Removed by Filter", 0) < 1000
+    parts = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = CAST(:of AS regclass)"
+    ages = stores.rows(parts, of=AGES)
+    assert {name for (name,) in ages} & set(indexes)
     assert kept(stores) == 20_000
 
 

@@ -158,12 +158,19 @@ def test_index_serves_it_however_many_actions_there_are(stores: Stores) -> None:
     )
     with stores.engine.begin() as conn:
         conn.execute(sa.text("ANALYZE actions"))
+        parts = sa.text(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'actions_list_idx'::regclass"
+        )
+        indexes = set(conn.execute(parts).scalars())
         for statuses in (STATUSES, ("completed",), ("cancelled",), ("started",)):
             for before in (None, new_id()):
                 root = plan(conn, many, statuses, before)
-                scans = [it for it in nodes(root) if it.get("Relation Name") == "actions"]
-                assert {it["Index Name"] for it in scans} == {"actions_list_idx"}, statuses
-                assert sum(it["Actual Rows"] * it["Actual Loops"] for it in scans) <= 21 * len(statuses)
+                scans = [it for it in nodes(root) if it.get("Relation Name", "").startswith("actions")]
+                assert scans
+                assert {it["Index Name"] for it in scans} <= indexes, statuses
+                # Of each partition one more, to know which is the newest of all.
+                most = (21 + len(indexes)) * len(statuses)
+                assert sum(it["Actual Rows"] * it["Actual Loops"] for it in scans) <= most
                 assert root["Shared Hit Blocks"] + root["Shared Read Blocks"] < 150
         found, _ = actions.of_user(conn, many, statuses=("cancelled",), before=None, limit=21)
     assert [it.action_id for it in found] == [cancelled]

@@ -13,6 +13,7 @@ from app.board import settle
 from app.board.vetting import Vetting
 from app.domain import fraud, scoring
 from app.domain.actions import CompletedAction, End, Start
+from app.domain.fraud import Facts
 from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from config import rules
 from config.settings import HERE
@@ -82,7 +83,7 @@ BLOCKS = sa.text(READ.text.replace("tuples_returned", "blocks_fetched"))
 def engine(stores: Stores, request: pytest.FixtureRequest) -> sa.Engine:
     """Many actions of the last two hours, and statistics from before."""
     stores.execute("TRUNCATE users, actions, standings, top_scores, audit_events, boards, marks CASCADE")
-    for table in ("users", "actions", "standings"):
+    for table in ("users", "actions_before", "actions_other", "standings"):
         stores.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
     with stores.engine.begin() as conn:
         boards.ensure(conn, [WHOLE])
@@ -144,6 +145,22 @@ def test_no_more_of_a_day_is_read_than_its_limit(engine: sa.Engine, stores: Stor
     asked = {(busy, "daily"): 20}
     assert read(engine, lambda conn: found.update(rows.completed_today(conn, asked, noon))) < 200
     assert found == asked
+
+
+def test_no_more_of_a_history_is_read_than_counts(engine: sa.Engine, stores: Stores) -> None:
+    """However much one player has completed: the last 500 are what the rule on a player's history looks at."""
+    busy = UserId("00000001-0000-7000-8000-000000000000")
+    stores.execute(
+        "INSERT INTO actions (id, user_id, type, status, start_at, end_at, score, settlement, settled_at) "
+        "SELECT gen_random_uuid(), :user, 'default', 'completed', at, at, 10, 'cleared', at "
+        "FROM (SELECT now() - make_interval(mins => n) AS at FROM generate_series(1, 10000) AS n) AS made",
+        user=busy,
+    )
+    now = datetime.now(UTC)
+    judged = Facts(ActionId(new_id()), busy, 10, now, now, None)
+    found: dict[ActionId, list[int]] = {}
+    assert read(engine, lambda conn: found.update(fraud_facts.minutes(conn, [judged]))) < 700
+    assert sum(found[judged.action_id]) == 10 * fraud_facts.HISTORY
 
 
 def test_last_minutes_completions_alone_are_read_to_count_them(engine: sa.Engine, stores: Stores) -> None:

@@ -15,6 +15,7 @@ def found_in_database(engine: sa.Engine, *words: str) -> list[str]:
     """Return every `table.column` of words that holds one of these, in whatever case."""
     columns = """
         SELECT table_name, column_name FROM information_schema.columns
+        JOIN pg_class ON pg_class.oid = to_regclass(table_name) AND NOT relispartition
         WHERE table_schema = 'public' AND data_type = ANY(:types) ORDER BY 1, 2
     """
     found = []

@@ -62,6 +62,7 @@ MALFORMED: dict[str, list[str]] = {
     "EMBED_ORIGINS": ["blog.example.com", "*", "https://example.com/page"],
     "TRUSTED_PROXIES": NETWORKS,
     "TRUSTED_NETWORKS": NETWORKS,
+    "PARTITION_MONTHS": ["0", "5", "24", "monthly", "\u0661"],
     "CLIENT_IP_DAYS": ["-1", "3651", "30d", "1.5", "off", "\u0663"],
     **{
         f"RATE_LIMIT_{name}": RATE

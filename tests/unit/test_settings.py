@@ -59,6 +59,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "trusted_proxies": (),
         "trusted_networks": (),
         "client_ip_days": 30,
+        "partition_months": 12,
         "rates": {
             "create": limits.parse("10/minute"),
             "complete": limits.parse("30/minute"),
@@ -214,6 +215,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("BLOCKED_NAMES_FILE", str(HERE / "boards.toml"), "blocked_names_file", HERE / "boards.toml"),
     ("CLIENT_IP_DAYS", "0", "client_ip_days", 0),
     ("CLIENT_IP_DAYS", "3650", "client_ip_days", 3650),
+    ("PARTITION_MONTHS", "3", "partition_months", 3),
     ("WS_MAX_PER_USER", "1", "ws_max_per_user", 1),
     ("WS_MAX_PER_IP", "1000000", "ws_max_per_ip", 1_000_000),
     ("WS_MAX_CONNECTIONS", "5", "ws_max_connections", 5),
@@ -360,6 +362,7 @@ BAD: list[tuple[str, str]] = [
     ("ISSUERS_FILE", "/nowhere/issuers.toml"),
     ("BLOCKED_NAMES_FILE", "/nowhere/names.txt"),
     *(("CLIENT_IP_DAYS", text) for text in ("-1", "3651", "30 days", "1.5", "off")),
+    *(("PARTITION_MONTHS", text) for text in ("0", "2", "24", "1.0", "off")),
     *((f"WS_MAX_{what}", text) for what in ("PER_USER", "PER_IP", "CONNECTIONS") for text in ("0", "many", "1000001")),
     *(("PUSH_INTERVAL_MS", text) for text in ("-1", "0.5", "60001")),
     *(("PORT", text) for text in ("0", "65536", "http")),

@@ -38,6 +38,7 @@ export const KINDS = {
   network_removed: ["organizer.kind-network-removed", "organizer.event-network-removed"],
   webhook_changed: ["organizer.kind-webhook-changed", "organizer.event-webhook-changed"],
   webhook_rotated: ["organizer.kind-webhook-rotated", "organizer.event-webhook-rotated"],
+  archived: ["organizer.kind-archived", "organizer.event-archived"],
   webhook_created: ["organizer.kind-webhook-created", "organizer.event-webhook-created"],
   webhook_paused: ["organizer.kind-webhook-paused", "organizer.event-webhook-paused"],
   webhook_resumed: ["organizer.kind-webhook-resumed", "organizer.event-webhook-resumed"],
