@@ -40,9 +40,7 @@ def planning(db: sa.Engine, turns: int) -> list[Row]:
     made = database_of(db, "planning")
     add_standings(made, PLAYERS)
     url = made.url.render_as_string(hide_password=False)
-    plain, hot = (
-        engine.connect(url, engine.OPERATOR, pool_size=1, name="worker", prepares=prepares) for prepares in (False, True)
-    )
+    plain, hot = (engine.connect(url, engine.OPERATOR, pool_size=1, name="worker", prepares=it) for it in (False, True))
     took: dict[tuple[int, bool], list[float]] = {(n, prepares): [] for n in MUSTS for prepares in (False, True)}
     backends = {plain: _backend(plain), hot: _backend(hot)}
     for number in range(turns * ROUNDS + 10):
