@@ -87,7 +87,7 @@ def _start(copy: Path, more: Mapping[str, str] | None = None) -> float:
         )
     try:
         wait_for(int(ports["PORT"]), "/top-scores", within=300)
-        wait_for(int(ports["PORT"]), "/", b"<title>")
+        wait_for(int(ports["PORT"]), "/", b"<title")
         return time.monotonic() - began
     finally:
         process.send_signal(signal.SIGTERM)
