@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app.domain.actions import Action, End, Start
 from app.domain.ids import ActionId, UserId
-from db.driver import note_transaction_id, send_with_next
+from db.driver import fetch, note_transaction_id, send_with_next
 from db.partitions import BETWEEN, bounds
 from db.prepared import prepared
 from db.users import LockedUser
@@ -115,7 +115,7 @@ def insert_started(conn: sa.Connection, starts: Sequence[Start], *, max_open: in
         "metadata": [start.metadata for start in starts],
         "max_open": max_open,
     }
-    rows = conn.execute(_INSERT_STARTED, values).all()
+    rows = fetch(conn, _INSERT_STARTED, values)
     return {
         action_id: Started(version, bool(active), bool(full), *new) for action_id, version, active, full, *new in rows
     }
@@ -200,7 +200,7 @@ def lock_with_users(conn: sa.Connection, ends: Sequence[End], *, skip_locked: bo
 def _lock(conn: sa.Connection, statement: sa.TextClause, ends: Sequence[End], locked: Locked) -> None:
     ids = [end.action_id for end in ends]
     values = {"users": [end.user_id for end in ends], "actions": ids, **bounds(ids)}
-    for xid, user_id, version, active, total, now, *action in conn.execute(statement, values):
+    for xid, user_id, version, active, total, now, *action in fetch(conn, statement, values):
         note_transaction_id(conn, xid)
         if version is not None:
             locked.users[user_id] = LockedUser(version, active, total)
@@ -239,7 +239,7 @@ def completed_today(
     """
     users, types = zip(*limits, strict=True)
     values = {"users": list(users), "types": list(types), "limits": list(limits.values()), "now": now}
-    return {(user_id, type_): count for user_id, type_, count in conn.execute(_COMPLETED_TODAY, values)}
+    return {(user_id, type_): count for user_id, type_, count in fetch(conn, _COMPLETED_TODAY, values)}
 
 
 # The points are summed by user before they are added: UPDATE ... FROM takes one row for each user only.

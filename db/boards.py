@@ -12,7 +12,7 @@ from app.domain.ids import BoardId, UserId, id_after, new_id
 from app.domain.messages import Row
 from app.domain.periods import Period
 from app.domain.ranking import Standing
-from db.driver import send_with_next
+from db.driver import fetch, send_with_next
 from db.freezes import FROZEN
 from db.order import PLACE
 from db.prepared import prepared
@@ -34,7 +34,7 @@ def ensure(conn: sa.Connection, periods: Iterable[Period], known: Collection[Boa
     wanted = {period.id: period for period in periods if period.id not in known}
     if not wanted:
         return
-    existing = set(conn.execute(_EXISTING, {"ids": list(wanted)}).scalars())
+    existing = {board_id for (board_id,) in fetch(conn, _EXISTING, {"ids": list(wanted)})}
     for period in sorted(wanted.values()):
         if period.id not in existing:
             latest = conn.execute(_LATEST_EPOCH, {"board": period.board}).scalar()
@@ -137,7 +137,7 @@ def lock_and_read(
         "touched": [user_id for _, user_id in pairs],
     }
     found: dict[BoardId, Locked] = {}
-    for board_id, epoch, version, frozen, freezes, now, rank, user_id, *rest in conn.execute(_PRESENT, values):
+    for board_id, epoch, version, frozen, freezes, now, rank, user_id, *rest in fetch(conn, _PRESENT, values):
         board = found.setdefault(board_id, Locked(epoch, version, frozen, freezes, []))
         if user_id is None:
             continue

@@ -4,7 +4,7 @@ How its connections wait is in db/waiting.py, how they send lists in db/arrays.p
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -26,7 +26,7 @@ for the next one, and the transaction's id."""
 
 def prepare(engine: sa.Engine) -> None:
     """Prepare an engine for db/transaction.py."""
-    sa.event.listen(engine, "before_cursor_execute", _after_queued, retval=True)
+    sa.event.listen(engine, "before_cursor_execute", _before_execution, retval=True)
     sa.event.listen(engine, "after_cursor_execute", _note_success)
     sa.event.listen(engine, "handle_error", _leave_read_only)
 
@@ -79,22 +79,62 @@ def send_with_next(conn: sa.Connection, statement: sa.TextClause, values: dict[s
         queued.append((statement, values))
 
 
-def _after_queued(
-    conn: sa.Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
-) -> tuple[str, Any]:
+def fetch(conn: sa.Connection, statement: sa.TextClause, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Execute a statement and return its rows, past SQLAlchemy's own execution: for what comes with every action.
+
+    That one costs the caller more than all the rest of a round trip. What is raised is what SQLAlchemy would raise.
+    """
+    return _execute(conn, _statement(statement), values)
+
+
+def commit(conn: sa.Connection) -> None:
+    """Send what is queued, and COMMIT, in one round trip."""
+    _execute(conn, _COMMIT, {})
+
+
+_COMMIT = Statement("COMMIT", None)
+
+
+def _execute(conn: sa.Connection, statement: Statement, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    session: Any = conn.connection.dbapi_connection
+    if not (session.autocommit or conn.in_transaction()):
+        conn.begin()
+    cursor = None
+    try:
+        with session.cursor() as cursor:
+            cursor.execute(*_assembled(conn, session, statement, values))
+            found: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
+    except BaseException as error:
+        # What SQLAlchemy does with an error: it wraps it, tells the engine's listeners, and discards lost connections.
+        conn._handle_dbapi_exception(error, statement.text, None, cursor, None)
+    if session.plans:
+        session.plans.answered()
+    return found
+
+
+def _assembled(
+    conn: sa.Connection, session: Any, statement: Statement, values: Mapping[str, Any]
+) -> tuple[str, Mapping[str, Any]]:
     """Return a statement preceded by what waits for it: BEGIN, the session's bounds, and the queued statements."""
     before = ["BEGIN"] if conn.info.pop(_BEGIN, False) else []
-    before += cursor.connection.preamble()
+    before += session.preamble()
     statements = []
     if queued := conn.info.get(_QUEUED):
         conn.info[_QUEUED] = []
-        parameters = dict(parameters)
-        for number, (text, values) in enumerate(queued):
-            statements.append(Statement(_compiled(text), name_of(text.get_execution_options()), f"_{number}"))
-            parameters |= {f"{name}_{number}": value for name, value in values.items()}
-    statements.append(Statement(statement, name_of(context.execution_options)))
-    plans = cursor.connection.plans
-    return "; ".join(before + (plans.sent(statements) if plans else [it.plain for it in statements])), parameters
+        values = dict(values)
+        for number, (text, its_values) in enumerate(queued):
+            statements.append(_statement(text)._replace(suffix=f"_{number}"))
+            values |= {f"{name}_{number}": value for name, value in its_values.items()}
+    statements.append(statement)
+    sent = session.plans.sent(statements) if session.plans else [it.plain for it in statements]
+    return "; ".join(before + sent), values
+
+
+def _before_execution(
+    conn: sa.Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
+) -> tuple[str, Any]:
+    """Send what waits along with a statement that SQLAlchemy executes itself."""
+    return _assembled(conn, cursor.connection, Statement(statement, name_of(context.execution_options)), parameters)
 
 
 def _note_success(conn: sa.Connection, cursor: Any, *_: Any) -> None:
@@ -103,9 +143,9 @@ def _note_success(conn: sa.Connection, cursor: Any, *_: Any) -> None:
 
 
 @lru_cache(maxsize=1000)
-def _compiled(statement: sa.TextClause) -> str:
+def _statement(statement: sa.TextClause) -> Statement:
     """Return a statement in psycopg2's syntax."""
-    return str(statement.compile(dialect=_DIALECT))
+    return Statement(str(statement.compile(dialect=_DIALECT)), name_of(statement.get_execution_options()))
 
 
 def note_transaction_id(conn: sa.Connection, xid: str) -> None:

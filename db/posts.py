@@ -14,7 +14,7 @@ from app.domain.actions import Action
 from app.domain.idempotency import Idempotency
 from app.domain.ids import ActionId, UserId
 from app.domain.posts import Post
-from db.driver import note_transaction_id, send_with_next
+from db.driver import fetch, note_transaction_id, send_with_next
 from db.prepared import prepared
 from db.users import LockedUser
 
@@ -82,7 +82,7 @@ def begin(conn: sa.Connection, posts: Sequence[Post], claims: Collection[ActionI
         "keys": [key and key.key for key in keys],
         "hashes": [key and key.body_hash for key in keys],
     }
-    rows = conn.execute(_BEGIN_SKIPPING if skip_locked else _BEGIN_WAITING, values).all()
+    rows = fetch(conn, _BEGIN_SKIPPING if skip_locked else _BEGIN_WAITING, values)
     begun = Begun(now=max(row[1] for row in rows))
     for xid, _, action_id, user_id, metadata, version, *user, claimed in rows:
         note_transaction_id(conn, xid)
@@ -124,7 +124,7 @@ def earlier(conn: sa.Connection, keys: Collection[Idempotency]) -> dict[Key, Ear
     if not keys:
         return {}
     values = {"owners": [key.owner_id for key in keys], "keys": [key.key for key in keys]}
-    rows = conn.execute(_EARLIER, values).all()
+    rows = fetch(conn, _EARLIER, values)
     return {
         (owner, key): Earlier(body_hash, Action.of(*action) if action[0] else None)
         for owner, key, body_hash, *action in rows
@@ -160,7 +160,7 @@ def open_actions(conn: sa.Connection, user_ids: Collection[UserId], *, at_most: 
     """Count users' open actions, up to a number."""
     if not user_ids:
         return {}
-    rows = conn.execute(_OPEN, {"users": list(user_ids), "at_most": at_most})
+    rows = fetch(conn, _OPEN, {"users": list(user_ids), "at_most": at_most})
     return {user_id: count for user_id, count in rows}
 
 
@@ -197,7 +197,7 @@ def completed(conn: sa.Connection, limits: dict[Day, int]) -> dict[Day, int]:
         "days": [day for _, _, day in days],
         "limits": list(limits.values()),
     }
-    return {days[n - 1]: count for n, count in conn.execute(_COMPLETED, values)}
+    return {days[n - 1]: count for n, count in fetch(conn, _COMPLETED, values)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from app.domain.freezes import Freeze
 from app.domain.ids import BoardId, UserId
 from app.domain.messages import Row, Stamp
+from db.driver import fetch
 from db.prepared import prepared
 
 _READ = """
@@ -46,7 +47,7 @@ def read(conn: sa.Connection, ids: Sequence[BoardId]) -> tuple[datetime, dict[Bo
     Returns:
         PostgreSQL's time, and those of the boards that there are.
     """
-    found = conn.execute(_ALL, {"ids": list(ids)}).all()
+    found = fetch(conn, _ALL, {"ids": list(ids)})
     return found[0][0], _boards(found)
 
 

@@ -12,7 +12,7 @@ from app.domain.ids import BoardId, UserId
 from app.domain.periods import Period
 from app.domain.ranking import TOP, Standing
 from db import counted
-from db.driver import send_with_next
+from db.driver import fetch, send_with_next
 from db.order import KEY, LISTED, PLACE
 from db.prepared import prepared
 from db.ranks import OWN_PLACE, NotCounted
@@ -159,7 +159,7 @@ _TOP = prepared(
 
 def top(conn: sa.Connection, board_id: BoardId, size: int = TOP) -> list[Standing]:
     """Read the first rows of a board from all standings."""
-    return [Standing(*row) for row in conn.execute(_TOP, {"board": board_id, "limit": size})]
+    return [Standing(*row) for row in fetch(conn, _TOP, {"board": board_id, "limit": size})]
 
 
 @dataclass(frozen=True, slots=True)

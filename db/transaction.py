@@ -14,7 +14,7 @@ from sqlalchemy import exc
 from sqlalchemy.util import greenlet_spawn
 
 from app.domain.errors import DatabaseUnavailable, ScoreOutOfRange
-from db.driver import READ_ONLY, autocommit, begin_with_next, transaction_id
+from db.driver import READ_ONLY, autocommit, begin_with_next, commit, transaction_id
 from db.outcome import PATIENCE, committed, server_of
 from db.prepared import is_stale
 from db.waiting import pause
@@ -132,7 +132,7 @@ def _once(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
         result = work(conn)
         xid = transaction_id(conn)
         try:
-            conn.exec_driver_sql("COMMIT")
+            commit(conn)
         except exc.DBAPIError as error:
             if xid is None or not is_away(error):
                 raise

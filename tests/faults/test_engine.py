@@ -7,10 +7,11 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -18,8 +19,8 @@ import sqlalchemy as sa
 
 from app.domain.errors import DatabaseUnavailable
 from config import store_urls
+from db import driver, transaction, waiting
 from db import engine as engines
-from db import waiting
 from db.driver import note_transaction_id, send_with_next
 from db.engine import Bounds
 from db.outcome import OutcomeUnknown, committed, server_of
@@ -595,8 +596,16 @@ def test_write_that_fails_on_its_way_with_commit_commits_nothing(notes: Stores, 
         assert written(notes, text) == 1
 
 
-def test_later_statements_are_sent_in_order_with_the_next_one(notes: Stores, text: str) -> None:
-    sent = []
+def test_later_statements_are_sent_in_order_with_the_next_one(
+    notes: Stores, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    assembled = driver._assembled
+
+    def noted(*args: Any) -> tuple[str, Mapping[str, Any]]:
+        found = assembled(*args)
+        sent.append(found[0])
+        return found
 
     def work(conn: sa.Connection) -> list[str]:
         for number in range(3):
@@ -605,8 +614,8 @@ def test_later_statements_are_sent_in_order_with_the_next_one(notes: Stores, tex
         send_with_next(conn, WRITE, {"text": text})
         return list(found.scalars())
 
+    monkeypatch.setattr(driver, "_assembled", noted)
     with connected(notes.database_url) as engine:
-        sa.event.listen(engine, "before_cursor_execute", lambda *it: sent.append(it[2]))
         assert in_transaction(engine, work) == [f"{text} {number} 100%" for number in range(3)]
         assert [it.count("INSERT") for it in sent] == [3, 1, 0], "BEGIN and three, the fourth, COMMIT"
     assert written(notes, text) == 1
@@ -662,7 +671,7 @@ def crash_of_a_session(server: Postgres) -> None:
 
 @pytest.mark.parametrize("crash", [restart, crash_of_a_session])
 def test_commit_lost_in_a_crash_is_not_taken_for_its_successor(
-    crash: Callable[[Postgres], None], tmp_path: Path
+    crash: Callable[[Postgres], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The crash forgets the transaction's id as well, and the next one that writes is given it."""
     xids: list[str] = []
@@ -675,13 +684,14 @@ def test_commit_lost_in_a_crash_is_not_taken_for_its_successor(
         with connected(server.url, engines.OPERATOR) as other, other.begin() as conn:
             conn.execute(sa.text("CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY, text text NOT NULL)"))
 
-        @sa.event.listens_for(engine, "before_cursor_execute")
-        def crash_once(conn: sa.Connection, cursor: object, statement: str, *_: object) -> None:
-            if statement == "COMMIT" and len(xids) == 1:
+        def crash_once(conn: sa.Connection) -> None:
+            if len(xids) == 1:
                 crash(server)
                 with connected(server.url, engines.OPERATOR) as other, other.begin() as another:
                     work(another)
+            driver.commit(conn)
 
+        monkeypatch.setattr(transaction, "commit", crash_once)
         with pytest.raises(OutcomeUnknown):
             in_transaction(engine, work)
         with engine.connect() as conn:

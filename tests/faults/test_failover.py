@@ -11,6 +11,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 
+from db import driver, transaction
 from db import engine as engines
 from db.migrate import migrate
 from db.outcome import OutcomeUnknown
@@ -69,7 +70,7 @@ def servers(tmp_path: Path) -> Iterator[tuple[embedded.Postgres, embedded.Postgr
 
 
 def test_commit_missed_by_the_new_primary_is_not_mistaken(
-    servers: tuple[embedded.Postgres, embedded.Postgres],
+    servers: tuple[embedded.Postgres, embedded.Postgres], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The standby gives the id of the transaction that it never heard of to the next one."""
     primary, standby = servers
@@ -84,14 +85,16 @@ def test_commit_missed_by_the_new_primary_is_not_mistaken(
     url = sa.make_url(primary.url).set(host=None, port=None).update_query_dict(hosts)
     with connected(url.render_as_string(hide_password=False)) as engine:
 
-        @sa.event.listens_for(engine, "before_cursor_execute")
-        def fail_over_once(conn: sa.Connection, cursor: object, statement: str, *_: object) -> None:
-            if statement == "COMMIT" and len(xids) == 1:
+        def fail_over_once(conn: sa.Connection) -> None:
+            if len(xids) == 1:
                 primary.kill()
                 promote(standby)
                 with connected(standby.url) as other, other.begin() as another:
                     while len(xids) == 1 or xids[-1] < xids[0]:
                         work(another)
+            driver.commit(conn)
+
+        monkeypatch.setattr(transaction, "commit", fail_over_once)
 
         with pytest.raises(OutcomeUnknown, match="another server"):
             in_transaction(engine, work)
