@@ -7,9 +7,8 @@ import sqlalchemy as sa
 
 from app.domain.fraud import WINDOW, Facts
 from app.domain.ids import ActionId, UserId
-from config.values import Network
 from db import marks
-from db.driver import send_with_next
+from db.driver import fetch, send_with_next
 from db.prepared import prepared
 
 HISTORY = 500
@@ -48,7 +47,7 @@ def fullest_windows(conn: sa.Connection, late: Sequence[Facts]) -> dict[ActionId
     """
     if not late:
         return {}
-    rows = conn.execute(_FULLEST_WINDOWS, {**_values(late), "window": WINDOW})
+    rows = fetch(conn, _FULLEST_WINDOWS, {**_values(late), "window": WINDOW})
     return {action_id: (completions, int(points)) for action_id, completions, points in rows}
 
 
@@ -77,67 +76,9 @@ def minutes(conn: sa.Connection, claimed: Sequence[Facts]) -> dict[ActionId, lis
     if not claimed:
         return {}
     send_with_next(conn, _UNSORTED, {})
-    rows = conn.execute(_MINUTES, {**_values(claimed), "window": WINDOW, "history": HISTORY}).all()
+    rows = fetch(conn, _MINUTES, {**_values(claimed), "window": WINDOW, "history": HISTORY})
     send_with_next(conn, _SORTED, {})
     return {action_id: points for action_id, points in rows}
-
-
-# Most networks are far from the limit, so counting stops there; only beyond it the whole window is looked at.
-_ADDRESSES = """
-    SELECT asked.n, greatest(whole.completions, few.completions), whole.accounts FROM unnest(
-        CAST(:networks AS inet[]), CAST(:ends AS timestamptz[])
-    ) WITH ORDINALITY AS asked(network, end_at, n)
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS completions FROM (
-            SELECT 1 FROM actions
-            WHERE {of_network} AND status = 'completed'
-                AND actions.end_at > asked.end_at - make_interval(secs => :window)
-                AND actions.end_at <= asked.end_at
-            LIMIT :beyond
-        ) AS found
-    ) AS few
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS completions, count(DISTINCT user_id) AS accounts FROM actions
-        WHERE few.completions >= :beyond AND {of_network} AND status = 'completed'
-            AND actions.end_at > asked.end_at - make_interval(secs => :window)
-            AND actions.end_at <= asked.end_at
-    ) AS whole
-"""
-# Each in the words of its index, where the network comes before the time: a range of addresses would be read with all
-# that ever came from it.
-_OF_VERSION = {
-    4: prepared("addresses", _ADDRESSES.format(of_network="client_ip = asked.network")),
-    6: prepared(
-        "addresses_v6",
-        _ADDRESSES.format(of_network="network(set_masklen(client_ip, 64)) = asked.network AND family(client_ip) = 6"),
-    ),
-}
-
-
-Asked = tuple[Network, datetime]
-"""A network that counts as one address, one of IPv4 or the /64 of IPv6, and the end of a window."""
-
-
-def addresses(conn: sa.Connection, asked: Collection[Asked], *, limit: int) -> dict[Asked, tuple[int, int]]:
-    """Count the completions from networks in the windows that end then, and the accounts that made them.
-
-    Args:
-        limit: completions up to which the accounts that made them don't matter, and are not counted.
-    """
-    found: dict[Asked, tuple[int, int]] = {}
-    for version, query in _OF_VERSION.items():
-        keys = [key for key in asked if key[0].version == version]
-        if not keys:
-            continue
-        values = {
-            "networks": [str(network) for network, _ in keys],
-            "ends": [end_at for _, end_at in keys],
-            "window": WINDOW,
-            "beyond": limit + 1,
-        }
-        for n, completions, accounts in conn.execute(query, values):
-            found[keys[n - 1]] = (completions, accounts)
-    return found
 
 
 # Only who has had an action held since the last look can have come to be due; each of them is counted by the index on

@@ -5,13 +5,15 @@ past: nobody was late to settle that before it was there.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from app.domain.fraud import WINDOW, Facts
 from app.domain.ids import ActionId, BoardId
-from db import marks
-from db.driver import note_transaction_id, send_with_next
+from config.values import Network
+from db import addresses, marks
+from db.driver import fetch, note_transaction_id, send_with_next
 from db.partitions import BETWEEN, bounds
 from db.prepared import prepared
 
@@ -20,8 +22,9 @@ RECORDED = "coalesce(recorded_at, end_at)"
 
 _UNSETTLED = f"status = 'completed' AND settled_at IS NULL AND {RECORDED} >= {marks.AT.format(name=marks.OUTBOX)}"
 
-# With the window that ends with each action, for the fraud rules: laterally, and without the status (only what is
-# completed has a score), or else the planner comes to read the whole table, or all that a user has ever done.
+# With the windows that end with each action, its user's and its address's, for the fraud rules. The user's laterally,
+# and without the status (only what is completed has a score), or else the planner comes to read the whole table, or all
+# that a user has ever done. What was completed in one batch has one end, and often few addresses: each is counted once.
 _CLAIM = prepared(
     "claim_actions",
     f"""
@@ -29,15 +32,23 @@ _CLAIM = prepared(
         SELECT * FROM actions
         WHERE id = ANY(CAST(:ids AS uuid[])) AND {BETWEEN} AND status = 'completed' AND settled_at IS NULL
         ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+    ), asked AS MATERIALIZED (
+        SELECT DISTINCT {addresses.PLACE.format(ip="client_ip")} AS network, end_at FROM claimed
+        WHERE NOT client_ip <<= ANY(CAST(:trusted AS inet[]))
+    ), crowd AS MATERIALIZED (
+        SELECT network, end_at, {addresses.COMPLETIONS} AS completions FROM asked
     )
     SELECT pg_current_xact_id()::text, claimed.id::text, claimed.user_id::text, claimed.score, claimed.start_at,
         claimed.end_at, host(claimed.client_ip), claimed.recorded_at IS NOT NULL, claimed.type, claimed.value,
-        own.completions, own.points, ARRAY(SELECT id FROM boards WHERE id = ANY(CAST(:rows AS text[])))
+        own.completions, own.points, crowd.completions,
+        ARRAY(SELECT id FROM boards WHERE id = ANY(CAST(:rows AS text[])))
     FROM claimed CROSS JOIN LATERAL (
         SELECT count(score) AS completions, coalesce(sum(score), 0)::bigint AS points FROM actions
         WHERE actions.user_id = claimed.user_id
             AND actions.end_at > claimed.end_at - make_interval(secs => :window) AND actions.end_at <= claimed.end_at
     ) AS own
+    LEFT JOIN crowd ON crowd.network = {addresses.PLACE.format(ip="claimed.client_ip")}
+        AND crowd.end_at = claimed.end_at
     ORDER BY claimed.id
 """,
 )
@@ -49,18 +60,37 @@ def claim(conn: sa.Connection, action_ids: Iterable[ActionId]) -> list[Facts]:
     Returns:
         Them, with their users' completions and points in the window that ends with each.
     """
-    return claim_and_look(conn, action_ids, ())[0]
+    return claim_and_look(conn, action_ids, (), Crowds())[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Crowds:
+    """Up to how many completions are counted of an address, and in which networks none are."""
+
+    beyond: int = 0
+    trusted: Sequence[Network] = ()
 
 
 def claim_and_look(
-    conn: sa.Connection, action_ids: Iterable[ActionId], rows: Collection[BoardId]
+    conn: sa.Connection, action_ids: Iterable[ActionId], rows: Collection[BoardId], crowds: Crowds
 ) -> tuple[list[Facts], frozenset[BoardId]]:
-    """Claim actions, and find in the same round trip which of `rows` of boards there are."""
+    """Claim actions, and find in the same round trip which of `rows` of boards there are.
+
+    Returns:
+        The actions like `claim`, with the completions from their addresses besides; and the rows.
+    """
     claimed = []
     existing: frozenset[BoardId] = frozenset()
     ids = list(action_ids)
-    values = {"ids": ids, **bounds(ids), "window": WINDOW, "rows": list(rows)}
-    for xid, *facts, found in conn.execute(_CLAIM, values):
+    values = {
+        "ids": ids,
+        **bounds(ids),
+        "window": WINDOW,
+        "rows": list(rows),
+        "beyond": crowds.beyond,
+        "trusted": [str(network) for network in crowds.trusted],
+    }
+    for xid, *facts, found in fetch(conn, _CLAIM, values):
         note_transaction_id(conn, xid)
         claimed.append(Facts(*facts))
         existing = existing or frozenset(found)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from app.board import top
 from app.board.top import Refreshed
-from app.board.vetting import Vetting, judge
+from app.board.vetting import Vetting, crowds, judge
 from app.domain import fraud, periods
 from app.domain.board_rules import BoardRules
 from app.domain.counting import earned
@@ -47,7 +47,7 @@ def settle(conn: sa.Connection, rules: BoardRules, action_ids: Iterable[ActionId
     """Settle those of the actions that are not settled yet. Running twice, or late, does no harm."""
     moment = datetime.now(UTC)  # this host's clock, which only guesses
     likely = [periods.shown(rule, moment).id for rule in rules.values()]
-    claimed, known = outbox.claim_and_look(conn, action_ids, likely)
+    claimed, known = outbox.claim_and_look(conn, action_ids, likely, crowds(conn, vetting))
     if not claimed:
         return Settled()
     return _write(conn, rules, judge(conn, claimed, vetting), known)

@@ -18,8 +18,9 @@ from app.domain.errors import Conflict
 from app.domain.fraud import Facts, FraudRules, Verdict
 from app.domain.ids import ActionId, UserId
 from config.values import Network
-from db import fraud_facts, marks
-from db.fraud_facts import Asked
+from db import addresses, fraud_facts, marks
+from db.addresses import Asked
+from db.outbox import Crowds
 from db.transaction import TimedOut, in_statement, in_transaction
 from telemetry import logs
 
@@ -101,12 +102,20 @@ def _suspend(engine: sa.Engine, boards: BoardRules, user_id: UserId, held: int) 
     return True
 
 
+def crowds(conn: sa.Connection, vetting: Vetting) -> Crowds:
+    """Return what is to be counted of the addresses that actions are claimed from."""
+    rule = vetting.rules.shared_ip
+    if rule is None:
+        return Crowds()
+    return Crowds(rule.completions_per_minute + 1, (*vetting.trusted_networks, *vetting.at_run_time.read(conn)))
+
+
 def _gather(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> list[Facts]:
     rules = vetting.rules
     windows = {facts.action_id: (facts.completions, facts.window_points) for facts in claimed}
     minutes: dict[ActionId, list[int]] = {}
-    asked: list[Asked | None] = [None] * len(claimed)
-    addresses: dict[Asked, tuple[int, int]] = {}
+    crowded: dict[ActionId, Asked] = {}
+    counted: dict[Asked, tuple[int, int]] = {}
     if rules.velocity or rules.burst:
         windows |= fraud_facts.fullest_windows(conn, [facts for facts in claimed if facts.late])
     if rules.burst:
@@ -114,14 +123,18 @@ def _gather(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> 
         suspicious = rules.burst.robust_z * max(1, vetting.default_award)
         minutes = fraud_facts.minutes(conn, [facts for facts in claimed if windows[facts.action_id][1] > suspicious])
     if rules.shared_ip:
-        # Actions that were completed in one batch have one end, and often few addresses: ask once for each.
-        trusted = (*vetting.trusted_networks, *vetting.at_run_time.read(conn))
-        asked = [_asked(facts, trusted) for facts in claimed]
-        addresses = fraud_facts.addresses(conn, {*filter(None, asked)}, limit=rules.shared_ip.completions_per_minute)
+        most = rules.shared_ip.completions_per_minute
+        crowded = {
+            it.action_id: (_network(it.client_ip), it.end_at)
+            for it in claimed
+            if it.client_ip is not None and it.ip_completions is not None and it.ip_completions > most
+        }
+        counted = addresses.accounts(conn, {*crowded.values()})
     known = []
-    for facts, key in zip(claimed, asked, strict=True):
+    for facts in claimed:
         completions, points = windows[facts.action_id]
-        ip_completions, ip_accounts = addresses[key] if key else (None, None)
+        asked = crowded.get(facts.action_id)
+        ip_completions, ip_accounts = counted[asked] if asked else (facts.ip_completions, None)
         known.append(
             msgspec.structs.replace(
                 facts,
@@ -135,19 +148,8 @@ def _gather(conn: sa.Connection, claimed: Sequence[Facts], vetting: Vetting) -> 
     return known
 
 
-def _asked(facts: Facts, trusted_networks: tuple[Network, ...]) -> Asked | None:
-    network = _network(facts.client_ip, trusted_networks)
-    return (network, facts.end_at) if network else None
-
-
 @lru_cache(maxsize=10_000)
-def _network(client_ip: str | None, trusted_networks: tuple[Network, ...]) -> Network | None:
-    """Return the network that counts as one address: the address, or its IPv6 /64; None if it is trusted."""
-    if client_ip is None:
-        return None
+def _network(client_ip: str) -> Network:
+    """Return the network that counts as one address: the address, or its IPv6 /64."""
     address = ipaddress.ip_address(client_ip)
-    if any(address in network for network in trusted_networks):
-        return None
-    if address.version == 4:
-        return ipaddress.ip_network(address)
-    return ipaddress.ip_network((address, 64), strict=False)
+    return ipaddress.ip_network(address if address.version == 4 else (address, 64), strict=False)

@@ -60,9 +60,10 @@ class Facts(msgspec.Struct, frozen=True):
     """What is known of a completed action when it is judged.
 
     The numbers are those of the window that ends with the action, itself included: of its user, and of its address
-    (None where addresses don't count). `minutes` are the points of the user's earlier minutes that had any. Of a `late`
-    action, recorded after its end, the user's numbers are those of the fullest window that it lies in: completions
-    after it may have been judged before. `type` and `value` are for the boards that the action counts on.
+    (None where addresses don't count; up to one beyond the limit where its accounts weren't counted). `minutes` are the
+    points of the user's earlier minutes that had any. Of a `late` action, recorded after its end, the user's numbers
+    are those of the fullest window that it lies in: completions after it may have been judged before. `type` and
+    `value` are for the boards that the action counts on.
     """
 
     action_id: ActionId
@@ -76,9 +77,9 @@ class Facts(msgspec.Struct, frozen=True):
     value: int | None = None
     completions: int = 1
     window_points: int = 0
-    minutes: Sequence[int] = ()
-    ip_accounts: int | None = None
     ip_completions: int | None = None
+    ip_accounts: int | None = None
+    minutes: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from app.domain.ids import DEFAULT_BOARD, ActionId, UserId, new_id
 from config import rules
 from config.settings import HERE
 from db import actions as rows
-from db import boards, expiry, fraud_facts, invariants, marks, moderation, outbox, persons, standings, users
+from db import addresses, boards, expiry, fraud_facts, invariants, marks, moderation, outbox, persons, standings, users
 from db.find import find
 from db.transaction import in_transaction
 from tests.support.board import ONE_BOARD, WHOLE
@@ -273,9 +273,21 @@ def test_network_of_ipv6_is_read_by_its_last_minute(engine: sa.Engine, stores: S
         "UPDATE actions SET end_at = now() WHERE id IN (SELECT id FROM actions WHERE family(client_ip) = 6 LIMIT 50)"
     )
     asked = (ip_network("2001:db8::/64"), datetime.now(UTC) + timedelta(seconds=1))
-    found: dict[fraud_facts.Asked, tuple[int, int]] = {}
-    assert read(engine, lambda conn: found.update(fraud_facts.addresses(conn, [asked], limit=1000)), BLOCKS) < 120
-    assert found == {asked: (50, 0)}
+    found: dict[addresses.Asked, tuple[int, int]] = {}
+    assert read(engine, lambda conn: found.update(addresses.accounts(conn, [asked])), BLOCKS) < 120
+    assert [completions for completions, _ in found.values()] == [50]
+    stores.execute(
+        "UPDATE actions SET settlement = 'pending', settled_at = NULL WHERE id = ("
+        "SELECT id FROM actions WHERE family(client_ip) = 6 AND status = 'completed' ORDER BY end_at DESC LIMIT 1)"
+    )
+    ((judged,),) = stores.rows("SELECT id::text FROM actions WHERE settlement = 'pending'")
+    claimed: list[Facts] = []
+
+    def claim(conn: sa.Connection) -> None:
+        claimed[:] = outbox.claim_and_look(conn, [judged], (), outbox.Crowds(1000))[0]
+
+    assert read(engine, claim, BLOCKS) < 200
+    assert [it.ip_completions for it in claimed] == [50]
 
 
 @as_it_is
