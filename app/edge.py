@@ -14,7 +14,8 @@ three alike. Source: decision 7.
    endpoint and the exception handler: the time that a refusal takes is taken from the requests that are served. The
    router would call the endpoint, which asks the same (`app.routes.actions.too_many`) before anything else.
 3. `Edge._hot_endpoint` finds the endpoint that starts or ends an action. It skips the middleware and the matching of
-   all other routes, and `_answer` stands in for the exception handlers. The router would find the same function.
+   all other routes, and `_answer` stands in for the exception handlers. The router would find the same function. What
+   it answers is written past uvicorn's look at each header, too.
 """
 
 import re
@@ -25,6 +26,7 @@ from typing import Any, NamedTuple, cast
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
@@ -142,7 +144,12 @@ class Edge:
         with tracing.request(scope["headers"], scope["request_id"]):
             try:
                 if endpoint is not None:
-                    await _answer(endpoint, Request(scope, receive), send_with_headers)
+                    response, unexpected = await _answer(endpoint, Request(scope, receive))
+                    status = response.status_code
+                    head = lines([*response.raw_headers, *answer_headers])
+                    await send_whole(scope, send, status, head, bytes(response.body))
+                    if unexpected is not None:
+                        raise unexpected
                 else:
                     await self._routed(scope, receive, send_with_headers)
             finally:
@@ -204,21 +211,16 @@ class Edge:
         return Ready(scope["route"].path, answer.status_code, lines(answer.raw_headers), b"", bytes(answer.body))
 
 
-async def _answer(endpoint: Endpoint, request: Request, send: Send) -> None:
-    """Call a hot endpoint, as Starlette's router and exception handlers would."""
-    unexpected: Exception | None = None
+async def _answer(endpoint: Endpoint, request: Request) -> tuple[Response, Exception | None]:
+    """Call a hot endpoint, as Starlette's router and exception handlers would; return what was not expected, too."""
     try:
-        response = await endpoint(request)
+        return await endpoint(request), None
     except ScoreboardError as error:
-        response = await on_scoreboard_error(request, error)
+        return await on_scoreboard_error(request, error), None
     except ClientDisconnect as error:
-        response = await on_disconnect(request, error)
+        return await on_disconnect(request, error), None
     except Exception as error:
-        response, unexpected = await on_unexpected(request, error), error
-    await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
-    await send({"type": "http.response.body", "body": response.body})
-    if unexpected is not None:
-        raise unexpected
+        return await on_unexpected(request, error), error
 
 
 @lru_cache(maxsize=1000)

@@ -24,6 +24,9 @@ class BelowPath:
         path: str = scope["path"]
         if path == self._root_path or path.startswith(f"{self._root_path}/"):
             scope = {**scope, "path": path.removeprefix(self._root_path) or "/"}
+        if scope.get("method") == "POST":
+            # What it makes has a path, in an answer that must come by here: by no extension that leads past ASGI.
+            scope = {**scope, "extensions": {}}
 
         async def send_located(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -13,6 +13,7 @@ from app.board import publish
 from app.board.publish import publish_all, read
 from app.domain import periods
 from app.domain.ids import DEFAULT_BOARD
+from db import driver
 from db.redis import Publisher, top_scores_key
 from tests.support.many_boards import DAILY, RULES, THREE, WEEKLY, award, receive, shown, write
 from tests.support.people import Listener, listener
@@ -112,11 +113,13 @@ def test_three_boards_are_read_in_one_statement_and_published_in_one_call(
 ) -> None:
     award(stores, dora.user_id, 1)
     calls: list[str] = []
-    execute = sa.Connection.execute
 
-    def counted(self: sa.Connection, statement: Any, *args: Any, **options: Any) -> Any:
-        calls.append(str(statement))
-        return execute(self, statement, *args, **options)
+    def counted(call: Any) -> Any:
+        def execute(conn: sa.Connection, statement: Any, *args: Any, **options: Any) -> Any:
+            calls.append(str(statement))
+            return call(conn, statement, *args, **options)
+
+        return execute
 
     publisher = Publisher.on(stores.redis)
     send_command: Any = type(stores.redis).execute_command
@@ -126,7 +129,8 @@ def test_three_boards_are_read_in_one_statement_and_published_in_one_call(
         return send_command(self, *args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sa.Connection, "execute", counted)
+        patch.setattr(sa.Connection, "execute", counted(sa.Connection.execute))
+        patch.setattr("db.published.fetch", counted(driver.fetch))
         patch.setattr(type(stores.redis), "execute_command", sent)
         publish_all(stores.engine, publisher, THREE)
     assert [it.split()[0] for it in calls] == ["SELECT", "EVALSHA"]
