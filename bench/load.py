@@ -256,9 +256,7 @@ def requests_of(caller: Caller) -> tuple[bytes, bytes, bytes]:
 def gets_of(plan: Plan) -> list[bytes]:
     """Return the requests of a "get": one, or one with each caller's token."""
     condition = f"If-None-Match: {plan.etag}\r\n" if plan.etag else ""
-    tokens = [
-        f"Authorization: Bearer {caller.token}\r\nX-Forwarded-For: {caller.address}\r\n" for caller in plan.callers
-    ]
+    tokens = [f"Authorization: Bearer {caller.token}\r\n" for caller in plan.callers]
     return [f"GET {plan.path} HTTP/1.1\r\nHost: bench\r\n{it}{condition}\r\n".encode() for it in tokens or [""]]
 
 
