@@ -40,7 +40,7 @@ def connect(database_url: str, bounds: Bounds, *, pool_size: int, name: str, pre
         prepares: whether its connections prepare the statements that are marked for it, see db/prepared.py.
     """
     url = sa.make_url(database_url)
-    waiting.wait_at_most(bounds.answer)
+    waiting.take_over()
     arrays.send_as_literals()
     timeouts = {
         "lock_timeout": bounds.lock,
@@ -73,5 +73,5 @@ def connect(database_url: str, bounds: Bounds, *, pool_size: int, name: str, pre
     preparing = Preparing() if prepares else None
     if preparing:
         sa.event.listen(engine, "handle_error", preparing.note)
-    session.open_by(engine, session.Opener(in_force, min(bounds.answer, session.LONGEST), preparing))
+    session.open_by(engine, session.Opener(in_force, bounds.answer, preparing))
     return engine

@@ -12,7 +12,6 @@ import time
 from typing import Any
 
 import psycopg2
-import psycopg2.extensions
 import sqlalchemy as sa
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
@@ -37,7 +36,7 @@ _ARRIVED = """
 """
 
 
-class Session(psycopg2.extensions.connection):  # type: ignore[misc]
+class Session(waiting.Waiting):
     """A connection that knows its server, what to send so that our time-outs are in force, and what it has prepared.
 
     `server` is the moment at which the server began, to the microsecond: a promoted standby shares the identity and the
@@ -59,13 +58,13 @@ class Opener:
 
     Args:
         bounds: parameters of PostgreSQL's, durations with their unit.
-        within: seconds for all addresses together.
+        answer: seconds that every answer is waited for; opening takes as long, or `LONGEST`, for all addresses.
         preparing: given when the sessions are to prepare statements.
     """
 
-    def __init__(self, bounds: dict[str, str], within: float, preparing: Preparing | None = None) -> None:
+    def __init__(self, bounds: dict[str, str], answer: float, preparing: Preparing | None = None) -> None:
         self._bounds = bounds
-        self._within = within
+        self._answer = answer
         self._preparing = preparing
         self._last: dict[str, Any] = {}
         self._at_start = True
@@ -77,7 +76,7 @@ class Opener:
             psycopg2.OperationalError: of the last address, when none takes us.
         """
         addresses = sorted(_addresses(options), key=lambda it: it != self._last)
-        deadline = time.monotonic() + self._within
+        deadline = time.monotonic() + min(self._answer, LONGEST)
         for left in range(len(addresses), 0, -1):
             address = addresses[-left]
             seconds = max(0.0, deadline - time.monotonic()) / left
@@ -108,6 +107,7 @@ class Opener:
 
     def _arrive(self, dialect: sa.Dialect, options: dict[str, Any]) -> Session:
         session: Any = dialect.connect(**options, connection_factory=Session)
+        session.answer_within = self._answer
         try:
             session.autocommit = True
             with session.cursor() as cursor:

@@ -32,20 +32,27 @@ def pause(seconds: float) -> None:
         time.sleep(seconds)
 
 
-def wait_at_most(seconds: float) -> None:
-    """Bound every wait of psycopg2 in this process, connecting included, by `seconds`."""
+class Waiting(psycopg2.extensions.connection):  # type: ignore[misc]
+    """A connection that waits at most `answer_within` seconds for each answer."""
 
-    def wait(connection: psycopg2.extensions.connection) -> None:
-        deadline = min(time.monotonic() + seconds, getattr(_thread, "deadline", math.inf))
-        ready = _ready_on_loop if in_greenlet() else _ready
-        while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
-            remaining = deadline - time.monotonic()
-            reading = state == psycopg2.extensions.POLL_READ
-            if remaining <= 0 or not ready(connection.fileno(), reading, remaining):
-                # psycopg2 closes the connection when this is raised.
-                raise psycopg2.OperationalError("PostgreSQL did not answer in time")
+    answer_within: float = 60.0
 
-    psycopg2.extensions.set_wait_callback(wait)
+
+def take_over() -> None:
+    """Wait here for every connection of psycopg2 in this process."""
+    psycopg2.extensions.set_wait_callback(_wait)
+
+
+def _wait(connection: psycopg2.extensions.connection) -> None:
+    seconds = getattr(connection, "answer_within", Waiting.answer_within)
+    deadline = min(time.monotonic() + seconds, getattr(_thread, "deadline", math.inf))
+    ready = _ready_on_loop if in_greenlet() else _ready
+    while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
+        remaining = deadline - time.monotonic()
+        reading = state == psycopg2.extensions.POLL_READ
+        if remaining <= 0 or not ready(connection.fileno(), reading, remaining):
+            # psycopg2 closes the connection when this is raised.
+            raise psycopg2.OperationalError("PostgreSQL did not answer in time")
 
 
 _thread = threading.local()

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from app.domain.errors import DatabaseUnavailable
 from config import store_urls
-from db import driver, transaction, waiting
+from db import driver, transaction
 from db import engine as engines
 from db.driver import note_transaction_id, send_with_next
 from db.engine import Bounds
@@ -36,13 +36,6 @@ from tests.support.network import Cut, Proxy
 from tests.support.service import Stores, eventually
 
 QUICK = Bounds(lock=0.25, statement=0.5, answer=0.7, checkout=0.25, idle_in_transaction=5)
-
-
-@pytest.fixture(autouse=True)
-def usual_patience() -> Iterator[None]:
-    """The bound of psycopg2's waits is the whole process's: give it back to the other tests."""
-    yield
-    waiting.wait_at_most(engines.OPERATOR.answer)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +103,8 @@ def paused(own_postgres: Postgres) -> Iterator[Callable[[], None]]:
 
 
 def test_stopped_server_is_not_waited_for_beyond_the_bound(own_postgres: Postgres, paused: Callable[[], None]) -> None:
-    with connected(own_postgres.url) as engine:
+    """Each engine has a bound of its own, whichever was made last."""
+    with connected(own_postgres.url) as engine, connected(own_postgres.url, engines.OPERATOR):
         with engine.connect() as conn:
             assert conn.execute(sa.text("SELECT 1")).scalar() == 1
             paused()

@@ -12,7 +12,6 @@ import uvloop
 
 from app.domain.errors import DatabaseUnavailable
 from db import engine as engines
-from db import waiting
 from db.engine import Bounds
 from db.transaction import in_statement, in_transaction, on_loop
 from dev.embedded import Postgres
@@ -23,13 +22,6 @@ QUICK = Bounds(lock=0.25, statement=0.5, answer=0.7, checkout=0.25, idle_in_tran
 LANES = 4
 
 Work = Callable[[sa.Connection], Any]
-
-
-@pytest.fixture(autouse=True)
-def usual_patience() -> Iterator[None]:
-    """The bound of psycopg2's waits is the whole process's: give it back to the other tests."""
-    yield
-    waiting.wait_at_most(engines.OPERATOR.answer)
 
 
 def connect(url: str) -> sa.Engine:
