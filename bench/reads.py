@@ -18,6 +18,9 @@ BARE = 0.6
 WITH_TOKEN = 0.8
 """The share that has to be reached with a token of what is reached without."""
 
+SLICES = 4
+"""Parts of a turn: a shared machine's mood changes within seconds, and both are to be measured in the same."""
+
 
 def gets(bench: Bench) -> list[Row]:
     """Read the board without a token, beside a bare callable that answers the same bytes."""
@@ -42,12 +45,12 @@ def gets_with_token(bench: Bench) -> list[Row]:
     say(f"GET /top-scores, {CONNECTIONS} connections: without and with a token; both with an ETag that is known")
     _, etag = _board(bench)
     found: dict[tuple[str, bool], Pairs] = {(it, token): Pairs() for it in ("", etag) for token in (False, True)}
-    for turn in range(bench.turns + 1):
+    for part in range(bench.turns * SLICES + 1):
         rates = []
         for (known, token), into in found.items():
             # The first of all is each player's first: their tokens are verified, and not what is measured.
-            where = into if turn else Pairs()
-            rates.append(bench.play(plan(bench, token=token, etag=known), where))
+            where = into if part else Pairs()
+            rates.append(bench.play(plan(bench, token=token, etag=known, parts=SLICES), where))
         say("    " + ", ".join(map(number, rates)))
     rows = []
     for known, what in (("", ""), (etag, ", answered 304")):
@@ -56,10 +59,10 @@ def gets_with_token(bench: Bench) -> list[Row]:
     return rows
 
 
-def plan(bench: Bench, *, token: bool = False, etag: str = "", port: int | None = None) -> Plan:
-    """Return the plan that reads the board."""
+def plan(bench: Bench, *, token: bool = False, etag: str = "", port: int | None = None, parts: int = 1) -> Plan:
+    """Return the plan that reads the board, for one of so many parts of a turn."""
     callers = bench.callers[:READERS] if token else []
-    return Plan("get", port or bench.stack.port, CONNECTIONS, bench.seconds, callers, etag=etag)
+    return Plan("get", port or bench.stack.port, CONNECTIONS, bench.seconds / parts, callers, etag=etag)
 
 
 def _row(name: str, mine: Pairs, theirs: Pairs, share: float, *, compared: bool = False) -> Row:

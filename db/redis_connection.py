@@ -1,4 +1,4 @@
-"""Connections to Redis that are closed when their server refuses writes.
+"""Connections to Redis that are closed when their server refuses writes, and pack what they send by hiredis.
 
 After a failover the address leads to a new primary, but old connections still lead to the former one, now a replica.
 It keeps answering reads, so that nothing else would ever end such a connection.
@@ -8,6 +8,7 @@ from typing import Any
 
 import redis
 import redis.asyncio
+from redis.connection import HiredisRespSerializer
 from redis.exceptions import ConnectionError, MasterDownError, ReadOnlyError
 
 
@@ -27,7 +28,14 @@ class _Leaving:
             raise ReadOnly(str(error)) from None
 
 
-class _LeavingOnLoop:
+class _OnLoop:
+    _packer = HiredisRespSerializer()
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        # On an event loop redis-py does it in Python, word by word; its blocking connections have this.
+        packed: list[bytes] = self._packer.pack(*args)
+        return packed
+
     async def read_response(self, *args: Any, **options: Any) -> Any:
         try:
             return await super().read_response(*args, **options)  # type: ignore[misc]
@@ -44,11 +52,11 @@ class _Secure(_Leaving, redis.SSLConnection):
     pass
 
 
-class _PlainOnLoop(_LeavingOnLoop, redis.asyncio.Connection):
+class _PlainOnLoop(_OnLoop, redis.asyncio.Connection):
     pass
 
 
-class _SecureOnLoop(_LeavingOnLoop, redis.asyncio.SSLConnection):
+class _SecureOnLoop(_OnLoop, redis.asyncio.SSLConnection):
     pass
 
 
