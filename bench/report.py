@@ -1,5 +1,7 @@
 """Writes what was measured: bench/results.md, and the same table into pages between two markers."""
 
+import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,4 +48,25 @@ def insert(path: Path, name: str, part: str, by: str = "bin/bench") -> None:
     text = path.read_text()
     begin, end = markers(name, by)
     before, after = text[: text.index(begin)], text[text.index(end) :]
-    path.write_text(f"{before}{begin}\n\n{part}\n\n{after}")
+    path.write_text(f"{before}{begin}\n\n{filled(part)}\n\n{after}")
+
+
+def filled(text: str) -> str:
+    """Break a page's paragraphs and items of lists at 120 characters; tables and pictures stay as they are."""
+    return "\n\n".join("\n".join(_broken(block)) for block in text.split("\n\n"))
+
+
+def _broken(block: str) -> list[str]:
+    if block.startswith(("|", "!", "<", "#", "```")):
+        return [block]
+    items = re.split(r"\n(?=- )", block)
+    return [
+        textwrap.fill(
+            " ".join(it.split()),
+            120,
+            break_on_hyphens=False,
+            break_long_words=False,
+            subsequent_indent="  " if it.startswith("- ") else "",
+        )
+        for it in items
+    ]

@@ -54,9 +54,13 @@ def heading(args: argparse.Namespace) -> str:
     return (
         f"Web hosts of {args.share:g} core each, PostgreSQL with {args.postgresql:g}, Redis with 0.2, the worker with "
         f"0.3, {args.delay} ms each way between any two; {args.connections} connections and {args.sockets} sockets a "
-        f"web host. {os.cpu_count()} cores for everything, medians of {args.turns} turns of {args.seconds:g} s. In the "
+        f"web host. {os.cpu_count()} cores for everything, {_turns(args.turns)} of {args.seconds:g} s. In the "
         f"flood a worker host has {FLOOD_SHARE:g} core, and PostgreSQL a whole one."
     )
+
+
+def _turns(turns: int) -> str:
+    return "one turn" if turns == 1 else f"medians of {turns} turns"
 
 
 def leave(number: int, frame: FrameType | None) -> NoReturn:

@@ -7,7 +7,7 @@ from bench.__main__ import ACTIONS, ALONE, parse
 from bench.against import ROWS
 from bench.headline import LINES, headline, shown
 from bench.load import Caller, Plan, gets_of
-from bench.report import PERFORMANCE, RESULTS, between, table
+from bench.report import PERFORMANCE, RESULTS, between, filled, table
 from bench.revision import RevisionError, resolve
 from bench.row import Row, at_least, at_most, under
 
@@ -25,6 +25,15 @@ def test_performance_page_has_the_table_of_the_last_results() -> None:
 def test_readme_has_the_figures_of_the_last_results() -> None:
     assert shown() == headline(RESULTS.read_text())
     assert len(shown().splitlines()) == len(LINES)
+
+
+def test_what_is_written_into_pages_is_broken_but_for_tables() -> None:
+    row = f"| {'wide ' * 40}|"
+    text = f"{'word ' * 30}\n\n{row}\n| --- |\n\n- {'item ' * 30}\n- short"
+    assert filled(text) == (
+        f"{'word ' * 23}word\n{'word ' * 5}word\n\n{row}\n| --- |\n\n- {'item ' * 22}item\n  {'item ' * 6}item\n- short"
+    )
+    assert filled(filled(text)) == filled(text)
 
 
 def test_headline_leaves_out_what_was_not_measured() -> None:
