@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from app.board import publish, settle
 from db import engine as engines
 from db import prepared as prepares
+from db.driver import fetch
 from db.prepared import KNOWN, prepared
 from db.transaction import LockTimedOut, in_statement, in_transaction
 from tests.support.board import ALL_TIME, ONE_BOARD, VETTING, completed, first_ten, top
@@ -41,7 +42,8 @@ def note(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> sa.TextClause:
 
 
 def read(engine: sa.Engine, statement: sa.TextClause, id: int = 1) -> object:
-    return in_transaction(engine, lambda conn: conn.execute(statement, {"id": id}).scalar_one())
+    ((found,),) = in_transaction(engine, lambda conn: fetch(conn, statement, {"id": id}))
+    return found
 
 
 def there(engine: sa.Engine) -> dict[str, int]:
@@ -205,6 +207,18 @@ def test_error_that_is_no_plans_fault_is_raised(hot: sa.Engine, note: sa.TextCla
         read(hot, unsupported)
     assert isinstance(raised.value.orig, psycopg2.errors.FeatureNotSupported)
     assert read(hot, note) == "10"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_statement_past_sqlalchemy_is_of_its_callers_transaction(
+    kept: bool, engine: sa.Engine, note: sa.TextClause, stores: Stores
+) -> None:
+    add = sa.text("INSERT INTO notes VALUES (:id, '30') RETURNING id")
+    with engine.connect() as conn:
+        assert fetch(conn, add, {"id": 3}) == [(3,)]
+        if kept:
+            conn.commit()
+    assert stores.value("SELECT count(*) FROM notes") == (3 if kept else 2)
 
 
 def test_name_is_one_statements_alone(note: sa.TextClause) -> None:
