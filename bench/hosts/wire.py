@@ -27,14 +27,19 @@ class _End(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.other: _End | None = None
 
+    @property
+    def open(self) -> asyncio.Transport | None:
+        """The transport, unless it is closed: the other end hears of that only after the delay."""
+        return self.transport if self.transport and not self.transport.is_closing() else None
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._under_way.append(data)
         self._bytes += len(data)
-        if self._bytes > MOST and self.transport:
-            self.transport.pause_reading()
+        if self._bytes > MOST and self.open:
+            self.open.pause_reading()
         asyncio.get_running_loop().call_later(self._delay, self._hand_on)
 
     def _hand_on(self) -> None:
@@ -42,10 +47,10 @@ class _End(asyncio.Protocol):
             return
         data = self._under_way.popleft()
         self._bytes -= len(data)
-        if self.other.transport:
-            self.other.transport.write(data)
-        if self.transport and self._bytes <= MOST and not self.transport.is_closing():
-            self.transport.resume_reading()
+        if self.other.open:
+            self.other.open.write(data)
+        if self._bytes <= MOST and self.open:
+            self.open.resume_reading()
 
     def join(self, other: "_End") -> None:
         """Send to this end from now on, first what has come before there was one."""
@@ -54,12 +59,12 @@ class _End(asyncio.Protocol):
             self._hand_on()
 
     def pause_writing(self) -> None:
-        if self.other and self.other.transport:
-            self.other.transport.pause_reading()
+        if self.other and self.other.open:
+            self.other.open.pause_reading()
 
     def resume_writing(self) -> None:
-        if self.other and self.other.transport and not self.other.transport.is_closing():
-            self.other.transport.resume_reading()
+        if self.other and self.other.open:
+            self.other.open.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         asyncio.get_running_loop().call_later(self._delay, self._close_other)
