@@ -145,7 +145,7 @@ def test_climber_is_ringed_and_told_of_for_ten_minutes(
 
 
 def test_wall_says_when_it_is_away_and_of_when_its_board_is(windows: Windows, web: Process, stands: None) -> None:
-    windows.provoke("/top-scores", "/boards", "/about", "/ws")
+    windows.provoke("/top-scores", "/boards", "/about", "/ws", "/join-qr.svg")
     page = windows.open(f"{web.url}/wall", viewport=HD)
     expect(page.locator("#state")).to_have_text("Live")
     page.context.set_offline(True)
