@@ -4,7 +4,6 @@ import argparse
 import os
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from bench.population import check_history, empty, make_players
 from bench.ranks import ranks_of_a_million
 from bench.reads import gets, gets_with_token
 from bench.reference import Reference
-from bench.report import RESULTS, table
+from bench.report import RESULTS, filled, table
 from bench.reports import reports
 from bench.revision import RevisionError
 from bench.row import Row, say
@@ -100,7 +99,7 @@ def beside(args: argparse.Namespace, db: sa.Engine) -> int:
         f"{where()} Medians of {args.turns} turns of {args.seconds} s (pushes: twice as long), both services running, "
         f"one measured right after the other. In brackets stands the CPU at {args.against}."
     )
-    print(f"{textwrap.fill(how, 120, break_on_hyphens=False)}\n\n{table(rows, 'this', args.against)}")
+    print(f"{filled(how)}\n\n{table(rows, 'this', args.against)}")
     return 0 if all(row.met for row in rows) else 1
 
 
@@ -157,7 +156,7 @@ def heading(turns: int, seconds: int) -> str:
         "PUBLISH by hand through the same sockets; for deliveries a bare loop of `send` in the same server. The CPU of "
         "PostgreSQL is that of the connections' servers, and in brackets stands what the reference took."
     )
-    return f"# Results of `bin/bench`\n\n{textwrap.fill(how, 120, break_on_hyphens=False)}\n"
+    return f"# Results of `bin/bench`\n\n{filled(how)}\n"
 
 
 def where() -> str:
